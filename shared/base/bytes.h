@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Hostile bytes. A bytes_reader walks a borrowed run of bytes; every read is checked, and the first one that does not
- * fit sets `failed` for good and gives zeros, so that a parser checks once at its end. No struct is ever cast onto
- * input. The put/get pairs below it are for fixed positions that the caller has already checked.
+ * Hostile bytes. A bytes_reader walks a borrowed run of bytes; every read is checked, and the first
+ * one that does not fit sets `failed` for good and gives zeros, so that a parser checks once at its
+ * end. No struct is ever cast onto input. The put/get pairs below it are for fixed positions that
+ * the caller has already checked.
  */
 #pragma once
 

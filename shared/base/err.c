@@ -9,13 +9,26 @@ static const struct {
     int code;
     const char *name;
 } names[] = {
-    {ERR_USAGE, "usage"},           {ERR_NOT_FOUND, "not_found"},     {ERR_AMBIGUOUS, "ambiguous"},
-    {ERR_FILTER, "filter"},         {ERR_KEY, "key"},                 {ERR_NOT_A_STORE, "not_a_store"},
-    {ERR_VERSION, "version"},       {ERR_IN_USE, "in_use"},           {ERR_FULL, "full"},
-    {ERR_DAMAGED, "damaged"},       {ERR_PERMISSION, "permission"},   {ERR_UNSUPPORTED, "unsupported"},
-    {ERR_LIMIT, "limit"},           {ERR_EXISTS, "exists"},           {ERR_IO, "io"},
-    {ERR_PARTLY, "partly"},         {ERR_INTERRUPTED, "interrupted"}, {ERR_NO_MEMORY, "no_memory"},
-    {ERR_CAPTURE, "capture"},       {ERR_DATABASE, "database"},
+    {ERR_USAGE, "usage"},
+    {ERR_NOT_FOUND, "not_found"},
+    {ERR_AMBIGUOUS, "ambiguous"},
+    {ERR_FILTER, "filter"},
+    {ERR_KEY, "key"},
+    {ERR_NOT_A_STORE, "not_a_store"},
+    {ERR_VERSION, "version"},
+    {ERR_IN_USE, "in_use"},
+    {ERR_FULL, "full"},
+    {ERR_DAMAGED, "damaged"},
+    {ERR_PERMISSION, "permission"},
+    {ERR_UNSUPPORTED, "unsupported"},
+    {ERR_LIMIT, "limit"},
+    {ERR_EXISTS, "exists"},
+    {ERR_IO, "io"},
+    {ERR_PARTLY, "partly"},
+    {ERR_INTERRUPTED, "interrupted"},
+    {ERR_NO_MEMORY, "no_memory"},
+    {ERR_CAPTURE, "capture"},
+    {ERR_DATABASE, "database"},
 };
 
 int err_vset(struct err *err, int code, const char *fmt, va_list ap)

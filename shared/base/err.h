@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Errors. A function that can fail returns int: 0, or negative. Negatives down to -4095 are errno and libuv values and
- * pass through; ours are the enum below. Where a human will read the reason, a struct err carries the sentence: set
- * once at the bottom by whoever knows the thing and the way out, wrapped on the way up with what was being done, and
- * printed or logged only by the place that ends it. A NULL err is allowed everywhere.
+ * Errors. A function that can fail returns int: 0, or negative. Negatives down to -4095 are errno
+ * and libuv values and pass through; ours are the enum below. Where a human will read the reason, a
+ * struct err carries the sentence: set once at the bottom by whoever knows the thing and the way
+ * out, wrapped on the way up with what was being done, and printed or logged only by the place that
+ * ends it. A NULL err is allowed everywhere.
  */
 #pragma once
 
@@ -38,17 +39,19 @@ struct err {
     char text[1024];
 };
 
-/* Sets code and sentence; returns `code`, so that `return err_set(err, …)` reads well. err may be NULL. */
+/* Sets code and sentence; returns `code`, so that `return err_set(err, …)` reads well. err may be
+ * NULL. */
 int err_set(struct err *err, int code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 int err_vset(struct err *err, int code, const char *fmt, va_list ap)
     __attribute__((format(printf, 3, 0)));
 
-/* The same with ": " and the text of `errnum` behind it. ENOSPC and EDQUOT become ERR_FULL, EACCES and EPERM
- * ERR_PERMISSION, ENOENT ERR_NOT_FOUND, everything else ERR_IO. */
+/* The same with ": " and the text of `errnum` behind it. ENOSPC and EDQUOT become ERR_FULL, EACCES
+ * and EPERM ERR_PERMISSION, ENOENT ERR_NOT_FOUND, everything else ERR_IO. */
 int err_errno(struct err *err, int errnum, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* Puts "what: " before the sentence that is already there. Returns err->code (or ERR_IO for NULL). */
+/* Puts "what: " before the sentence that is already there. Returns err->code (or ERR_IO for NULL).
+ */
 int err_wrap(struct err *err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /* One word for a code, for logs and JSON: "not_found". Unknown codes give "error". */

@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Memory. Sizes that we choose: x_alloc and its kin, which end the program when there is none, since nothing could go
- * on. Sizes that a packet, file, peer or query chooses: check the named limit first, then try_alloc, which can fail.
- * One hook stands behind both, so that a test can fail the n-th call.
+ * Memory. Sizes that we choose: x_alloc and its kin, which end the program when there is none,
+ * since nothing could go on. Sizes that a packet, file, peer or query chooses: check the named
+ * limit first, then try_alloc, which can fail. One hook stands behind both, so that a test can fail
+ * the n-th call.
  */
 #pragma once
 
 #include <stddef.h>
 
-/* Ends the program with a sentence on stderr when a promise of our own code is broken. Stays in Release. Never for
- * anything that a peer, packet, file or user can cause. */
+/* Ends the program with a sentence on stderr when a promise of our own code is broken. Stays in
+ * Release. Never for anything that a peer, packet, file or user can cause. */
 #define REQUIRE(cond) ((cond) ? (void)0 : require_failed(#cond, __FILE__, __LINE__))
 
 _Noreturn void require_failed(const char *what, const char *file, int line);
@@ -31,5 +32,5 @@ void mem_free(void *p);
 /* Tests only: the n-th (from 1) following try_ call fails; 0 switches it off. Not thread safe. */
 void mem_fail_after(unsigned n);
 
-#define container_of(ptr, type, member) ((type *)(void *)((char *)(ptr) - offsetof(type, member)))
+#define container_of(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
 #define ARRAY_LEN(a)                    (sizeof(a) / sizeof((a)[0]))

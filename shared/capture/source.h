@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Where packets come from: a live interface (source_pcap) or a capture file (source_file). A source is a table of
- * functions; the capture session drives all of them with one loop and is the only packet loop there is. A source hands
- * each packet to a sink, borrowed for that call, and never blocks: a live source is polled through its descriptor.
+ * Where packets come from: a live interface (source_pcap) or a capture file (source_file). A source
+ * is a table of functions; the capture session drives all of them with one loop and is the only
+ * packet loop there is. A source hands each packet to a sink, borrowed for that call, and never
+ * blocks: a live source is polled through its descriptor.
  */
 #pragma once
 
@@ -13,14 +14,14 @@
 #include "shared/packet/block.h"
 #include "shared/packet/iface.h"
 
-/* Takes packets from a source. Returns false when it wants no more (a limit is reached): the source then stops reading
- * at once and says so with SOURCE_STOPPED. */
+/* Takes packets from a source. Returns false when it wants no more (a limit is reached): the source
+ * then stops reading at once and says so with SOURCE_STOPPED. */
 struct source_sink {
     bool (*packet)(struct source_sink *sink, const struct packet_view *packet);
 };
 
-/* What a live source knows of lost packets, accumulated to 64 bits since it was opened. A counter that the platform
- * does not offer is SOURCE_UNKNOWN, never 0. */
+/* What a live source knows of lost packets, accumulated to 64 bits since it was opened. A counter
+ * that the platform does not offer is SOURCE_UNKNOWN, never 0. */
 #define SOURCE_UNKNOWN UINT64_MAX
 
 struct source_stats {
@@ -39,8 +40,9 @@ enum source_result {
 struct source;
 
 struct source_ops {
-    /* Reads one batch into the sink. A source_result, or a negative error with err set. For files a damaged or cut
-     * file gives all packets before the damage first, then ERR_DAMAGED with the byte offset in the sentence. */
+    /* Reads one batch into the sink. A source_result, or a negative error with err set. For files a
+     * damaged or cut file gives all packets before the damage first, then ERR_DAMAGED with the byte
+     * offset in the sentence. */
     int (*read)(struct source *source, struct source_sink *sink, struct err *err);
     /* Descriptor for poll(2), or -1 for files. */
     int (*fd)(struct source *source);
@@ -51,8 +53,9 @@ struct source_ops {
 /* The first member of every source. */
 struct source {
     const struct source_ops *ops;
-    /* Interfaces known so far; a pcapng file can grow the list while it is read (a packet's iface is always an index
-     * into the list as it stands when the sink gets it). Owned by the source; the pointer may move on growth. */
+    /* Interfaces known so far; a pcapng file can grow the list while it is read (a packet's iface
+     * is always an index into the list as it stands when the sink gets it). Owned by the source;
+     * the pointer may move on growth. */
     const struct iface *ifaces;
     uint32_t n_ifaces;
 };

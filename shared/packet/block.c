@@ -106,8 +106,8 @@ int block_next(struct block_cursor *cursor, struct packet_view *out)
     }
     uint32_t total = get_le32(p + 4);
     uint32_t caplen = get_le32(p + 20);
-    if (total > left || total < EPB_OVERHEAD || (total & 3u) != 0 || caplen > total - EPB_OVERHEAD ||
-        get_le32(p + total - 4) != total) {
+    if (total > left || total < EPB_OVERHEAD || (total & 3u) != 0 ||
+        caplen > total - EPB_OVERHEAD || get_le32(p + total - 4) != total) {
         return ERR_DAMAGED;
     }
     uint32_t padded = (caplen + 3u) & ~3u;

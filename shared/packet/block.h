@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The unit of everything: a batch of captured packets. One capture thread fills a block, seals it, and from then on it
- * is immutable and reference counted; every consumer takes a reference. Its bytes are a run of pcapng Enhanced Packet
- * Blocks (draft-ietf-opsawg-pcapng §4.3), little-endian, nanosecond time stamps, 4-byte aligned, so the same bytes are
- * stored, exported and streamed:
+ * The unit of everything: a batch of captured packets. One capture thread fills a block, seals it,
+ * and from then on it is immutable and reference counted; every consumer takes a reference. Its
+ * bytes are a run of pcapng Enhanced Packet Blocks (draft-ietf-opsawg-pcapng §4.3), little-endian,
+ * nanosecond time stamps, 4-byte aligned, so the same bytes are stored, exported and streamed:
  *
  *   0   u32 type = 6          4   u32 total length      8   u32 interface id
  *   12  u32 time stamp, high  16  u32 time stamp, low   20  u32 captured length (caplen)
  *   24  u32 original length   28  packet bytes, padded to 4 with zeros
  *   ..  options, if any       ..  u32 total length again
  *
- * Pure: no thread is started here; the reference count is atomic because several threads hold one block. The pool that
- * recycles blocks belongs to whoever captures (capture/session).
+ * Pure: no thread is started here; the reference count is atomic because several threads hold one
+ * block. The pool that recycles blocks belongs to whoever captures (capture/session).
  */
 #pragma once
 
@@ -24,24 +24,27 @@
 #define EPB_OVERHEAD 32u
 #define EPB_TYPE     6u
 
-/* A block's default capacity, and what a caller may choose. A packet that does not fit an empty block of default
- * capacity gets a block of its own size, so the upper bound is on one packet: PACKET_MAX_BYTES. */
+/* A block's default capacity, and what a caller may choose. A packet that does not fit an empty
+ * block of default capacity gets a block of its own size, so the upper bound is on one packet:
+ * PACKET_MAX_BYTES. */
 #define BLOCK_BYTES_DEFAULT (1024u * 1024u)
 #define BLOCK_BYTES_MIN     (256u * 1024u)
 
 /* The largest packet that any source delivers; larger ones in files are refused by name. */
-#define PACKET_MAX_BYTES (16u * 1024u * 1024u)
+#define PACKET_MAX_BYTES   (16u * 1024u * 1024u)
 #define PACKET_MAX_OPTIONS (64u * 1024u)
 
-/* One packet as every part of the program sees it. `data` and `options` are borrowed: valid while the block is. */
+/* One packet as every part of the program sees it. `data` and `options` are borrowed: valid while
+ * the block is. */
 struct packet_view {
-    uint64_t time_ns; /* since 1970-01-01T00:00:00Z, unsigned: good until 2554 */
-    uint32_t iface;   /* index into the session's interfaces */
-    uint32_t caplen;  /* bytes at data */
-    uint32_t len;     /* bytes on the wire; may be less than caplen only in hostile files */
-    uint32_t options_len;   /* multiple of 4; 0 = none */
+    uint64_t time_ns;     /* since 1970-01-01T00:00:00Z, unsigned: good until 2554 */
+    uint32_t iface;       /* index into the session's interfaces */
+    uint32_t caplen;      /* bytes at data */
+    uint32_t len;         /* bytes on the wire; may be less than caplen only in hostile files */
+    uint32_t options_len; /* multiple of 4; 0 = none */
     const uint8_t *data;
-    const uint8_t *options; /* pcapng options as in the EPB, little-endian, with end of options; NULL when none */
+    const uint8_t *options; /* pcapng options as in the EPB, little-endian, with end of options;
+                               NULL when none */
 };
 
 struct block {
@@ -53,7 +56,8 @@ struct block {
     uint64_t max_ns;
     uint64_t packet_bytes; /* sum of caplen */
     atomic_uint refs;
-    void (*release)(struct block *block, void *arg); /* called when the last reference goes; NULL = block_free */
+    void (*release)(struct block *block,
+                    void *arg); /* called when the last reference goes; NULL = block_free */
     void *release_arg;
     struct block *next; /* for whoever owns it: a queue or a free list */
 };
@@ -71,11 +75,13 @@ static inline uint32_t block_packet_bytes(uint32_t caplen, uint32_t options_len)
     return EPB_OVERHEAD + ((caplen + 3u) & ~3u) + options_len;
 }
 
-/* Copies one packet behind the others: the one copy of the way of a packet. False when it does not fit. caplen must
- * be at most PACKET_MAX_BYTES, options_len a multiple of 4 and at most PACKET_MAX_OPTIONS. */
+/* Copies one packet behind the others: the one copy of the way of a packet. False when it does not
+ * fit. caplen must be at most PACKET_MAX_BYTES, options_len a multiple of 4 and at most
+ * PACKET_MAX_OPTIONS. */
 bool block_append(struct block *block, const struct packet_view *packet);
 
-/* The only reader of packets out of a run of Enhanced Packet Blocks. The run may be hostile (from a file). */
+/* The only reader of packets out of a run of Enhanced Packet Blocks. The run may be hostile (from a
+ * file). */
 struct block_cursor {
     const uint8_t *p;
     const uint8_t *end;
@@ -86,5 +92,6 @@ static inline struct block_cursor block_cursor(const void *data, size_t n)
     return (struct block_cursor){.p = data, .end = (const uint8_t *)data + n};
 }
 
-/* 1 with *out set, 0 at the end, ERR_DAMAGED when the bytes are not a run of Enhanced Packet Blocks. */
+/* 1 with *out set, 0 at the end, ERR_DAMAGED when the bytes are not a run of Enhanced Packet
+ * Blocks. */
 int block_next(struct block_cursor *cursor, struct packet_view *out);

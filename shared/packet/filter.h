@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Packet filters: libpcap compiles the expression, and a compiled filter runs on captured bytes. A filter is compiled
- * for one link type; a filter_set compiles the same expression for every link type that turns up.
+ * Packet filters: libpcap compiles the expression, and a compiled filter runs on captured bytes. A
+ * filter is compiled for one link type; a filter_set compiles the same expression for every link
+ * type that turns up.
  */
 #pragma once
 
@@ -11,7 +12,8 @@
 #include "shared/base/err.h"
 #include "shared/packet/block.h"
 
-/* One BPF instruction, laid out as struct bpf_insn is, so that pure code can read programs without libpcap. */
+/* One BPF instruction, laid out as struct bpf_insn is, so that pure code can read programs without
+ * libpcap. */
 struct filter_insn {
     uint16_t code;
     uint8_t jt;
@@ -21,8 +23,8 @@ struct filter_insn {
 
 struct filter;
 
-/* Compiles for a LINKTYPE_. NULL or "" matches everything. ERR_FILTER with libpcap's words, the expression and the
- * position or word it stumbled on. Owned by the caller. */
+/* Compiles for a LINKTYPE_. NULL or "" matches everything. ERR_FILTER with libpcap's words, the
+ * expression and the position or word it stumbled on. Owned by the caller. */
 int filter_new(const char *expression, uint32_t link_type, struct filter **out, struct err *err);
 void filter_free(struct filter *filter);
 bool filter_matches(const struct filter *filter, const struct packet_view *packet);
@@ -33,10 +35,11 @@ const struct filter_insn *filter_program(const struct filter *filter, uint32_t *
 
 struct filter_set;
 
-/* Checks the expression at once against the given link type (LINKTYPE_ETHERNET when nothing is known). The expression
- * is copied. */
+/* Checks the expression at once against the given link type (LINKTYPE_ETHERNET when nothing is
+ * known). The expression is copied. */
 int filter_set_new(const char *expression, struct filter_set **out, struct err *err);
 void filter_set_free(struct filter_set *set);
-/* The filter for a link type, compiled at first use, borrowed. A link type for which the expression makes no sense
- * (libpcap: "not supported for this link type") matches nothing and is told once through *why (may be NULL). */
+/* The filter for a link type, compiled at first use, borrowed. A link type for which the expression
+ * makes no sense (libpcap: "not supported for this link type") matches nothing and is told once
+ * through *why (may be NULL). */
 const struct filter *filter_set_for(struct filter_set *set, uint32_t link_type, const char **why);

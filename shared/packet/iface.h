@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What is known of an interface that packets were captured on: the pcapng Interface Description Block in our words.
- * Sessions, sources, stores and files all speak of interfaces with this record. Pure data; strings are inline so that
- * it can be copied.
+ * What is known of an interface that packets were captured on: the pcapng Interface Description
+ * Block in our words. Sessions, sources, stores and files all speak of interfaces with this record.
+ * Pure data; strings are inline so that it can be copied.
  */
 #pragma once
 
@@ -15,7 +15,8 @@
 /* Interfaces in one session; a file that announces more is refused by name. */
 #define IFACES_MAX 4096
 
-/* LINKTYPE_ values (the numbers in files, https://www.tcpdump.org/linktypes.html) that the decoder knows. */
+/* LINKTYPE_ values (the numbers in files, https://www.tcpdump.org/linktypes.html) that the decoder
+ * knows. */
 enum link_type {
     LINK_NULL = 0,
     LINK_ETHERNET = 1,

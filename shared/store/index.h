@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The index of a frame (a run of up to about 1 MiB of packets): a small Bloom filter over the addresses, ports,
- * protocols, ether types and flows in it. At most 1 % of the packet bytes, sized by the number of distinct keys.
- * A query asks it through an index_query that is derived from the compiled BPF program itself (never from the text of
- * the expression): each way through the program to "accept" compares header fields with constants; those that the
- * index understands become keys that must all be present, everything else is ignored, so a frame without the keys of
- * any accepting path cannot contain a match. What is not understood is scanned, never missed. Pure.
+ * The index of a frame (a run of up to about 1 MiB of packets): a small Bloom filter over the
+ * addresses, ports, protocols, ether types and flows in it. At most 1 % of the packet bytes, sized
+ * by the number of distinct keys. A query asks it through an index_query that is derived from the
+ * compiled BPF program itself (never from the text of the expression): each way through the program
+ * to "accept" compares header fields with constants; those that the index understands become keys
+ * that must all be present, everything else is ignored, so a frame without the keys of any
+ * accepting path cannot contain a match. What is not understood is scanned, never missed. Pure.
  */
 #pragma once
 
@@ -23,15 +24,18 @@ struct index_builder *index_builder_new(void);
 void index_builder_free(struct index_builder *b);
 void index_builder_reset(struct index_builder *b);
 /* About 20 ns a packet: called for every packet that is stored. */
-void index_builder_add(struct index_builder *b, const struct packet_view *packet, uint32_t link_type);
-/* Writes the filter; returns its bytes (0 = "may contain anything", used when nothing fits). `cap` is the most that
- * may be used, e.g. 1 % of the packet bytes. out holds at least cap bytes. */
+void index_builder_add(struct index_builder *b, const struct packet_view *packet,
+                       uint32_t link_type);
+/* Writes the filter; returns its bytes (0 = "may contain anything", used when nothing fits). `cap`
+ * is the most that may be used, e.g. 1 % of the packet bytes. out holds at least cap bytes. */
 size_t index_builder_finish(struct index_builder *b, uint8_t *out, size_t cap);
 
 struct index_query;
 
-/* From a program for one link type. NULL program: matches all. Never fails: at worst the query says "maybe" to all. */
-struct index_query *index_query_new(const struct filter_insn *program, uint32_t n, uint32_t link_type);
+/* From a program for one link type. NULL program: matches all. Never fails: at worst the query says
+ * "maybe" to all. */
+struct index_query *index_query_new(const struct filter_insn *program, uint32_t n,
+                                    uint32_t link_type);
 void index_query_free(struct index_query *q);
 /* True when the frame whose filter this is may hold a match. n = 0 bytes: always true. */
 bool index_query_maybe(const struct index_query *q, const uint8_t *bloom, size_t n);

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The store: a SQLite catalogue (`NAME.db`) and beside it `NAME.db.d/` with append-only segment
+ * files of sealed frames. One writer at a time (a lock file says who), any number of readers, also
+ * while the writer runs. Opening repairs what a crash left: torn tails are cut, sessions that were
+ * running become "recovered". A store handle belongs to one thread; the writer of a session
+ * (store_writer.h) may run on another.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "shared/base/err.h"
+#include "shared/packet/iface.h"
+#include "shared/packet/ledger.h"
+
+struct store;
+struct store_key;
+
+#define STORE_ID_TEXT  37 /* UUID in text, with the final zero */
+#define STORE_NAME_MAX 256
+#define STORE_TAGS_MAX 4096 /* bytes of the tags' JSON */
+
+enum store_mode {
+    STORE_READ,   /* must exist */
+    STORE_WRITE,  /* must exist; takes the writer's lock */
+    STORE_CREATE, /* made when it is not there; takes the writer's lock */
+};
+
+struct store_options {
+    const char *path;
+    enum store_mode mode;
+    const struct store_key *key; /* NULL = unencrypted; borrowed for the call */
+};
+
+/* ERR_NOT_FOUND, ERR_NOT_A_STORE, ERR_VERSION, ERR_KEY (wrong, or missing, or the store is not
+ * encrypted), ERR_IN_USE (names the other writer's pid), ERR_DAMAGED (says: run verify),
+ * ERR_UNSUPPORTED (no SQLCipher). */
+int store_open(const struct store_options *options, struct store **out, struct err *err);
+void store_close(struct store *store); /* takes NULL */
+bool store_is_encrypted(const struct store *store);
+const char *store_path(const struct store *store);
+
+/* What opening repaired, e.g. "session … recovered, 12 bytes of a torn frame cut"; "" = nothing. */
+const char *store_repairs(const struct store *store);
+
+enum store_state {
+    STORE_RUNNING,
+    STORE_COMPLETE,
+    STORE_RECOVERED,
+    STORE_DAMAGED,
+    STORE_DISK_FULL,
+};
+const char *store_state_name(enum store_state state); /* "running", … as in JSON */
+
+struct store_session {
+    char id[STORE_ID_TEXT];
+    char name[STORE_NAME_MAX];
+    char node[STORE_NAME_MAX];
+    char filter[IFACE_FILTER_MAX];
+    char tags[STORE_TAGS_MAX]; /* JSON object as text */
+    enum store_state state;
+    uint64_t started_ns;
+    uint64_t ended_ns;     /* 0 = still running or unknown */
+    uint64_t packets;      /* what is stored now */
+    uint64_t bytes;        /* captured bytes of these packets */
+    uint64_t stored_bytes; /* segment bytes on disk */
+    uint64_t first_ns;     /* smallest time stamp; UINT64_MAX when empty */
+    uint64_t last_ns;
+    struct ledger loss; /* captured, received, kernel, interface, limit, store */
+    struct iface *ifaces;
+    uint32_t n_ifaces;
+    int64_t row; /* key in the catalogue */
+};
+
+/* All sessions, oldest first. *out owned by the caller, free with store_sessions_free. */
+int store_sessions(struct store *store, struct store_session **out, size_t *n, struct err *err);
+void store_sessions_free(struct store_session *sessions, size_t n);
+
+/* A session by id, by a unique prefix of at least 8 characters, by its unique name, or "last".
+ * ERR_NOT_FOUND, ERR_AMBIGUOUS. *out is one element, free with store_sessions_free(out, 1). */
+int store_session_find(struct store *store, const char *text, struct store_session **out,
+                       struct err *err);

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Writes one session into a store: a consumer of blocks. Gathers blocks into frames (up to about 1
+ * MiB or 500 ms), indexes, compresses and seals them on worker threads, appends them to segments in
+ * order and enters them in the catalogue at least every second, so that a crash loses no more than
+ * that. A full disk is a state: the session is shown as disk_full, lost packets are counted, and
+ * writing goes on in a new segment when there is room (or stops, or drops the oldest, as the rule
+ * says).
+ */
+#pragma once
+
+#include "shared/packet/consumer.h"
+#include "shared/store/store.h"
+
+enum store_compression {
+    STORE_COMPRESS_AUTO, /* zstd while the writer keeps up, raw when it does not */
+    STORE_COMPRESS_ON,   /* always */
+    STORE_COMPRESS_OFF,  /* never */
+};
+
+enum store_full_rule {
+    STORE_FULL_WAIT,        /* count what is lost, go on when there is room */
+    STORE_FULL_STOP,        /* end the capture with ERR_FULL; always so for files */
+    STORE_FULL_DROP_OLDEST, /* delete the store's oldest segments to make room */
+};
+
+struct store_session_spec {
+    const char *name;   /* NULL = none; ERR_EXISTS is not raised: names need not be unique */
+    const char *node;   /* host name */
+    const char *filter; /* NULL = none */
+    const char *tags;   /* JSON object text, NULL = {} */
+    uint64_t started_ns;
+    enum store_compression compression;
+    enum store_full_rule full_rule;
+    uint64_t quota_bytes; /* of the whole store on disk; the oldest segments go first; 0 = none */
+};
+
+/* The session is in the catalogue, running, when this returns; its id is in `id` (STORE_ID_TEXT
+ * bytes). The store was opened for writing and must outlive the consumer, and its handle is not
+ * used by anyone else until store_writer_free. */
+int store_writer_new(struct store *store, const struct store_session_spec *spec,
+                     struct consumer **out, char *id, struct err *err);
+void store_writer_free(
+    struct consumer *consumer); /* takes NULL; after finish, or instead of it on failure */
+
+/* Packets and bytes stored so far, and the state; any thread. */
+struct store_writer_stats {
+    uint64_t packets;
+    uint64_t bytes;
+    uint64_t stored_bytes;
+    enum store_state state;
+};
+void store_writer_stats(struct consumer *consumer, struct store_writer_stats *out);

@@ -1,0 +1,84 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# test.sh [--long]: installs what is missing, builds, runs every test, and ends with the line
+# `N passed, N failed, N skipped`; exit 0 only when nothing failed. --long runs the full counts
+# (200 kills, 5000 sessions, ten minutes of memory) in place of those that fit into a quarter hour.
+# Three builds: dev (ASan and UBSan), release, and plain (release without SQLCipher).
+set -uo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")" || exit 1
+export LC_ALL=C.UTF-8
+
+long=0
+case "${1:-}" in
+'') ;;
+--long) long=1 ;;
+*)
+    echo "usage: test.sh [--long]" >&2
+    exit 2
+    ;;
+esac
+
+readonly ROOT=$PWD
+readonly LOGS=$ROOT/build/logs
+readonly UNIT_TIMEOUT_S=$((long ? 1200 : 120))
+readonly SYSTEM_TIMEOUT_S=$((long ? 3600 : 240))
+jobs=$(nproc)
+
+# note_failure NAME TEXT-FILE: a step that is no test of its own went wrong; counts as one failure.
+note_failure() {
+    { [ -z "${2:-}" ] || tail -n 60 "$2"; echo "not ok - $1"; echo "exit 1"; } >"$LOGS/0-${1// /-}.script"
+}
+
+build() {
+    local preset=$1 log=$LOGS/build-$1.log
+    printf 'building %s\n' "$preset"
+    if ! { cmake --preset "$preset" && cmake --build --preset "$preset" -j "$jobs"; } \
+        >"$log" 2>&1 </dev/null; then
+        note_failure "the $preset build" "$log"
+        return 1
+    fi
+}
+
+run_ctest() {
+    local preset=$1
+    printf 'testing %s\n' "$preset"
+    CMOCKA_MESSAGE_OUTPUT=TAP UBSAN_OPTIONS=print_stacktrace=1 \
+        ctest --test-dir "build/$preset" -V -j "$jobs" --timeout "$UNIT_TIMEOUT_S" \
+        >"$LOGS/$preset.ctest" 2>&1 </dev/null
+}
+
+run_script() {
+    local script=$1 name code=0 began=$SECONDS
+    name=$(basename "$script" .sh)
+    timeout --kill-after=20 "$SYSTEM_TIMEOUT_S" "$script" >"$LOGS/system-$name.script" 2>&1 \
+        </dev/null || code=$?
+    printf '\nexit %d\n' "$code" >>"$LOGS/system-$name.script"
+    printf 'system %s: %d s\n' "$name" $((SECONDS - began))
+}
+
+export PR_ROOT=$ROOT PR_BUILD=$ROOT/build/release PR_LONG=$long
+export PR_BIN=$PR_BUILD/cli/packetrecorder
+export PR_BIN_DEV=$ROOT/build/dev/cli/packetrecorder
+export PR_BIN_PLAIN=$ROOT/build/plain/cli/packetrecorder
+export PR_CAPTURES=${PR_CAPTURES:-$(dirname "$ROOT")/shared/captures}
+export PR_KILLS=${PR_KILLS:-$((long ? 200 : 20))}
+export PR_SESSIONS=${PR_SESSIONS:-$((long ? 5000 : 500))}
+export PR_FUZZ_SECONDS=${PR_FUZZ_SECONDS:-$((long ? 120 : 5))}
+export PR_MINUTES=${PR_MINUTES:-$((long ? 10 : 1))}
+
+rm -rf "$LOGS"
+mkdir -p "$LOGS"
+if ./setup.sh test; then
+    for preset in dev release plain; do
+        build "$preset" && run_ctest "$preset"
+    done
+    if [ -x "$PR_BIN" ]; then
+        for script in tests/system/*.sh; do
+            [ ! -x "$script" ] || run_script "$script"
+        done
+    fi
+else
+    note_failure "setup.sh test"
+fi
+exec python3 tests/support/tally.py "$LOGS"

@@ -33,7 +33,7 @@ note_failure() {
 build() {
     local preset=$1 log=$LOGS/build-$1.log
     printf 'building %s\n' "$preset"
-    if ! { cmake --preset "$preset" && cmake --build --preset "$preset" -j "$jobs"; } \
+    if ! { cmake --preset "$preset" -DBUILD_TESTING=ON && cmake --build --preset "$preset" -j "$jobs"; } \
         >"$log" 2>&1 </dev/null; then
         note_failure "the $preset build" "$log"
         return 1

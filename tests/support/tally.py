@@ -90,9 +90,9 @@ class Tally:
 
     def report(self):
         for name, why, lines in self.failed:
-            for line in lines:
-                print(f"    {line}")
             print(f"FAILED  {name}{f' ({why})' if why else ''}")
+            for line in lines:
+                print(f"        {line}")
         for name, reason in self.skipped:
             print(f"skipped {name}: {reason}")
         print(f"{self.passed} passed, {len(self.failed)} failed, {len(self.skipped)} skipped")

@@ -33,13 +33,17 @@ bool filter_is_empty(const struct filter *filter); /* matches everything */
 /* The program, borrowed; *n in instructions; NULL for the empty filter. */
 const struct filter_insn *filter_program(const struct filter *filter, uint32_t *n);
 
+/* 0 when the expression can be compiled for any of the usual link types; ERR_FILTER as above.
+ * Names of hosts are looked up in DNS, as libpcap does: this may take its time. */
+int filter_check(const char *expression, struct err *err);
+
 struct filter_set;
 
-/* Checks the expression at once against the given link type (LINKTYPE_ETHERNET when nothing is
- * known). The expression is copied. */
+/* Checks the expression at once (filter_check). The expression is copied. All filter_set functions
+ * but free may be called from several threads. */
 int filter_set_new(const char *expression, struct filter_set **out, struct err *err);
 void filter_set_free(struct filter_set *set);
 /* The filter for a link type, compiled at first use, borrowed. A link type for which the expression
  * makes no sense (libpcap: "not supported for this link type") matches nothing and is told once
- * through *why (may be NULL). */
+ * through *why (may be NULL): a borrowed sentence the first time, else NULL. */
 const struct filter *filter_set_for(struct filter_set *set, uint32_t link_type, const char **why);

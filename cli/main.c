@@ -1,5 +1,64 @@
-/* SPDX-License-Identifier: Apache-2.0 */
-int main(void)
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * packetrecorder: reads the command line by the table, runs the command, ends its error.
+ */
+#include <errno.h>
+#include <stdio.h>
+
+#include "cli/help.h"
+#include "cli/options.h"
+#include "shared/base/clock_posix.h"
+#include "shared/base/log.h"
+
+static int end_error(const struct command_context *ctx, int rc)
 {
-    return 0;
+    const char *command = ctx->command == NULL ? "" : ctx->command->name;
+
+    if (ctx->err.text[0] != '\0') {
+        log_error("%s", ctx->err.text);
+    }
+    if (rc == ERR_USAGE) {
+        log_error("see 'packetrecorder help%s%s'", *command == '\0' ? "" : " ", command);
+    }
+    return err_exit_code(rc);
+}
+
+static int run(struct command_context *ctx, int argc, char **argv)
+{
+    int rc = options_parse(ctx, argc, argv, clock_wall_ns());
+
+    if (ctx->secret_in_argv) {
+        log_warn("a key on the command line can be seen by other users; it is erased now, but "
+                 "prefer --encryption-key-file or PACKETRECORDER_DB_KEY");
+    }
+    if (rc < 0) {
+        return rc;
+    }
+    if (ctx->global.version) {
+        help_print_version(stdout);
+        return 0;
+    }
+    if (ctx->command == NULL) {
+        help_print_overview(ctx->global.help ? stdout : stderr);
+        return ctx->global.help ? 0 : 2;
+    }
+    if (ctx->global.help) {
+        help_print_command(stdout, ctx->command);
+        return 0;
+    }
+    return ctx->command->run(ctx, ctx->args);
+}
+
+int main(int argc, char **argv)
+{
+    struct command_context ctx;
+
+    log_init_from_env();
+    int rc = run(&ctx, argc, argv);
+    if ((fflush(stdout) != 0 || ferror(stdout)) && rc == 0) {
+        rc = err_errno(&ctx.err, errno, "writing to standard output");
+    }
+    int code = rc == 0 ? 0 : end_error(&ctx, rc);
+    options_free(&ctx);
+    return code;
 }

@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/help.h"
+
+#include <string.h>
+
+#include "cli/option_value.h"
+
+#define WIDTH  80
+#define INDENT 8
+
+/* Words of `text` from column `column` on, broken at WIDTH, each new line indented. */
+static void print_wrapped(FILE *out, const char *text, unsigned indent, unsigned column)
+{
+    bool first = true;
+
+    while (*text != '\0') {
+        unsigned n = (unsigned)strcspn(text, " ");
+        if (!first && column + 1 + n > WIDTH) {
+            fprintf(out, "\n%*s", (int)indent, "");
+            column = indent;
+            first = true;
+        }
+        fprintf(out, "%s%.*s", first ? "" : " ", (int)n, text);
+        column += n + (first ? 0 : 1);
+        first = false;
+        text += n;
+        text += strspn(text, " ");
+    }
+    fputc('\n', out);
+}
+
+static void print_paragraph(FILE *out, const char *text, unsigned indent)
+{
+    fprintf(out, "%*s", (int)indent, "");
+    print_wrapped(out, text, indent, indent);
+}
+
+void help_print_version(FILE *out)
+{
+    fprintf(out, "packetrecorder %s\n", PR_VERSION);
+}
+
+static void print_option(FILE *out, const struct command_option *option)
+{
+    fputs("  ", out);
+    if (option->letter != '\0') {
+        fprintf(out, "-%c, ", option->letter);
+    }
+    fprintf(out, "--%s%s", option->kind == OPT_NEGATABLE ? "[no-]" : "", option->name);
+    if (option->placeholder != NULL) {
+        fprintf(out, " %s", option->placeholder);
+    }
+    fputc('\n', out);
+    print_paragraph(out, option->help, INDENT);
+    if (option->words != NULL) {
+        fprintf(out, "%*sOne of:", INDENT, "");
+        for (size_t i = 0; option->words[i] != NULL; i++) {
+            fprintf(out, "%s %s", i == 0 ? "" : ",", option->words[i]);
+        }
+        fputs(".\n", out);
+    }
+    const char *value = option->value != NULL ? option->value : option->note;
+    if (value != NULL) {
+        fprintf(out, "%*sDefault: %s\n", INDENT, "", value);
+    }
+}
+
+static void print_usage(FILE *out, const struct command *command)
+{
+    bool rest = false;
+
+    fprintf(out, "Usage: packetrecorder %s", command->name);
+    fputs(command->n_options > 0 ? " [OPTIONS]" : "", out);
+    for (size_t i = 0; i < command->n_words; i++) {
+        const struct command_word *word = &command->words[i];
+        fprintf(out, " %s%s%s%s", word->optional ? "[" : "", word->name, word->many ? "..." : "",
+                word->optional ? "]" : "");
+    }
+    for (size_t i = 0; i < command->n_options; i++) {
+        rest = rest || command->options[i].takes_rest;
+    }
+    fprintf(out, "%s\n", rest ? " [-- FILTER]" : "");
+}
+
+void help_print_command(FILE *out, const struct command *command)
+{
+    print_usage(out, command);
+    fprintf(out, "\n%c%s.\n", command->summary[0] & ~0x20, command->summary + 1);
+    for (size_t i = 0; command->description != NULL && command->description[i] != NULL; i++) {
+        fputc('\n', out);
+        print_paragraph(out, command->description[i], 0);
+    }
+    for (size_t i = 0; i < command->n_words; i++) {
+        fprintf(out, "%s  %s\n", i == 0 ? "\nArguments:\n" : "", command->words[i].name);
+        print_paragraph(out, command->words[i].help, INDENT);
+    }
+    for (size_t i = 0; i < command->n_options; i++) {
+        fputs(i == 0 ? "\nOptions:\n" : "", out);
+        print_option(out, &command->options[i]);
+    }
+    fputs("\nGlobal options:\n", out);
+    for (size_t i = 0; i < n_global_options; i++) {
+        print_option(out, &global_options[i]);
+    }
+    for (size_t i = 0; command->examples != NULL && command->examples[i].line != NULL; i++) {
+        fprintf(out, "%s  packetrecorder %s\n", i == 0 ? "\nExamples:\n" : "",
+                command->examples[i].line);
+        print_paragraph(out, command->examples[i].what, INDENT);
+    }
+}
+
+void help_print_overview(FILE *out)
+{
+    fputs("Usage: packetrecorder [GLOBAL OPTIONS] COMMAND [OPTIONS]\n\n"
+          "Records packets into an indexed, encrypted store; queries, exports, replays them.\n\n"
+          "Commands:\n",
+          out);
+    for (size_t i = 0; commands[i] != NULL; i++) {
+        if (!commands[i]->hidden) {
+            fprintf(out, "  %-16s %s\n", commands[i]->name, commands[i]->summary);
+        }
+    }
+    fputs("\nGlobal options:\n", out);
+    for (size_t i = 0; i < n_global_options; i++) {
+        print_option(out, &global_options[i]);
+    }
+    fputs("\nSee 'packetrecorder help COMMAND'.\n", out);
+}

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * One option's value: from text to its place in the args struct, its default, its release. Driven
+ * by options.c; commands use options.h.
+ */
+#pragma once
+
+#include "cli/command.h"
+
+static inline void *option_place(const struct command_option *option, void *args)
+{
+    return (char *)args + option->offset;
+}
+
+bool option_is_flag(const struct command_option *option);
+
+/* Puts what stands in .value or .initial into a zeroed struct. A default that does not parse is a
+ * broken promise. */
+void option_set_default(const struct command_option *option, void *args, uint64_t now_ns);
+
+/* Parses `text` by the option's kind; lists grow. Strings are borrowed, a secret is moved out of
+ * `text`, which is erased. ERR_USAGE with the sentence, without the option's name. */
+int option_set_value(const struct command_option *option, void *args, char *text, uint64_t now_ns,
+                     struct err *err);
+
+void option_set_flag(const struct command_option *option, void *args, bool value);
+
+/* Frees what the value owns: lists and secrets. */
+void option_release(const struct command_option *option, void *args);

@@ -1,0 +1,434 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/options.h"
+
+#include <string.h>
+
+#include "cli/option_value.h"
+#include "shared/base/mem.h"
+#include "shared/base/text.h"
+
+#define CANDIDATES_MAX 256
+
+struct parser {
+    struct command_context *ctx;
+    int argc;
+    char **argv;
+    int i; /* the word being looked at */
+    uint64_t now_ns;
+    bool done; /* --help or --version was met */
+};
+
+/* An option found by name or letter, and the struct that its value goes to. */
+struct match {
+    const struct command_option *option;
+    void *args;
+    bool negated;
+};
+
+static bool name_matches(const struct command_option *option, const char *name, size_t n)
+{
+    if (strlen(option->name) == n && memcmp(option->name, name, n) == 0) {
+        return true;
+    }
+    for (size_t i = 0; i < ARRAY_LEN(option->aliases) && option->aliases[i] != NULL; i++) {
+        if (strlen(option->aliases[i]) == n && memcmp(option->aliases[i], name, n) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool find_name_in(const struct command_option *options, size_t n_options, const char *name,
+                         size_t n, struct match *match)
+{
+    for (size_t i = 0; i < n_options; i++) {
+        bool negated = options[i].kind == OPT_NEGATABLE && n > 3 && memcmp(name, "no-", 3) == 0 &&
+                       name_matches(&options[i], name + 3, n - 3);
+        if (negated || name_matches(&options[i], name, n)) {
+            match->option = &options[i];
+            match->negated = negated;
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool find_name(struct command_context *ctx, const char *name, size_t n, struct match *match)
+{
+    const struct command *command = ctx->command;
+
+    match->args = ctx->args;
+    if (command != NULL && find_name_in(command->options, command->n_options, name, n, match)) {
+        return true;
+    }
+    match->args = &ctx->global;
+    return find_name_in(global_options, n_global_options, name, n, match);
+}
+
+static bool find_letter_in(const struct command_option *options, size_t n_options, char letter,
+                           struct match *match)
+{
+    for (size_t i = 0; i < n_options; i++) {
+        if (options[i].letter == letter && letter != '\0') {
+            *match = (struct match){.option = &options[i], .args = match->args};
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool find_letter(struct command_context *ctx, char letter, struct match *match)
+{
+    const struct command *command = ctx->command;
+
+    match->args = ctx->args;
+    if (command != NULL && find_letter_in(command->options, command->n_options, letter, match)) {
+        return true;
+    }
+    match->args = &ctx->global;
+    return find_letter_in(global_options, n_global_options, letter, match);
+}
+
+static size_t add_candidates(const struct command_option *options, size_t n_options,
+                             const char **names, size_t n)
+{
+    for (size_t i = 0; i < n_options && n < CANDIDATES_MAX; i++) {
+        names[n++] = options[i].name;
+    }
+    return n;
+}
+
+static int unknown_name(struct command_context *ctx, const char *name, size_t length)
+{
+    const char *names[CANDIDATES_MAX];
+    char word[64];
+    const char *no = "";
+    size_t n = 0;
+
+    if (ctx->command != NULL) {
+        n = add_candidates(ctx->command->options, ctx->command->n_options, names, n);
+    }
+    n = add_candidates(global_options, n_global_options, names, n);
+    size_t kept = length < sizeof word ? length : sizeof word - 1;
+    memcpy(word, name, kept);
+    word[kept] = '\0';
+    const char *near = text_nearest(word, names, n);
+    if (near == NULL && strncmp(word, "no-", 3) == 0) {
+        near = text_nearest(word + 3, names, n);
+        struct match match;
+        bool negatable = near != NULL && find_name(ctx, near, strlen(near), &match) &&
+                         match.option->kind == OPT_NEGATABLE;
+        no = negatable ? "no-" : "";
+    }
+    if (near != NULL) {
+        return err_set(&ctx->err, ERR_USAGE, "unknown option '--%s'; did you mean '--%s%s'?", word,
+                       no, near);
+    }
+    if (ctx->command == NULL) {
+        return err_set(&ctx->err, ERR_USAGE,
+                       "unknown option '--%s' (options of a command stand behind its name)", word);
+    }
+    return err_set(&ctx->err, ERR_USAGE, "unknown option '--%s'", word);
+}
+
+static void note_given(struct command_context *ctx, const struct match *match)
+{
+    if (match->args != &ctx->global) {
+        ctx->given |= 1ULL << (match->option - ctx->command->options);
+    }
+    if (match->option->kind == OPT_SECRET) {
+        ctx->secret_in_argv = true;
+    }
+}
+
+static int set_value(struct parser *p, const struct match *match, char *text)
+{
+    struct command_context *ctx = p->ctx;
+    int rc = option_set_value(match->option, match->args, text, p->now_ns, &ctx->err);
+
+    if (rc < 0) {
+        return err_wrap(&ctx->err, "option '--%s'", match->option->name);
+    }
+    note_given(ctx, match);
+    return 0;
+}
+
+static void set_flag(struct parser *p, const struct match *match)
+{
+    option_set_flag(match->option, match->args, !match->negated);
+    note_given(p->ctx, match);
+    p->done = p->ctx->global.help || p->ctx->global.version;
+}
+
+/* A forgotten value must not swallow the next option. */
+static bool looks_like_option(struct parser *p, const char *word)
+{
+    struct match match;
+
+    if (strncmp(word, "--", 2) != 0) {
+        return false;
+    }
+    return word[2] == '\0' || find_name(p->ctx, word + 2, strcspn(word + 2, "="), &match);
+}
+
+static int take_next_value(struct parser *p, const struct match *match)
+{
+    const struct command_option *option = match->option;
+
+    if (p->i + 1 >= p->argc || looks_like_option(p, p->argv[p->i + 1])) {
+        return err_set(&p->ctx->err, ERR_USAGE, "option '--%s' needs a value: --%s %s",
+                       option->name, option->name, option->placeholder);
+    }
+    return set_value(p, match, p->argv[++p->i]);
+}
+
+static int parse_long(struct parser *p, char *name)
+{
+    size_t n = strcspn(name, "=");
+    struct match match;
+
+    if (!find_name(p->ctx, name, n, &match)) {
+        return unknown_name(p->ctx, name, n);
+    }
+    if (!option_is_flag(match.option)) {
+        return name[n] == '=' ? set_value(p, &match, name + n + 1) : take_next_value(p, &match);
+    }
+    if (name[n] == '=') {
+        return err_set(&p->ctx->err, ERR_USAGE, "option '--%.*s' takes no value", (int)n, name);
+    }
+    set_flag(p, &match);
+    return 0;
+}
+
+static int parse_letters(struct parser *p, char *letters)
+{
+    for (; *letters != '\0' && !p->done; letters++) {
+        struct match match;
+        if (!find_letter(p->ctx, *letters, &match)) {
+            return err_set(&p->ctx->err, ERR_USAGE, "unknown option '-%c'%s", *letters,
+                           p->ctx->command == NULL ? " (options of a command stand behind its name)"
+                                                   : "");
+        }
+        if (!option_is_flag(match.option)) {
+            return letters[1] != '\0' ? set_value(p, &match, letters + 1)
+                                      : take_next_value(p, &match);
+        }
+        set_flag(p, &match);
+    }
+    return 0;
+}
+
+static const struct command_option *rest_option(const struct command *command)
+{
+    for (size_t i = 0; command != NULL && i < command->n_options; i++) {
+        if (command->options[i].takes_rest) {
+            return &command->options[i];
+        }
+    }
+    return NULL;
+}
+
+static int take_command(struct command_context *ctx, const char *name)
+{
+    const char *names[CANDIDATES_MAX];
+    size_t n = 0;
+
+    ctx->command = command_find(name);
+    if (ctx->command != NULL) {
+        return 0;
+    }
+    for (; commands[n] != NULL; n++) {
+        names[n] = commands[n]->hidden ? "" : commands[n]->name;
+    }
+    const char *near = text_nearest(name, names, n);
+    if (near == NULL) {
+        return err_set(&ctx->err, ERR_USAGE, "unknown command '%s'", name);
+    }
+    return err_set(&ctx->err, ERR_USAGE, "unknown command '%s'; did you mean '%s'?", name, near);
+}
+
+static int set_up_command(struct parser *p, const char *name)
+{
+    struct command_context *ctx = p->ctx;
+    int rc = take_command(ctx, name);
+
+    if (rc < 0) {
+        return rc;
+    }
+    REQUIRE(ctx->command->n_options <= 64);
+    ctx->args = x_alloc(ctx->command->args_size);
+    for (size_t i = 0; i < ctx->command->n_options; i++) {
+        option_set_default(&ctx->command->options[i], ctx->args, p->now_ns);
+    }
+    return 0;
+}
+
+static int take_word(struct parser *p, const char *word)
+{
+    struct command_context *ctx = p->ctx;
+    const struct command *command = ctx->command;
+
+    if (command == NULL) {
+        return set_up_command(p, word);
+    }
+    bool many = command->n_words > 0 && command->words[command->n_words - 1].many;
+    if (ctx->n_words >= command->n_words && !many) {
+        const struct command_option *rest = rest_option(command);
+        return err_set(&ctx->err, ERR_USAGE, "'%s' takes no argument '%s'%s", command->name, word,
+                       rest != NULL ? "; a filter stands behind -f in quotes, or behind --" : "");
+    }
+    ctx->words[ctx->n_words++] = word;
+    return 0;
+}
+
+static char *join(char **words, int n)
+{
+    char *text = x_strdup(words[0]);
+
+    for (int i = 1; i < n; i++) {
+        char *longer = x_sprintf("%s %s", text, words[i]);
+        mem_free(text);
+        text = longer;
+    }
+    return text;
+}
+
+/* Everything behind "--". */
+static int take_rest(struct parser *p)
+{
+    struct command_context *ctx = p->ctx;
+    const struct command_option *option = rest_option(ctx->command);
+    int n = p->argc - p->i - 1;
+    int rc = 0;
+
+    if (option != NULL && n > 0) {
+        if (options_given(ctx, option->name)) {
+            return err_set(&ctx->err, ERR_USAGE,
+                           "a filter is given twice: with '--%s' and behind '--'", option->name);
+        }
+        ctx->rest = join(p->argv + p->i + 1, n);
+        p->i = p->argc;
+        struct match match = {.option = option, .args = ctx->args};
+        return set_value(p, &match, ctx->rest);
+    }
+    for (p->i++; p->i < p->argc && rc == 0; p->i++) {
+        rc = take_word(p, p->argv[p->i]);
+    }
+    return rc;
+}
+
+static int check_word(struct command_context *ctx, const struct command_word *word,
+                      const char *value)
+{
+    size_t n = 0;
+
+    if (word->words == NULL) {
+        return 0;
+    }
+    for (; word->words[n] != NULL; n++) {
+        if (strcmp(word->words[n], value) == 0) {
+            return 0;
+        }
+    }
+    const char *near = text_nearest(value, word->words, n);
+    return err_set(&ctx->err, ERR_USAGE, "'%s %s' is not known; did you mean '%s'?",
+                   ctx->command->name, value, near != NULL ? near : word->words[0]);
+}
+
+static int check_complete(struct command_context *ctx)
+{
+    const struct command *command = ctx->command;
+    int rc = 0;
+
+    for (size_t i = 0; i < command->n_words && rc == 0; i++) {
+        if (i < ctx->n_words) {
+            rc = check_word(ctx, &command->words[i], ctx->words[i]);
+        } else if (!command->words[i].optional) {
+            rc = err_set(&ctx->err, ERR_USAGE, "'%s' needs %s", command->name,
+                         command->words[i].name);
+        }
+    }
+    for (size_t i = 0; i < command->n_options && rc == 0; i++) {
+        if (command->options[i].required && (ctx->given & 1ULL << i) == 0) {
+            rc = err_set(&ctx->err, ERR_USAGE, "'%s' needs --%s %s", command->name,
+                         command->options[i].name, command->options[i].placeholder);
+        }
+    }
+    return rc;
+}
+
+/* "packetrecorder --help capture" means the help of capture. */
+static void find_command_behind(struct parser *p)
+{
+    for (int i = p->i; i < p->argc && p->ctx->command == NULL; i++) {
+        p->ctx->command = command_find(p->argv[i]);
+    }
+}
+
+int options_parse(struct command_context *ctx, int argc, char **argv, uint64_t now_ns)
+{
+    struct parser p = {.ctx = ctx, .argc = argc, .argv = argv, .i = 1, .now_ns = now_ns};
+    int rc = 0;
+
+    *ctx = (struct command_context){0};
+    ctx->words = x_alloc((size_t)(argc > 0 ? argc : 1) * sizeof *ctx->words);
+    for (; p.i < argc && rc == 0 && !p.done; p.i++) {
+        char *word = argv[p.i];
+        if (strcmp(word, "--") == 0) {
+            rc = take_rest(&p);
+        } else if (strncmp(word, "--", 2) == 0) {
+            rc = parse_long(&p, word + 2);
+        } else if (word[0] == '-' && word[1] != '\0') {
+            rc = parse_letters(&p, word + 1);
+        } else {
+            rc = take_word(&p, word);
+        }
+    }
+    if (rc < 0) {
+        return rc;
+    }
+    if (p.done) {
+        find_command_behind(&p);
+        return 0;
+    }
+    return ctx->command == NULL ? 0 : check_complete(ctx);
+}
+
+void options_free(struct command_context *ctx)
+{
+    for (size_t i = 0; ctx->args != NULL && i < ctx->command->n_options; i++) {
+        option_release(&ctx->command->options[i], ctx->args);
+    }
+    mem_free(ctx->args);
+    mem_free(ctx->words);
+    mem_free(ctx->rest);
+    *ctx = (struct command_context){0};
+}
+
+bool options_given(const struct command_context *ctx, const char *name)
+{
+    for (size_t i = 0; i < ctx->command->n_options; i++) {
+        if (strcmp(ctx->command->options[i].name, name) == 0) {
+            return (ctx->given & 1ULL << i) != 0;
+        }
+    }
+    REQUIRE(!"options_given asks for an option that the command has");
+    return false;
+}
+
+char *options_describe_given(const struct command_context *ctx)
+{
+    char *text = x_strdup("");
+
+    for (size_t i = 0; i < ctx->command->n_options; i++) {
+        char line[128];
+        if ((ctx->given & 1ULL << i) == 0 ||
+            !options_describe(&ctx->command->options[i], ctx->args, line, sizeof line)) {
+            continue;
+        }
+        char *longer = x_sprintf("%s%s\n", text, line);
+        mem_free(text);
+        text = longer;
+    }
+    return text;
+}

@@ -17,3 +17,8 @@ int source_file_open(const char *path, struct source **out, struct err *err);
 
 /* Size of the file and how far reading is, in bytes, for progress; size 0 when unknown (a pipe). */
 void source_file_progress(const struct source *source, uint64_t *done, uint64_t *size);
+
+/* What the file held and nobody gets: packets cut to the snaplen that their interface promises (as
+ * libpcap does), and packet options that were damaged, over PACKET_MAX_OPTIONS or of unknown byte
+ * order. */
+void source_file_losses(const struct source *source, uint64_t *cut, uint64_t *options);

@@ -12,7 +12,7 @@ void pcap_write_header(uint8_t out[PCAP_FILE_HEADER_BYTES], uint32_t link_type, 
     put_le16(out + 4, 2);
     put_le16(out + 6, 4);
     put_le64(out + 8, 0); /* thiszone and sigfigs: always 0 */
-    put_le32(out + 16, snaplen > 0 ? snaplen : PACKET_MAX_BYTES);
+    put_le32(out + 16, snaplen > 0 ? snaplen : PCAP_SNAPLEN_MAX);
     put_le32(out + 20, link_type & 0xffffu);
 }
 

@@ -20,8 +20,11 @@
 #define PCAP_MAGIC_NANOSECONDS   0xa1b23c4du
 #define PCAP_MAGIC_KUZNETZOV     0xa1b2cd34u
 
-/* The header of the file. snaplen 0 (no limit) is written as PACKET_MAX_BYTES, since readers take
- * it literally. link_type is a LINKTYPE_ up to 65535. */
+/* What readers take for "no limit"; libpcap refuses larger packets of most link types anyway. */
+#define PCAP_SNAPLEN_MAX 262144u
+
+/* The header of the file. snaplen 0 (no limit) is written as PCAP_SNAPLEN_MAX, since readers cut
+ * packets to what stands there. link_type is a LINKTYPE_ up to 65535. */
 void pcap_write_header(uint8_t out[PCAP_FILE_HEADER_BYTES], uint32_t link_type, uint32_t snaplen);
 
 /* The header of one packet; its caplen bytes follow it in the file. ERR_LIMIT, and nothing written,

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * How answers look on stdout: JSON by contract.md (one array or one object, unknown values null,
+ * keys in the order they were set) and aligned tables. Builds with jansson; what it cannot hold
+ * (invalid UTF-8, numbers above 2^63) is mended here, so that no value is ever lost on the way.
+ */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "shared/base/err.h"
+
+struct json_t; /* jansson's json_t */
+
+/* Prints one value, indented, with a newline, and releases it. ERR_IO when stdout takes no more. */
+int output_json(FILE *out, struct json_t *value, struct err *err);
+
+/* The same on one line, for "one object a line". */
+int output_json_line(FILE *out, struct json_t *value, struct err *err);
+
+/* A string, or null for NULL and "". Bytes that are not UTF-8 become U+FFFD. New reference. */
+struct json_t *output_json_text(const char *text);
+
+/* A number, or null for UINT64_MAX (unknown). Above 2^63-1 a real number. New reference. */
+struct json_t *output_json_count(uint64_t count);
+
+/* A time in RFC 3339 with nine digits, or null for UINT64_MAX. New reference. */
+struct json_t *output_json_time(uint64_t ns);
+
+struct output_column {
+    const char *title;
+    int right; /* numbers: aligned to the right */
+};
+
+struct output_table;
+
+/* The columns are borrowed until output_table_free. */
+struct output_table *output_table_new(const struct output_column *columns, size_t n_columns);
+void output_table_free(struct output_table *table);
+
+/* One row, as many cells as columns, copied; NULL shows as "-", control bytes as '?'. */
+void output_table_add(struct output_table *table, const char *const *cells);
+
+/* Title line and rows, columns two blanks apart, no blanks at line ends. Nothing for no rows. */
+void output_table_print(const struct output_table *table, FILE *out);

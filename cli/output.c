@@ -2,6 +2,7 @@
 #include "cli/output.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <string.h>
 
 #include <jansson.h>
@@ -171,16 +172,24 @@ static size_t column_width(const struct output_table *table, size_t column)
     return width;
 }
 
-static void print_cell(FILE *out, const char *text, size_t width, int right, int last)
+/* Blanks are only written when text follows them, so no line ends with any. */
+static void print_row(const struct output_table *table, const size_t *widths,
+                      const char *const *cells, FILE *out)
 {
-    int pad = (int)(width - text_width(text));
+    size_t blanks = 0;
 
-    if (right) {
-        fprintf(out, "%*s%s", pad, "", text);
-    } else {
-        fprintf(out, "%s%*s", text, last ? 0 : pad, "");
+    for (size_t i = 0; i < table->n_columns; i++) {
+        size_t pad = widths[i] - text_width(cells[i]);
+        bool right = table->columns[i].right;
+        if (*cells[i] != '\0') {
+            fprintf(out, "%*s%s", (int)(blanks + (right ? pad : 0)), "", cells[i]);
+            blanks = right ? 0 : pad;
+        } else {
+            blanks += pad;
+        }
+        blanks += COLUMN_GAP;
     }
-    fprintf(out, "%s%*s", last ? "\n" : "", last ? 0 : COLUMN_GAP, "");
+    fputc('\n', out);
 }
 
 void output_table_print(const struct output_table *table, FILE *out)
@@ -191,14 +200,15 @@ void output_table_print(const struct output_table *table, FILE *out)
         return;
     }
     size_t *widths = x_alloc(n * sizeof *widths);
+    const char **titles = x_alloc(n * sizeof *titles);
     for (size_t i = 0; i < n; i++) {
         widths[i] = column_width(table, i);
-        print_cell(out, table->columns[i].title, widths[i], table->columns[i].right, i + 1 == n);
+        titles[i] = table->columns[i].title;
     }
-    for (size_t i = 0; i < table->n_cells; i++) {
-        size_t column = i % n;
-        print_cell(out, table->cells[i], widths[column], table->columns[column].right,
-                   column + 1 == n);
+    print_row(table, widths, titles, out);
+    for (size_t i = 0; i < table->n_cells; i += n) {
+        print_row(table, widths, (const char *const *)table->cells + i, out);
     }
+    mem_free(titles);
     mem_free(widths);
 }

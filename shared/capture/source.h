@@ -47,6 +47,9 @@ struct source_ops {
     /* Descriptor for poll(2), or -1 for files. */
     int (*fd)(struct source *source);
     void (*stats)(struct source *source, struct source_stats *out);
+    /* Live: nothing more comes in from now on, while what came before can still be read, so that
+     * the counters add up at the end. May be NULL. */
+    void (*halt)(struct source *source);
     void (*close)(struct source *source); /* frees it */
 };
 

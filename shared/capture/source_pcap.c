@@ -1,0 +1,318 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "shared/capture/source_pcap.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#ifdef __linux__
+#include <linux/filter.h>
+#endif
+
+#include <pcap/pcap.h>
+
+#include "shared/base/mem.h"
+#include "shared/capture/counter.h"
+#include "shared/capture/iface_facts_posix.h"
+#include "shared/capture/interfaces_pcap.h"
+#include "shared/packet/filter.h"
+
+/* Packets of one read: a few ring blocks of small packets, so that clocks and limits are looked at
+ * every few milliseconds even in a flood. */
+#define BATCH_PACKETS 16384
+
+struct live {
+    struct source source;
+    struct iface iface;
+    pcap_t *pcap;
+    int fd;
+    bool interface_drops_known; /* libpcap counts them in promiscuous mode alone */
+    struct counter received;
+    struct counter kernel;
+    struct counter interface;
+    /* valid during read */
+    struct source_sink *sink;
+    bool stopped;
+    uint32_t nano_factor; /* what makes nanoseconds of the fraction in pcap_pkthdr */
+    char warning[512];
+};
+
+static struct live *live_of(struct source *source)
+{
+    return container_of(source, struct live, source);
+}
+
+static void on_packet(u_char *user, const struct pcap_pkthdr *header, const u_char *bytes)
+{
+    struct live *live = (struct live *)(void *)user;
+    const struct packet_view packet = {
+        .time_ns = (uint64_t)header->ts.tv_sec * 1000000000u +
+                   (uint64_t)header->ts.tv_usec * live->nano_factor,
+        .caplen = header->caplen,
+        .len = header->len,
+        .data = bytes,
+    };
+
+    if (__builtin_expect(live->stopped, 0)) {
+        return;
+    }
+    if (!live->sink->packet(live->sink, &packet)) {
+        live->stopped = true;
+        pcap_breakloop(live->pcap);
+    }
+}
+
+static int live_read(struct source *source, struct source_sink *sink, struct err *err)
+{
+    struct live *live = live_of(source);
+
+    live->sink = sink;
+    live->stopped = false;
+    int n = pcap_dispatch(live->pcap, BATCH_PACKETS, on_packet, (u_char *)live);
+    if (live->stopped) {
+        return SOURCE_STOPPED;
+    }
+    if (n == PCAP_ERROR) {
+        return err_set(err, ERR_CAPTURE, "capturing on '%s' ended: %s", live->iface.name,
+                       pcap_geterr(live->pcap));
+    }
+    return n > 0 ? SOURCE_MORE : SOURCE_IDLE;
+}
+
+static int live_fd(struct source *source)
+{
+    return live_of(source)->fd;
+}
+
+static void live_stats(struct source *source, struct source_stats *out)
+{
+    struct live *live = live_of(source);
+    struct pcap_stat now;
+
+    *out = (struct source_stats){SOURCE_UNKNOWN, SOURCE_UNKNOWN, SOURCE_UNKNOWN};
+    if (pcap_stats(live->pcap, &now) == 0) {
+        out->received = counter_update(&live->received, now.ps_recv);
+        out->kernel = counter_update(&live->kernel, now.ps_drop);
+        if (live->interface_drops_known) {
+            out->interface = counter_update(&live->interface, now.ps_ifdrop);
+        }
+    }
+}
+
+/* A filter that accepts nothing, put on the socket itself: pcap_setfilter would throw away what is
+ * in the ring. Elsewhere than on Linux packets keep coming until the session stops reading. */
+static void live_halt(struct source *source)
+{
+#ifdef __linux__
+    struct sock_filter nothing = {.code = BPF_RET | BPF_K, .k = 0};
+    struct sock_fprog program = {.len = 1, .filter = &nothing};
+
+    (void)setsockopt(live_of(source)->fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program);
+#else
+    (void)source;
+#endif
+}
+
+static void live_close(struct source *source)
+{
+    struct live *live = live_of(source);
+
+    if (live->pcap != NULL) {
+        pcap_close(live->pcap);
+    }
+    mem_free(live);
+}
+
+static const struct source_ops live_ops = {
+    .read = live_read,
+    .fd = live_fd,
+    .stats = live_stats,
+    .halt = live_halt,
+    .close = live_close,
+};
+
+static int no_permission(const char *name, const char *capability, struct err *err)
+{
+    char program[512];
+    ssize_t n = readlink("/proc/self/exe", program, sizeof program - 1);
+
+    program[n > 0 ? n : 0] = '\0';
+    return err_set(err, ERR_PERMISSION,
+                   "no permission to capture on '%s': it takes the capability %s; run as root, or "
+                   "once: setcap cap_net_raw,cap_net_admin=eip %s",
+                   name, capability, n > 0 ? program : "/path/to/packetrecorder");
+}
+
+static int activation_failed(struct live *live, int code, struct err *err)
+{
+    const char *name = live->iface.name;
+    const char *more = pcap_geterr(live->pcap);
+
+    switch (code) {
+    case PCAP_ERROR_PERM_DENIED:
+        return no_permission(name, "CAP_NET_RAW", err);
+    case PCAP_ERROR_PROMISC_PERM_DENIED:
+        return no_permission(name, "CAP_NET_ADMIN (or --no-promisc)", err);
+    case PCAP_ERROR_NO_SUCH_DEVICE:
+        return err_set(err, ERR_NOT_FOUND,
+                       "no such interface: '%s'; packetrecorder list-interfaces shows them", name);
+    case PCAP_ERROR_IFACE_NOT_UP:
+        return err_set(err, ERR_CAPTURE, "interface '%s' is down; try: ip link set %s up", name,
+                       name);
+    default:
+        return err_set(err, ERR_CAPTURE, "cannot capture on '%s': %s%s%s", name,
+                       pcap_statustostr(code), more[0] != '\0' ? ": " : "", more);
+    }
+}
+
+/* Everything that has to be said before pcap_activate; none of these can fail on a fresh handle. */
+static void prepare(struct live *live, const struct source_pcap_opts *opts)
+{
+    pcap_set_snaplen(live->pcap, (int)opts->snaplen);
+    pcap_set_promisc(live->pcap, opts->promisc);
+    pcap_set_timeout(live->pcap, SOURCE_PCAP_BLOCK_TIMEOUT_MS);
+    pcap_set_buffer_size(live->pcap, (int)opts->buffer_bytes);
+    pcap_set_tstamp_precision(live->pcap, PCAP_TSTAMP_PRECISION_NANO);
+}
+
+/* LINKTYPE_ of a DLT_: the same but for the few below (pcap-common.c of libpcap). */
+static uint32_t link_type_of(int dlt)
+{
+    switch (dlt) {
+    case DLT_RAW:
+        return LINK_RAW;
+    case DLT_PPP_SERIAL:
+        return 50;
+    case DLT_ATM_RFC1483:
+        return 100;
+    case DLT_SLIP_BSDOS:
+        return 102;
+    case DLT_PPP_BSDOS:
+        return 103;
+    default:
+        return (uint32_t)dlt;
+    }
+}
+
+/* Compiled on the live handle, not by filter_new: the kernel takes VLAN tags out of packets, and
+ * only a live handle makes code that knows it. filter_new has the better words for an error. */
+static int set_filter(struct live *live, const char *expression, struct err *err)
+{
+    struct bpf_program program;
+    struct filter *checked = NULL;
+
+    if (expression == NULL || expression[0] == '\0') {
+        return 0;
+    }
+    if (pcap_compile(live->pcap, &program, expression, 1, PCAP_NETMASK_UNKNOWN) < 0) {
+        int code = filter_new(expression, live->iface.link_type, &checked, err);
+        filter_free(checked);
+        return code < 0 ? code
+                        : err_set(err, ERR_FILTER, "filter '%s': %s", expression,
+                                  pcap_geterr(live->pcap));
+    }
+    int code = pcap_setfilter(live->pcap, &program);
+    pcap_freecode(&program);
+    if (code < 0) {
+        return err_set(err, ERR_FILTER, "filter '%s' on '%s': %s", expression, live->iface.name,
+                       pcap_geterr(live->pcap));
+    }
+    if (code > 0) {
+        snprintf(live->warning, sizeof live->warning, "filter on '%s': %s", live->iface.name,
+                 pcap_geterr(live->pcap));
+    }
+    snprintf(live->iface.filter, sizeof live->iface.filter, "%s", expression);
+    return 0;
+}
+
+static int set_direction(struct live *live, enum capture_direction direction, struct err *err)
+{
+    static const pcap_direction_t directions[] = {
+        [CAPTURE_INOUT] = PCAP_D_INOUT, [CAPTURE_IN] = PCAP_D_IN, [CAPTURE_OUT] = PCAP_D_OUT};
+
+    if (direction != CAPTURE_INOUT && pcap_setdirection(live->pcap, directions[direction]) < 0) {
+        return err_set(err, ERR_UNSUPPORTED, "'%s' cannot tell directions: %s", live->iface.name,
+                       pcap_geterr(live->pcap));
+    }
+    return 0;
+}
+
+static void describe(struct live *live, const struct source_pcap_opts *opts)
+{
+    bool nano = pcap_get_tstamp_precision(live->pcap) == PCAP_TSTAMP_PRECISION_NANO;
+
+    live->nano_factor = nano ? 1 : 1000;
+    live->iface.ts_digits = nano ? 9 : 6;
+    live->iface.link_type = link_type_of(pcap_datalink(live->pcap));
+    live->iface.snaplen = opts->snaplen;
+    iface_facts_fill(&live->iface);
+    live->interface_drops_known = opts->promisc && strcmp(opts->interface, "any") != 0;
+}
+
+static int activate(struct live *live, const struct source_pcap_opts *opts, struct err *err)
+{
+    char text[PCAP_ERRBUF_SIZE] = "";
+
+    prepare(live, opts);
+    int code = pcap_activate(live->pcap);
+    if (code < 0) {
+        return activation_failed(live, code, err);
+    }
+    if (code > 0) {
+        snprintf(live->warning, sizeof live->warning, "'%s': %s", live->iface.name,
+                 code == PCAP_WARNING ? pcap_geterr(live->pcap) : pcap_statustostr(code));
+    }
+    if (strcmp(opts->interface, "any") == 0) {
+        pcap_set_datalink(live->pcap, DLT_LINUX_SLL2);
+    }
+    describe(live, opts);
+    code = set_direction(live, opts->direction, err);
+    if (code == 0) {
+        code = set_filter(live, opts->filter, err);
+    }
+    if (code < 0) {
+        return code;
+    }
+    live->fd = pcap_get_selectable_fd(live->pcap);
+    if (live->fd < 0 || pcap_setnonblock(live->pcap, 1, text) < 0) {
+        return err_set(err, ERR_UNSUPPORTED, "'%s' cannot be polled%s%s", live->iface.name,
+                       text[0] != '\0' ? ": " : "", text);
+    }
+    return 0;
+}
+
+int source_pcap_open(const struct source_pcap_opts *opts, struct source **out, struct err *err)
+{
+    char text[PCAP_ERRBUF_SIZE] = "";
+
+    if (opts->snaplen == 0 || opts->snaplen > SOURCE_PCAP_SNAPLEN_MAX ||
+        opts->buffer_bytes > SOURCE_PCAP_BUFFER_MAX) {
+        return err_set(err, ERR_USAGE, "snaplen is 1 to %u, the buffer at most 2 GiB - 1",
+                       SOURCE_PCAP_SNAPLEN_MAX);
+    }
+    int found = interface_find(opts->interface, err);
+    if (found < 0) {
+        return found;
+    }
+    struct live *live = x_alloc(sizeof *live);
+    snprintf(live->iface.name, sizeof live->iface.name, "%s", opts->interface);
+    live->source = (struct source){.ops = &live_ops, .ifaces = &live->iface, .n_ifaces = 1};
+    live->pcap = pcap_create(opts->interface, text);
+    if (live->pcap == NULL) {
+        mem_free(live);
+        return err_set(err, ERR_CAPTURE, "cannot capture on '%s': %s", opts->interface, text);
+    }
+    int code = activate(live, opts, err);
+    if (code < 0) {
+        live_close(&live->source);
+        return code;
+    }
+    *out = &live->source;
+    return 0;
+}
+
+const char *source_pcap_warning(const struct source *source)
+{
+    return container_of(source, const struct live, source)->warning;
+}

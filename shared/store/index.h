@@ -7,6 +7,19 @@
  * to "accept" compares header fields with constants; those that the index understands become keys
  * that must all be present, everything else is ignored, so a frame without the keys of any
  * accepting path cannot contain a match. What is not understood is scanned, never missed. Pure.
+ *
+ * The bytes of a filter; the keys and their hash are in index_keys.h:
+ *
+ *   0  u8  version = 1
+ *   1  u8  k: bits set for each key, 1 to 8
+ *   2  u8  kinds: bit n = every key of enum index_kind n that occurs is in here; of the others
+ *          nothing is known (they did not fit)
+ *   3  u8  0
+ *   4  ..  m = 8 * (bytes - 4) bits, bit i is bit i % 8 of byte 4 + i / 8. A key h sets, for
+ *          j = 0 … k-1, bit ((low + j * high) mod 2^32) * m / 2^32 with low = h mod 2^32,
+ *          high = h / 2^32 | 1.
+ *
+ * Any other version or length, and no bytes at all, mean "may contain anything".
  */
 #pragma once
 
@@ -16,6 +29,10 @@
 
 #include "shared/packet/block.h"
 #include "shared/packet/filter.h"
+
+#define INDEX_VERSION 1
+/* Of one frame; of one kind a quarter of it. Kinds that have more are left out of the filter. */
+#define INDEX_KEYS_MAX 65536u
 
 /* Collects keys of one frame. Reusable; memory is bounded by INDEX_KEYS_MAX distinct keys. */
 struct index_builder;
@@ -41,3 +58,5 @@ void index_query_free(struct index_query *q);
 bool index_query_maybe(const struct index_query *q, const uint8_t *bloom, size_t n);
 /* True when the query narrows nothing. */
 bool index_query_is_open(const struct index_query *q);
+/* The number of alternatives (ways to accept) that are asked; 0 = nothing can match. */
+size_t index_query_alternatives(const struct index_query *q);

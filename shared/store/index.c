@@ -1,0 +1,437 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "shared/store/index.h"
+
+#include <string.h>
+
+#include "shared/base/bytes.h"
+#include "shared/base/mem.h"
+#include "shared/store/index_keys.h"
+
+#define KIND_KEYS_MAX (INDEX_KEYS_MAX / 4)
+/* Places of the set of keys: never more than half are taken, so a search is short. It is ended
+ * anyway after PROBES_MAX, where somebody has built keys that collide: then a key may be collected
+ * twice, which costs bits and nothing else. */
+#define SLOTS_MIN  4096u
+#define SLOTS_MAX  (2 * INDEX_KEYS_MAX)
+#define PROBES_MAX 32
+/* Flows and small values seen in this frame, by hash; a newer one replaces an older one. */
+#define FLOWS_SEEN  1024u
+#define VALUES_SEEN 1024u
+/* Bits a key: what a filter has where there is room, below what the kinds that are nice to have are
+ * left out, and below what even ports and addresses are. 12 bits give 0.3 % of false answers a key,
+ * 8 bits 2 %, 4 bits 15 %. */
+#define BITS_BEST 12u
+#define BITS_GOOD 8u
+#define BITS_POOR 4u
+
+/* What gives the keys of the network layer and above. All bytes count in comparisons. */
+struct flow {
+    struct index_addr src;
+    struct index_addr dst;
+    uint16_t sport;
+    uint16_t dport;
+    uint8_t net; /* enum index_net */
+    uint8_t proto;
+    uint16_t has; /* HAS_ of the fields that the captured bytes hold */
+};
+
+enum { HAS_SRC = 1, HAS_DST = 2, HAS_PROTO = 4, HAS_SPORT = 8, HAS_DPORT = 16, HAS_ALL = 31 };
+
+struct index_builder {
+    const struct index_link *link; /* of link_type; NULL = unknown */
+    uint32_t link_type;
+    uint32_t n_keys;
+    uint32_t n_slots; /* in use now, a power of two */
+    uint32_t of_kind[INDEX_KINDS];
+    uint8_t lost; /* bit n: kind n had more keys than are kept */
+    uint64_t values_seen[VALUES_SEEN];
+    struct flow flows_seen[FLOWS_SEEN];
+    uint64_t slots[SLOTS_MAX]; /* 0 = free */
+    uint64_t keys[INDEX_KEYS_MAX];
+};
+
+struct index_builder *index_builder_new(void)
+{
+    struct index_builder *b = x_alloc(sizeof *b);
+
+    b->n_slots = SLOTS_MIN;
+    b->link_type = UINT32_MAX;
+    return b;
+}
+
+void index_builder_free(struct index_builder *b)
+{
+    mem_free(b);
+}
+
+void index_builder_reset(struct index_builder *b)
+{
+    memset(b->slots, 0, b->n_slots * sizeof b->slots[0]);
+    memset(b->values_seen, 0, sizeof b->values_seen);
+    memset(b->flows_seen, 0, sizeof b->flows_seen);
+    memset(b->of_kind, 0, sizeof b->of_kind);
+    if (b->n_slots > SLOTS_MIN && b->n_keys < b->n_slots / 8) {
+        b->n_slots /= 2;
+    }
+    b->n_keys = 0;
+    b->lost = 0;
+}
+
+enum found { FOUND, FREE, CROWDED };
+
+static enum found find_slot(const struct index_builder *b, uint64_t key, uint32_t *slot)
+{
+    uint32_t at = (uint32_t)(key >> 24);
+
+    for (int i = 0; i < PROBES_MAX; i++, at++) {
+        at &= b->n_slots - 1;
+        if (b->slots[at] == key || b->slots[at] == 0) {
+            *slot = at;
+            return b->slots[at] == key ? FOUND : FREE;
+        }
+    }
+    return CROWDED;
+}
+
+static void grow(struct index_builder *b)
+{
+    uint32_t slot;
+
+    b->n_slots *= 2;
+    memset(b->slots, 0, b->n_slots * sizeof b->slots[0]);
+    for (uint32_t i = 0; i < b->n_keys; i++) {
+        if (find_slot(b, b->keys[i], &slot) == FREE) {
+            b->slots[slot] = b->keys[i];
+        }
+    }
+}
+
+static void add_key(struct index_builder *b, uint64_t key)
+{
+    enum index_kind kind = index_kind_of(key);
+    uint32_t slot = 0;
+    enum found found = find_slot(b, key, &slot);
+
+    if (found == FOUND) {
+        return;
+    }
+    if (b->n_keys == INDEX_KEYS_MAX || b->of_kind[kind] == KIND_KEYS_MAX) {
+        b->lost |= (uint8_t)(1u << kind);
+        return;
+    }
+    if (found == FREE) {
+        b->slots[slot] = key;
+    }
+    b->keys[b->n_keys] = key;
+    b->n_keys++;
+    b->of_kind[kind]++;
+    if (b->n_keys > b->n_slots / 2 && b->n_slots < SLOTS_MAX) {
+        grow(b);
+    }
+}
+
+/* True when this value of at most 48 bits was among the last ones. By value, not by hash: a sender
+ * can build hashes that collide. */
+static bool was_seen(struct index_builder *b, enum index_tag tag, uint64_t value)
+{
+    uint64_t tagged = (uint64_t)tag << 56 | value;
+    uint64_t *seen = &b->values_seen[(tagged * 0x9e3779b97f4a7c15u >> 40) % VALUES_SEEN];
+    bool same = *seen == tagged;
+
+    *seen = tagged;
+    return same;
+}
+
+static void add_value(struct index_builder *b, enum index_kind kind, enum index_tag tag,
+                      uint64_t value)
+{
+    if (!was_seen(b, tag, value)) {
+        add_key(b, index_key(kind, tag, value));
+    }
+}
+
+static void add_addr(struct index_builder *b, const struct index_addr *addr)
+{
+    if (addr->is_ip6) {
+        add_key(b, index_key_addr(addr));
+        add_key(b, index_key(INDEX_NET, INDEX_TAG_IP6_32, addr->high >> 32));
+        add_key(b, index_key_ip6_64(addr->high));
+    } else if (!was_seen(b, INDEX_TAG_IP4, addr->low)) {
+        add_key(b, index_key_addr(addr));
+        add_key(b, index_key(INDEX_NET, INDEX_TAG_IP4_16, addr->low >> 16));
+        add_key(b, index_key(INDEX_NET, INDEX_TAG_IP4_24, addr->low >> 8));
+    }
+}
+
+static void add_flow(struct index_builder *b, const struct flow *flow)
+{
+    if ((flow->has & HAS_SRC) != 0) {
+        add_addr(b, &flow->src);
+    }
+    if ((flow->has & HAS_DST) != 0) {
+        add_addr(b, &flow->dst);
+    }
+    if ((flow->has & HAS_PROTO) != 0) {
+        add_value(b, INDEX_PROTO, INDEX_TAG_PROTO, flow->proto);
+    }
+    if ((flow->has & HAS_SPORT) != 0) {
+        add_key(b, index_key_port(flow->proto, flow->sport));
+    }
+    if ((flow->has & HAS_DPORT) != 0) {
+        add_key(b, index_key_port(flow->proto, flow->dport));
+    }
+    if (flow->has == HAS_ALL) {
+        add_key(b, index_key_flow(flow->proto, &flow->src, flow->sport, &flow->dst, flow->dport));
+    }
+}
+
+static bool is_same_flow(const struct flow *a, const struct flow *b)
+{
+    return a->src.low == b->src.low && a->dst.low == b->dst.low && a->src.high == b->src.high &&
+           a->dst.high == b->dst.high && a->sport == b->sport && a->dport == b->dport &&
+           a->net == b->net && a->proto == b->proto && a->has == b->has;
+}
+
+/* Most packets belong to a flow that this frame has seen already, and end here. */
+static void add_flow_once(struct index_builder *b, const struct flow *flow)
+{
+    uint64_t h = flow->src.low * 0x9e3779b97f4a7c15u ^ flow->dst.low * 0xc2b2ae3d27d4eb4fu ^
+                 ((uint64_t)flow->sport << 32 | flow->dport) * 0x165667b19e3779f9u;
+    struct flow *seen = &b->flows_seen[(h ^ h >> 29) % FLOWS_SEEN];
+
+    if (!is_same_flow(seen, flow)) {
+        *seen = *flow;
+        add_flow(b, flow);
+    }
+}
+
+static void read_ports(const struct packet_view *packet, uint32_t at, struct flow *flow)
+{
+    if (packet->caplen >= at + 2) {
+        flow->sport = get_be16(packet->data + at);
+        flow->has |= HAS_SPORT;
+    }
+    if (packet->caplen >= at + 4) {
+        flow->dport = get_be16(packet->data + at + 2);
+        flow->has |= HAS_DPORT;
+    }
+}
+
+static void read_addr4(const struct packet_view *packet, uint32_t at, struct index_addr *addr,
+                       uint16_t has, struct flow *flow)
+{
+    if (packet->caplen >= at + 4) {
+        addr->low = get_be32(packet->data + at);
+        flow->has |= has;
+    }
+}
+
+static void read_addr6(const struct packet_view *packet, uint32_t at, struct index_addr *addr,
+                       uint16_t has, struct flow *flow)
+{
+    addr->is_ip6 = true;
+    if (packet->caplen >= at + 16) {
+        addr->high = get_be64(packet->data + at);
+        addr->low = get_be64(packet->data + at + 8);
+        flow->has |= has;
+    }
+}
+
+static void read_ip4(const struct packet_view *packet, uint32_t at, struct flow *flow)
+{
+    read_addr4(packet, at + IP4_SRC, &flow->src, HAS_SRC, flow);
+    read_addr4(packet, at + IP4_DST, &flow->dst, HAS_DST, flow);
+    if (packet->caplen <= at + IP4_PROTO) {
+        return;
+    }
+    const uint8_t *ip = packet->data + at;
+    flow->proto = ip[IP4_PROTO];
+    flow->has |= HAS_PROTO;
+    if (index_has_ports(flow->proto) && (get_be16(ip + IP4_FRAGMENT) & IP4_FRAGMENT_MASK) == 0) {
+        read_ports(packet, at + 4 * (ip[0] & 0xfu), flow);
+    }
+}
+
+static void read_ip6(const struct packet_view *packet, uint32_t at, struct flow *flow)
+{
+    read_addr6(packet, at + IP6_SRC, &flow->src, HAS_SRC, flow);
+    read_addr6(packet, at + IP6_DST, &flow->dst, HAS_DST, flow);
+    if (packet->caplen <= at + IP6_PROTO) {
+        return;
+    }
+    flow->proto = packet->data[at + IP6_PROTO];
+    flow->has |= HAS_PROTO;
+    if (index_has_ports(flow->proto)) {
+        read_ports(packet, at + IP6_BYTES, flow);
+    }
+}
+
+/* The networks of an IPv6 address whose second half was not captured. */
+static void add_cut_ip6(struct index_builder *b, const struct packet_view *packet, uint32_t at)
+{
+    if (packet->caplen >= at + 16 || packet->caplen < at + 4) {
+        return;
+    }
+    add_key(b, index_key(INDEX_NET, INDEX_TAG_IP6_32, get_be32(packet->data + at)));
+    if (packet->caplen >= at + 8) {
+        add_key(b, index_key_ip6_64(get_be64(packet->data + at)));
+    }
+}
+
+static void add_net(struct index_builder *b, const struct packet_view *packet, enum index_net net,
+                    uint32_t at)
+{
+    struct flow flow = {.net = (uint8_t)net};
+
+    switch (net) {
+    case INDEX_NET_IP4:
+        read_ip4(packet, at, &flow);
+        break;
+    case INDEX_NET_IP6:
+        read_ip6(packet, at, &flow);
+        add_cut_ip6(b, packet, at + IP6_SRC);
+        add_cut_ip6(b, packet, at + IP6_DST);
+        break;
+    case INDEX_NET_ARP:
+        read_addr4(packet, at + ARP_SENDER, &flow.src, HAS_SRC, &flow);
+        read_addr4(packet, at + ARP_TARGET, &flow.dst, HAS_DST, &flow);
+        break;
+    default:
+        return;
+    }
+    add_flow_once(b, &flow);
+}
+
+static void add_macs(struct index_builder *b, const struct packet_view *packet)
+{
+    const uint8_t *p = packet->data;
+
+    if (packet->caplen >= 6) {
+        add_value(b, INDEX_MAC, INDEX_TAG_MAC, (uint64_t)get_be16(p) << 32 | get_be32(p + 2));
+    }
+    if (packet->caplen >= 12) {
+        add_value(b, INDEX_MAC, INDEX_TAG_MAC, (uint64_t)get_be16(p + 6) << 32 | get_be32(p + 8));
+    }
+}
+
+static bool read_selector(const struct index_link *link, const struct packet_view *packet,
+                          uint32_t at, uint32_t *value)
+{
+    const uint8_t *p = packet->data + at;
+
+    if (packet->caplen < at + link->selector_bytes) {
+        return false;
+    }
+    *value = link->selector_bytes == 2   ? get_be16(p)
+             : link->selector_bytes == 4 ? get_be32(p)
+                                         : *p & link->selector_mask;
+    return true;
+}
+
+/* The mirror of read_link in index_query.c. */
+static void add_link(struct index_builder *b, const struct index_link *link,
+                     const struct packet_view *packet)
+{
+    uint32_t selector_at = link->selector_at;
+    uint32_t net_at = link->net_at;
+    uint32_t value = 0;
+
+    if (link->is_ethernet) {
+        add_macs(b, packet);
+    }
+    for (int depth = 0; link->selector_bytes > 0; depth++) {
+        if (!read_selector(link, packet, selector_at, &value)) {
+            return;
+        }
+        add_value(b, INDEX_LINK, INDEX_TAG_LINK, value);
+        if (depth == INDEX_VLANS_MAX || !index_is_vlan(link, value)) {
+            break;
+        }
+        if (packet->caplen >= selector_at + 4) {
+            uint32_t id = get_be16(packet->data + selector_at + 2) & INDEX_VLAN_MASK;
+            add_value(b, INDEX_LINK, INDEX_TAG_VLAN, id);
+        }
+        selector_at += 4;
+        net_at += 4;
+    }
+    add_net(b, packet, index_net_of(link, value), net_at);
+}
+
+void index_builder_add(struct index_builder *b, const struct packet_view *packet,
+                       uint32_t link_type)
+{
+    if (link_type != b->link_type) {
+        b->link = index_link_of(link_type);
+        b->link_type = link_type;
+    }
+    if (b->link != NULL) {
+        add_link(b, b->link, packet);
+    }
+}
+
+/* The kinds that fit into n_bits, as a mask, with the number of their keys. Kinds are taken in the
+ * order of what queries lose without them: flows come last, since their addresses and ports one by
+ * one say nearly as much. */
+static uint8_t choose_kinds(const struct index_builder *b, uint64_t n_bits, uint32_t *n_keys)
+{
+    static const struct {
+        enum index_kind kind;
+        uint32_t bits; /* fewest a key that it may leave */
+    } order[INDEX_KINDS] = {
+        {INDEX_LINK, BITS_POOR}, {INDEX_PROTO, BITS_POOR}, {INDEX_ADDR, BITS_POOR},
+        {INDEX_PORT, BITS_POOR}, {INDEX_MAC, BITS_GOOD},   {INDEX_NET, BITS_GOOD},
+        {INDEX_FLOW, BITS_GOOD},
+    };
+    uint8_t kinds = 0;
+    uint32_t n = 0;
+
+    for (size_t i = 0; i < INDEX_KINDS; i++) {
+        uint32_t more = b->of_kind[order[i].kind];
+        uint8_t bit = (uint8_t)(1u << order[i].kind);
+        if ((b->lost & bit) == 0 && (more == 0 || (uint64_t)(n + more) * order[i].bits <= n_bits)) {
+            kinds |= bit;
+            n += more;
+        }
+    }
+    *n_keys = n;
+    return kinds;
+}
+
+/* The best number of probes is ln 2 times the bits a key. */
+static uint32_t probes_for(uint64_t n_bits, uint32_t n_keys)
+{
+    uint64_t k = n_keys == 0 ? 1 : (n_bits * 693 + 500ull * n_keys) / (1000ull * n_keys);
+
+    return k < 1 ? 1 : k > INDEX_PROBES_MAX ? INDEX_PROBES_MAX : (uint32_t)k;
+}
+
+size_t index_builder_finish(struct index_builder *b, uint8_t *out, size_t cap)
+{
+    uint32_t n_keys;
+
+    if (cap <= INDEX_HEADER_BYTES) {
+        return 0;
+    }
+    uint64_t room = (uint64_t)(cap - INDEX_HEADER_BYTES) * 8;
+    uint8_t kinds = choose_kinds(b, room, &n_keys);
+    uint64_t best = (uint64_t)n_keys * BITS_BEST + 8;
+    uint32_t n_bytes = (uint32_t)((best < room ? best : room) / 8);
+    uint32_t n_probes = probes_for((uint64_t)n_bytes * 8, n_keys);
+    if (kinds == 0) {
+        return 0;
+    }
+
+    uint8_t *bits = out + INDEX_HEADER_BYTES;
+    memset(bits, 0, n_bytes);
+    out[0] = INDEX_VERSION;
+    out[1] = (uint8_t)n_probes;
+    out[2] = kinds;
+    out[3] = 0;
+    for (uint32_t i = 0; i < b->n_keys; i++) {
+        for (uint32_t j = 0; j < n_probes && (kinds >> index_kind_of(b->keys[i]) & 1) != 0; j++) {
+            uint32_t bit = index_bit(b->keys[i], j, n_bytes * 8);
+            bits[bit / 8] |= (uint8_t)(1u << bit % 8);
+        }
+    }
+    return INDEX_HEADER_BYTES + n_bytes;
+}

@@ -33,7 +33,7 @@ struct decoded {
     uint8_t proto; /* IP protocol after extension headers; valid for IPv4, IPv6 */
     uint8_t ttl;
     bool fragment;  /* any fragment */
-    bool has_ports; /* TCP, UDP, SCTP, UDP-Lite and first fragment with the bytes there */
+    bool has_ports; /* TCP, UDP, SCTP, UDP-Lite, DCCP and first fragment with the bytes there */
     uint16_t sport;
     uint16_t dport;
     bool has_tcp;

@@ -1,0 +1,321 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "shared/store/adopt.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "shared/base/id.h"
+#include "shared/base/mem.h"
+#include "shared/packet/block.h"
+#include "shared/store/frame_pool.h"
+#include "shared/store/session_text.h"
+
+void adopt_init(struct adopt *a, struct store *store)
+{
+    *a = (struct adopt){
+        .store = store, .decoder = frame_decoder_new(), .index = index_builder_new()};
+}
+
+void adopt_deinit(struct adopt *a)
+{
+    frame_decoder_free(a->decoder);
+    index_builder_free(a->index);
+    mem_free(a->session.ifaces);
+}
+
+static uint32_t link_type_of(const struct adopt *a, uint32_t iface)
+{
+    return iface < a->session.n_ifaces ? a->session.ifaces[iface].link_type : UINT32_MAX;
+}
+
+/* Counts and indexes a run; false when it is not a run of n packets. */
+static bool read_run(struct adopt *a, const uint8_t *raw, const struct frame_header *h,
+                     struct catalogue_frame *f, uint8_t **bloom)
+{
+    struct block_cursor cursor = block_cursor(raw, h->raw_len);
+    struct packet_view packet;
+    uint32_t n = 0;
+    int r;
+
+    index_builder_reset(a->index);
+    f->min_ns = UINT64_MAX;
+    while ((r = block_next(&cursor, &packet)) > 0) {
+        index_builder_add(a->index, &packet, link_type_of(a, packet.iface));
+        f->packet_bytes += packet.caplen;
+        f->min_ns = packet.time_ns < f->min_ns ? packet.time_ns : f->min_ns;
+        f->max_ns = packet.time_ns > f->max_ns ? packet.time_ns : f->max_ns;
+        n++;
+    }
+    size_t cap = (size_t)(f->packet_bytes / INDEX_SHARE);
+    cap = cap < INDEX_FLOOR ? INDEX_FLOOR : cap;
+    *bloom = x_alloc(cap);
+    f->bloom = *bloom;
+    f->bloom_n = index_builder_finish(a->index, *bloom, cap);
+    return r == 0 && n == h->n_packets;
+}
+
+static void take_description(struct adopt *a, const uint8_t *raw, size_t n)
+{
+    struct store_session read;
+
+    if (session_text_read((const char *)raw, n, &read) == 0) {
+        mem_free(a->session.ifaces);
+        a->session = read;
+    }
+}
+
+static int enter_frame(struct adopt *a, struct catalogue_segment *row, uint64_t offset,
+                       const struct frame_header *h, const uint8_t *raw, struct err *err)
+{
+    struct catalogue_frame f = {
+        .number = h->number,
+        .offset = offset,
+        .stored_len = SEGMENT_FRAME_BYTES + h->stored_len,
+        .raw_len = h->raw_len,
+        .n_packets = h->n_packets,
+        .first_number = row->first_number + row->packets,
+    };
+    uint8_t *bloom = NULL;
+    int r = 0;
+
+    if (read_run(a, raw, h, &f, &bloom)) {
+        r = catalogue_put_frame(&a->store->catalogue, row->row, &f, err);
+        catalogue_count_frame(row, &f);
+        a->frames++;
+        a->packets += h->n_packets;
+    } else {
+        a->damaged_frames++;
+        a->damaged_packets += h->n_packets;
+    }
+    mem_free(bloom);
+    return r;
+}
+
+static int cut_tail(struct adopt *a, const struct catalogue_segment *row, uint64_t at,
+                    uint64_t size, struct err *err)
+{
+    char *path = store_file(a->store, row->file);
+    int r = truncate(path, (off_t)at) < 0 ? err_errno(err, errno, "cannot cut '%s'", path) : 0;
+
+    a->cut_bytes += r == 0 ? size - at : 0;
+    mem_free(path);
+    return r;
+}
+
+static int walk(struct adopt *a, struct segment_reader *reader, struct catalogue_segment *row,
+                uint64_t offset, bool cut, struct err *err)
+{
+    struct frame_header h;
+    const uint8_t *raw;
+    int r = 0;
+
+    while (offset < reader->size && r == 0) {
+        r = segment_reader_frame(reader, a->decoder, offset, &h, &raw, err);
+        if (r == ERR_DAMAGED) {
+            uint64_t next = segment_reader_resync(reader, offset + 1);
+            if (next >= reader->size) {
+                return cut ? cut_tail(a, row, offset, reader->size, err) : 0;
+            }
+            a->damaged_frames++;
+            a->damaged_packets += h.kind == FRAME_PACKETS ? h.n_packets : 0;
+            offset = next;
+            r = 0;
+            continue;
+        }
+        if (r == 0 && h.kind == FRAME_SESSION) {
+            take_description(a, raw, h.raw_len);
+        } else if (r == 0) {
+            r = enter_frame(a, row, offset, &h, raw, err);
+        }
+        offset += SEGMENT_FRAME_BYTES + h.stored_len;
+        row->bytes = offset;
+    }
+    return r;
+}
+
+int adopt_segment(struct adopt *a, struct catalogue_segment *row, uint64_t offset, bool cut,
+                  struct err *err)
+{
+    struct segment_reader reader;
+    int r = segment_reader_open(a->store, row->file, &reader, err);
+
+    if (r < 0) {
+        return r;
+    }
+    if (offset > SEGMENT_HEADER_BYTES) {
+        /* The description stands at the head; without it the packets' link types are unknown. */
+        struct frame_header h;
+        const uint8_t *raw;
+        if (segment_reader_frame(&reader, a->decoder, SEGMENT_HEADER_BYTES, &h, &raw, NULL) == 0 &&
+            h.kind == FRAME_SESSION) {
+            take_description(a, raw, h.raw_len);
+        }
+    } else {
+        offset = SEGMENT_HEADER_BYTES;
+    }
+    r = walk(a, &reader, row, offset, cut, err);
+    segment_reader_close(&reader);
+    return r;
+}
+
+static int by_name(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+int adopt_list_files(const struct store *store, char ***out, size_t *n, struct err *err)
+{
+    DIR *dir = opendir(store->dir);
+    const struct dirent *entry;
+    char **list = NULL;
+    size_t count = 0;
+    size_t cap = 0;
+
+    if (dir == NULL) {
+        return err_errno(err, errno, "'%s'", store->dir);
+    }
+    while ((entry = readdir(dir)) != NULL) {
+        size_t len = strlen(entry->d_name);
+        if (len < 5 || len >= SEGMENT_FILE_MAX || strcmp(entry->d_name + len - 4, ".seg") != 0) {
+            continue;
+        }
+        if (count == cap) {
+            cap = cap == 0 ? 64 : cap * 2;
+            list = x_realloc(list, cap * sizeof *list);
+        }
+        list[count++] = x_strdup(entry->d_name);
+    }
+    closedir(dir);
+    if (count > 0) {
+        qsort(list, count, sizeof *list, by_name);
+    }
+    *out = list;
+    *n = count;
+    return 0;
+}
+
+void adopt_free_files(char **files, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        mem_free(files[i]);
+    }
+    mem_free(files);
+}
+
+static int find_row(struct store *store, const char *sql, const char *text, int64_t *row,
+                    struct err *err)
+{
+    sqlite3_stmt *stmt = NULL;
+    int r = catalogue_query(&store->catalogue, &stmt, err, sql, "s", text);
+
+    if (r == 0) {
+        r = catalogue_step(&store->catalogue, stmt, err);
+        *row = r > 0 ? sqlite3_column_int64(stmt, 0) : 0;
+        sqlite3_finalize(stmt);
+    }
+    return r < 0 ? r : 0;
+}
+
+/* The session of an orphan: known, or made from the header and, after reading, from its
+ * description. */
+static int session_row(struct adopt *a, const char *id, uint64_t created_ns, int64_t *row,
+                       struct err *err)
+{
+    int r = find_row(a->store, "SELECT row FROM session WHERE id=?", id, row, err);
+
+    if (r == 0 && *row == 0) {
+        struct store_session s = {
+            .started_ns = created_ns,
+            .state = STORE_RECOVERED,
+            .tags = "{}",
+            .loss = {LEDGER_UNKNOWN, 0, LEDGER_UNKNOWN, LEDGER_UNKNOWN, LEDGER_UNKNOWN,
+                     LEDGER_UNKNOWN, LEDGER_UNKNOWN},
+        };
+        snprintf(s.id, sizeof s.id, "%s", id);
+        r = catalogue_put_session(&a->store->catalogue, &s, err);
+        *row = s.row;
+    }
+    return r;
+}
+
+static int describe_session(struct adopt *a, int64_t row, struct err *err)
+{
+    const struct store_session *s = &a->session;
+    struct catalogue *c = &a->store->catalogue;
+
+    if (s->id[0] == '\0') {
+        return 0;
+    }
+    struct store_session known = *s;
+    known.row = row;
+    known.state = s->ended_ns > 0 ? s->state : STORE_RECOVERED;
+    known.state = a->damaged_frames > 0 ? STORE_DAMAGED : known.state;
+    int r = catalogue_run(c, err,
+                          "UPDATE session SET name=?, node=?, filter=?, tags=?, started=?"
+                          " WHERE row=?",
+                          "ssssti", s->name, s->node, s->filter, s->tags, s->started_ns, row);
+    r = r < 0 ? r : catalogue_update_session(c, &known, err);
+    return r < 0 ? r : catalogue_put_ifaces(c, row, s->ifaces, s->n_ifaces, err);
+}
+
+static int adopt_orphan(struct adopt *a, const char *file, struct err *err)
+{
+    struct segment_reader reader;
+    struct catalogue_segment row = {.closed = true, .min_ns = UINT64_MAX};
+    char id_text[ID_TEXT_MAX];
+    struct id id;
+    int r = segment_reader_open(a->store, file, &reader, err);
+
+    if (r < 0) {
+        return r;
+    }
+    memcpy(id.bytes, reader.header.session_id, sizeof id.bytes);
+    id_format(&id, id_text);
+    memcpy(row.id, reader.header.segment_id, sizeof row.id);
+    row.sequence = reader.header.sequence;
+    row.first_number = reader.header.first_number;
+    uint64_t created_ns = reader.header.created_ns;
+    segment_reader_close(&reader);
+
+    snprintf(row.file, sizeof row.file, "%s", file);
+    if (strcmp(a->session.id, id_text) != 0) {
+        mem_free(a->session.ifaces);
+        a->session = (struct store_session){0};
+    }
+    r = session_row(a, id_text, created_ns, &row.session, err);
+    r = r < 0 ? r : catalogue_put_segment(&a->store->catalogue, &row, err);
+    r = r < 0 ? r : adopt_segment(a, &row, 0, true, err);
+    r = r < 0 ? r : catalogue_update_segment(&a->store->catalogue, &row, err);
+    return r < 0 ? r : describe_session(a, row.session, err);
+}
+
+int adopt_orphans(struct adopt *a, uint64_t *adopted, struct err *err)
+{
+    char **files = NULL;
+    size_t n = 0;
+    int r = adopt_list_files(a->store, &files, &n, err);
+
+    *adopted = 0;
+    for (size_t i = 0; i < n && r == 0; i++) {
+        int64_t known = 0;
+        r = find_row(a->store, "SELECT row FROM segment WHERE file=?", files[i], &known, err);
+        if (r < 0 || known != 0) {
+            continue;
+        }
+        struct err why = {0};
+        r = adopt_orphan(a, files[i], &why);
+        *adopted += r == 0;
+        if (r == ERR_DAMAGED || r == ERR_NOT_A_STORE) {
+            a->damaged_frames++; /* no header: nothing in it can be read; verify names the file */
+            r = 0;
+        } else if (r < 0) {
+            err_set(err, r, "%s", why.text);
+        }
+    }
+    adopt_free_files(files, n);
+    return r;
+}

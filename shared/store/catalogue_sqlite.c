@@ -1,0 +1,360 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "shared/store/catalogue_sqlite.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "shared/base/mem.h"
+#include "shared/store/seal.h"
+
+#define BUSY_MS 10000
+
+static const char schema[] =
+    "CREATE TABLE session(row INTEGER PRIMARY KEY, id TEXT UNIQUE NOT NULL, name TEXT, node TEXT,"
+    " filter TEXT, tags TEXT, state INTEGER NOT NULL, started INTEGER, ended INTEGER,"
+    " captured INTEGER, received INTEGER, kernel INTEGER, interface INTEGER, over_limit INTEGER,"
+    " store INTEGER);"
+    "CREATE TABLE interface(session INTEGER NOT NULL, number INTEGER NOT NULL, name TEXT,"
+    " description TEXT, filter TEXT, os TEXT, mac BLOB, link_type INTEGER, snaplen INTEGER,"
+    " speed INTEGER, digits INTEGER, PRIMARY KEY(session, number)) WITHOUT ROWID;"
+    "CREATE TABLE segment(row INTEGER PRIMARY KEY, session INTEGER NOT NULL, sequence INTEGER,"
+    " id BLOB, file TEXT UNIQUE, bytes INTEGER, closed INTEGER, first_number INTEGER,"
+    " packets INTEGER, packet_bytes INTEGER, min_time INTEGER, max_time INTEGER);"
+    "CREATE INDEX segment_of_session ON segment(session, sequence);"
+    /* id = segment << 32 | number: one range scan a segment; the filter last, so that reading the
+       rest skips it */
+    "CREATE TABLE frame(id INTEGER PRIMARY KEY, offset INTEGER, stored INTEGER, raw INTEGER,"
+    " packets INTEGER, first_number INTEGER, packet_bytes INTEGER, min_time INTEGER,"
+    " max_time INTEGER, bloom BLOB);";
+
+static int sql_failed(struct catalogue *c, struct err *err, const char *doing)
+{
+    int code = sqlite3_errcode(c->db);
+
+    switch (code & 0xff) {
+    case SQLITE_FULL:
+        return err_set(err, ERR_FULL, "the catalogue cannot be written: the disk is full");
+    case SQLITE_CORRUPT:
+    case SQLITE_NOTADB:
+        return err_set(err, ERR_DAMAGED,
+                       "the catalogue is damaged (%s); packetrecorder verify "
+                       "rebuilds it from the segments",
+                       sqlite3_errmsg(c->db));
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED:
+        return err_set(err, ERR_IN_USE, "the catalogue is busy: another program holds it");
+    default:
+        return err_set(err, ERR_DATABASE, "%s: %s", doing, sqlite3_errmsg(c->db));
+    }
+}
+
+static int bind_all(sqlite3_stmt *stmt, const char *format, va_list ap)
+{
+    int at = 1;
+    int r = SQLITE_OK;
+
+    for (const char *f = format; *f != '\0' && r == SQLITE_OK; f++, at++) {
+        if (*f == 'i') {
+            r = sqlite3_bind_int64(stmt, at, va_arg(ap, int64_t));
+        } else if (*f == 'u') {
+            uint64_t v = va_arg(ap, uint64_t);
+            r = v == LEDGER_UNKNOWN ? sqlite3_bind_null(stmt, at)
+                                    : sqlite3_bind_int64(stmt, at, (sqlite3_int64)v);
+        } else if (*f == 't') {
+            r = sqlite3_bind_int64(stmt, at, CATALOGUE_TIME(va_arg(ap, uint64_t)));
+        } else if (*f == 's') {
+            r = sqlite3_bind_text(stmt, at, va_arg(ap, const char *), -1, SQLITE_TRANSIENT);
+        } else {
+            const void *p = va_arg(ap, const void *);
+            size_t n = va_arg(ap, size_t);
+            r = sqlite3_bind_blob64(stmt, at, p, n, SQLITE_TRANSIENT);
+        }
+    }
+    return r;
+}
+
+static int query_v(struct catalogue *c, sqlite3_stmt **out, struct err *err, const char *sql,
+                   const char *format, va_list ap)
+{
+    sqlite3_stmt *stmt = NULL;
+
+    if (sqlite3_prepare_v2(c->db, sql, -1, &stmt, NULL) != SQLITE_OK ||
+        bind_all(stmt, format, ap) != SQLITE_OK) {
+        int r = sql_failed(c, err, "asking the catalogue");
+        sqlite3_finalize(stmt);
+        return r;
+    }
+    *out = stmt;
+    return 0;
+}
+
+int catalogue_query(struct catalogue *c, sqlite3_stmt **out, struct err *err, const char *sql,
+                    const char *format, ...)
+{
+    va_list ap;
+
+    va_start(ap, format);
+    int r = query_v(c, out, err, sql, format, ap);
+    va_end(ap);
+    return r;
+}
+
+int catalogue_step(struct catalogue *c, sqlite3_stmt *stmt, struct err *err)
+{
+    int r = sqlite3_step(stmt);
+
+    if (r == SQLITE_ROW) {
+        return 1;
+    }
+    return r == SQLITE_DONE ? 0 : sql_failed(c, err, "using the catalogue");
+}
+
+int catalogue_run(struct catalogue *c, struct err *err, const char *sql, const char *format, ...)
+{
+    sqlite3_stmt *stmt = NULL;
+    va_list ap;
+
+    va_start(ap, format);
+    int r = query_v(c, &stmt, err, sql, format, ap);
+    va_end(ap);
+    if (r < 0) {
+        return r;
+    }
+    do {
+        r = catalogue_step(c, stmt, err);
+    } while (r > 0);
+    sqlite3_finalize(stmt);
+    return r;
+}
+
+int catalogue_begin(struct catalogue *c, struct err *err)
+{
+    return catalogue_run(c, err, "BEGIN IMMEDIATE", "");
+}
+
+int catalogue_commit(struct catalogue *c, struct err *err)
+{
+    return catalogue_run(c, err, "COMMIT", "");
+}
+
+void catalogue_rollback(struct catalogue *c)
+{
+    if (!sqlite3_get_autocommit(c->db)) {
+        catalogue_run(c, NULL, "ROLLBACK", "");
+    }
+}
+
+#if PR_SQLCIPHER
+static void key_text(const uint8_t *key, char *text)
+{
+    memcpy(text, "x'", 2);
+    for (int i = 0; i < CATALOGUE_KEY_BYTES; i++) {
+        snprintf(text + 2 + i * 2, 3, "%02x", key[i]);
+    }
+    memcpy(text + 2 + CATALOGUE_KEY_BYTES * 2, "'", 2);
+}
+
+#define KEY_TEXT_BYTES (CATALOGUE_KEY_BYTES * 2 + 4)
+
+static int give_key(struct catalogue *c, const uint8_t *key, bool change)
+{
+    /* The raw form: SQLCipher derives nothing, our Argon2id already did. */
+    char *text = (char *)seal_alloc(KEY_TEXT_BYTES);
+
+    key_text(key, text);
+    int n = (int)strlen(text);
+    int r = change ? sqlite3_rekey(c->db, text, n) : sqlite3_key(c->db, text, n);
+    seal_free(text);
+    return r;
+}
+#else
+static int give_key(struct catalogue *c, const uint8_t *key, bool change)
+{
+    (void)c;
+    (void)key;
+    (void)change;
+    return SQLITE_ERROR;
+}
+#endif
+
+static int set_up(struct catalogue *c, struct err *err)
+{
+    static const char *const pragmas[] = {
+        "PRAGMA journal_mode=WAL",  "PRAGMA synchronous=NORMAL",
+        "PRAGMA secure_delete=ON",  "PRAGMA wal_autocheckpoint=256",
+        "PRAGMA temp_store=MEMORY", "PRAGMA journal_size_limit=1048576",
+    };
+
+    sqlite3_busy_timeout(c->db, BUSY_MS);
+    sqlite3_extended_result_codes(c->db, 1);
+    for (size_t i = 0; i < ARRAY_LEN(pragmas) && !c->read_only; i++) {
+        int r = catalogue_run(c, err, pragmas[i], "");
+        if (r < 0) {
+            return r;
+        }
+    }
+    return 0;
+}
+
+static int64_t pragma_int(struct catalogue *c, const char *sql, struct err *err)
+{
+    sqlite3_stmt *stmt = NULL;
+    int r = catalogue_query(c, &stmt, err, sql, "");
+
+    if (r < 0) {
+        return r;
+    }
+    r = catalogue_step(c, stmt, err);
+    int64_t v = r > 0 ? sqlite3_column_int64(stmt, 0) : r;
+    sqlite3_finalize(stmt);
+    return v;
+}
+
+static int create_schema(struct catalogue *c, struct err *err)
+{
+    char mark[160];
+
+    snprintf(mark, sizeof mark, "PRAGMA application_id=%d; PRAGMA user_version=%d",
+             CATALOGUE_APPLICATION_ID, CATALOGUE_FORMAT);
+    int r = catalogue_begin(c, err);
+    if (r == 0 && (sqlite3_exec(c->db, schema, NULL, NULL, NULL) != SQLITE_OK ||
+                   sqlite3_exec(c->db, mark, NULL, NULL, NULL) != SQLITE_OK)) {
+        r = sql_failed(c, err, "making the catalogue");
+    }
+    if (r == 0) {
+        r = catalogue_commit(c, err);
+    }
+    if (r < 0) {
+        catalogue_rollback(c);
+    }
+    return r;
+}
+
+/* The first read tells whether the key fits and whose file it is. */
+static int identify(struct catalogue *c, const char *path, bool create, struct err *err)
+{
+    struct err why = {0};
+    int64_t version = pragma_int(c, "PRAGMA user_version", &why);
+
+    if (version < 0) {
+        if (why.code == ERR_DAMAGED && c->encrypted) {
+            return err_set(err, ERR_KEY, "the key does not open the catalogue '%s'", path);
+        }
+        return why.code == ERR_DAMAGED
+                   ? err_set(err, ERR_NOT_A_STORE, "'%s' is not a packetrecorder store", path)
+                   : err_set(err, why.code, "%s", why.text);
+    }
+    if (version == 0 && create) {
+        return create_schema(c, err);
+    }
+    if (pragma_int(c, "PRAGMA application_id", err) != CATALOGUE_APPLICATION_ID) {
+        return err_set(err, ERR_NOT_A_STORE, "'%s' is a database, but not a packetrecorder store",
+                       path);
+    }
+    if (version > CATALOGUE_FORMAT) {
+        return err_set(err, ERR_VERSION,
+                       "'%s' has store format %" PRId64
+                       "; this program reads up to %d: use a newer "
+                       "packetrecorder",
+                       path, version, CATALOGUE_FORMAT);
+    }
+    return 0;
+}
+
+static int open_file(const char *path, bool create, struct catalogue *c)
+{
+    int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | (create ? SQLITE_OPEN_CREATE : 0);
+    int r = sqlite3_open_v2(path, &c->db, flags, NULL);
+
+    if (r == SQLITE_OK && sqlite3_db_readonly(c->db, "main") == 1) {
+        /* No right to write here, so WAL's shared memory cannot be made: nobody else writes either.
+         */
+        char *uri = sqlite3_mprintf("file:%s?immutable=1", path);
+        sqlite3_close(c->db);
+        r = sqlite3_open_v2(uri, &c->db,
+                            SQLITE_OPEN_READONLY | SQLITE_OPEN_URI | SQLITE_OPEN_NOMUTEX, NULL);
+        sqlite3_free(uri);
+        c->read_only = true;
+    }
+    return r;
+}
+
+int catalogue_open(const char *path, const uint8_t *key, unsigned flags, struct catalogue *out,
+                   struct err *err)
+{
+    struct catalogue c = {.encrypted = key != NULL};
+    bool create = (flags & CATALOGUE_CREATE) != 0;
+    int r = open_file(path, create, &c);
+
+    if (r != SQLITE_OK) {
+        r = err_set(err, ERR_IO, "cannot open the catalogue '%s': %s", path,
+                    c.db == NULL ? "out of memory" : sqlite3_errmsg(c.db));
+        sqlite3_close(c.db);
+        return r;
+    }
+    if (key != NULL && give_key(&c, key, false) != SQLITE_OK) {
+        r = err_set(err, ERR_UNSUPPORTED,
+                    "this packetrecorder was built without SQLCipher and cannot open the encrypted "
+                    "store '%s'",
+                    path);
+    } else {
+        r = identify(&c, path, create, err);
+        r = r < 0 ? r : set_up(&c, err);
+    }
+    if (r < 0) {
+        sqlite3_close(c.db);
+        return r;
+    }
+    *out = c;
+    return 0;
+}
+
+void catalogue_close(struct catalogue *c)
+{
+    if (c->db != NULL) {
+        sqlite3_close_v2(c->db);
+        c->db = NULL;
+    }
+}
+
+int catalogue_rekey(struct catalogue *c, const uint8_t *key, struct err *err)
+{
+    /* SQLCipher re-encrypts in one transaction of the rollback journal. */
+    int r = catalogue_run(c, err, "PRAGMA journal_mode=DELETE", "");
+
+    if (r == 0 && give_key(c, key, true) != SQLITE_OK) {
+        r = sql_failed(c, err, "giving the catalogue its new key");
+    }
+    if (r == 0) {
+        r = catalogue_run(c, err, "PRAGMA journal_mode=WAL", "");
+    }
+    return r;
+}
+
+int catalogue_check(struct catalogue *c, struct err *err)
+{
+    sqlite3_stmt *stmt = NULL;
+    int r = catalogue_query(c, &stmt, err, "PRAGMA integrity_check(1)", "");
+
+    if (r < 0) {
+        return r;
+    }
+    r = catalogue_step(c, stmt, err);
+    if (r > 0) {
+        const char *text = (const char *)sqlite3_column_text(stmt, 0);
+        bool ok = text != NULL && strcmp(text, "ok") == 0;
+        r = ok ? 0 : err_set(err, ERR_DAMAGED, "the catalogue is damaged: %s", text ? text : "?");
+    }
+    sqlite3_finalize(stmt);
+    return r;
+}
+
+int catalogue_checkpoint(struct catalogue *c, struct err *err)
+{
+    /* Readers may hold it back; what is left goes at the next close. */
+    int r = sqlite3_wal_checkpoint_v2(c->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+
+    return r == SQLITE_OK || (r & 0xff) == SQLITE_BUSY ? 0 : sql_failed(c, err, "checkpoint");
+}

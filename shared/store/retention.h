@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What leaves the store, so that the disk is really freed. Deleting a segment overwrites the
+ * wrapped key in its header, unlinks it, and takes its rows out of the catalogue (secure_delete,
+ * then a checkpoint).
+ */
+#pragma once
+
+#include "shared/store/store.h"
+
+/* Deletes the oldest closed segments of any session until `bytes` more fit under the quota (with
+ * quota 0: until at least `bytes` were freed). Sessions that lost their last segment go too, but
+ * for the one with row `keep`. ERR_FULL when nothing is left. The caller owns the catalogue. */
+int retention_make_room(struct store *store, uint64_t quota_bytes, uint64_t bytes, int64_t keep,
+                        struct err *err);
+
+/* A whole session with its key. Opened for writing. A crash half way is finished at the next
+ * opening. */
+int store_delete_session(struct store *store, const struct store_session *session, struct err *err);
+
+struct store_prune {
+    uint64_t max_bytes;           /* of all on disk; 0 = no bound */
+    uint64_t before_ns;           /* sessions that ended before; 0 = no bound */
+    const char *const *keep_tags; /* "K=V" or "K": sessions that are kept whatever happens */
+    size_t n_keep_tags;
+};
+
+struct store_pruned {
+    uint64_t sessions;
+    uint64_t packets;
+    uint64_t bytes;
+};
+
+/* Deletes whole sessions, oldest first. */
+int store_prune(struct store *store, const struct store_prune *rule, struct store_pruned *out,
+                struct err *err);
+
+/* Bytes on disk: catalogue, its log, segments. */
+uint64_t store_disk_bytes(const struct store *store);

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Reading packets back: query, exports, replay and SQL all walk a scan. It narrows by time and by
+ * the index, decodes only the frames that may hold a match, then matches packet by packet with the
+ * BPF program. One session comes in the order it was recorded; with time_order the packets of all
+ * sessions come in order of their time stamps.
+ */
+#pragma once
+
+#include "shared/packet/block.h"
+#include "shared/store/store.h"
+
+struct scan;
+
+struct scan_spec {
+    const struct store_session *sessions; /* borrowed while the scan lives */
+    size_t n;
+    uint64_t from_ns;   /* first time stamp wanted */
+    uint64_t to_ns;     /* last one wanted; UINT64_MAX = no end */
+    const char *filter; /* NULL or "" = all */
+    bool time_order;
+};
+
+struct scan_packet {
+    struct packet_view view; /* valid until the next call */
+    const struct store_session *session;
+    const struct iface *iface; /* never NULL */
+    uint64_t number;           /* in its session, from 1 */
+};
+
+/* What could not be read; nothing is skipped silently. */
+struct scan_damage {
+    uint64_t frames;
+    uint64_t packets;      /* that the catalogue says were in them */
+    uint64_t gone_packets; /* deleted by retention while the scan ran */
+    char text[256];        /* the first: which session and why */
+};
+
+/* ERR_FILTER and what the catalogue says. */
+int scan_new(struct store *store, const struct scan_spec *spec, struct scan **out, struct err *err);
+void scan_free(struct scan *scan); /* takes NULL */
+
+/* 1 with *out, 0 at the end, or an error. */
+int scan_next(struct scan *scan, struct scan_packet *out, struct err *err);
+
+/* Whole frames for copying: only when the scan has no filter, no time range and no time order. *raw
+ * is a run of packets (packet/block) of `session`. Not to be mixed with scan_next. */
+bool scan_is_whole(const struct scan *scan);
+int scan_next_run(struct scan *scan, const uint8_t **raw, size_t *n,
+                  const struct store_session **session, struct err *err);
+
+/* Matches without their bytes: counts with as little decoding as can be. */
+int scan_count(struct scan *scan, uint64_t *count, struct err *err);
+
+const struct scan_damage *scan_damage(const struct scan *scan);
+/* Packets in the frames that are candidates, and how many were read, for progress. */
+void scan_progress(const struct scan *scan, uint64_t *done, uint64_t *total);
+/* Frames in all, and how many the index and the time range let pass. */
+void scan_frames(const struct scan *scan, uint64_t *all, uint64_t *candidates);

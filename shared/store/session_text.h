@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A session's description as the JSON text that stands in its segments (a FRAME_SESSION at the head
+ * of each, again when interfaces were added, and at the end with the ledger), so that a lost
+ * catalogue comes back whole. Computes only.
+ */
+#pragma once
+
+#include "shared/store/store.h"
+
+/* Text, owned by the caller (mem_free). */
+char *session_text_write(const struct store_session *session);
+/* Fills *out from n bytes of text; ifaces are owned by the caller. ERR_DAMAGED; *out untouched
+ * then. */
+int session_text_read(const char *text, size_t n, struct store_session *out);

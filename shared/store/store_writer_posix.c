@@ -1,0 +1,309 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A block arrives; it is held until about a frame's worth or GATHER_NS came together; the run
+ * becomes a job of the frame pool. Appending what the pool made is the other half,
+ * store_append_posix.c.
+ */
+#include "shared/store/store_writer.h"
+
+#include <string.h>
+#include <unistd.h>
+
+#include "shared/base/clock_posix.h"
+#include "shared/base/id.h"
+#include "shared/base/mem.h"
+#include "shared/store/store_writer_state.h"
+
+#define GATHER_NS         (400u * 1000000u)
+#define SEGMENT_BYTES     (128u * 1024u * 1024u)
+#define SEGMENT_BYTES_MIN (1024u * 1024u)
+/* A quota holds at least this many segments, so that dropping one is a small step. */
+#define QUOTA_SEGMENTS 16u
+#define WORKERS_MAX    4
+
+static struct store_writer *writer_of(struct consumer *c)
+{
+    return container_of(c, struct store_writer, base);
+}
+
+/* A slot for the next run: when the ring is full the oldest job is waited for. */
+static int next_job(struct store_writer *w, struct frame_job **out, struct err *err)
+{
+    struct frame_job *job = frame_pool_next(w->pool);
+    int r = 0;
+
+    if (job == NULL) {
+        bool any = false;
+        r = store_writer_append_oldest(w, true, &any, err);
+        job = frame_pool_next(w->pool);
+    }
+    job->kind = FRAME_PACKETS;
+    job->raw_len = 0;
+    job->n_packets = 0;
+    job->packet_bytes = 0;
+    job->min_ns = UINT64_MAX;
+    job->max_ns = 0;
+    *out = job;
+    return r;
+}
+
+static int submit(struct store_writer *w, bool compress, struct err *err)
+{
+    struct frame_job *job = w->gathering;
+
+    if (job == NULL) {
+        return 0;
+    }
+    w->gathering = NULL;
+    int r = store_writer_place(w, job->raw_len, err);
+    job->compress = compress;
+    job->number = w->next_frame++;
+    job->segment = w->segment == NULL ? 0 : w->sequence;
+    job->seal = w->segment == NULL ? NULL : w->segment->file.seal;
+    frame_pool_start(w->pool, job);
+    return r < 0 ? r : store_writer_collect(w, false, err);
+}
+
+static bool wants_compression(const struct store_writer *w, const struct consumer_load *load)
+{
+    switch (w->compression) {
+    case STORE_COMPRESS_OFF:
+        return false;
+    case STORE_COMPRESS_ON:
+        return true;
+    default:
+        return load->may_wait || load->queued * 4 <= load->limit;
+    }
+}
+
+static void add_counts(struct frame_job *job, const struct block *block)
+{
+    job->n_packets += block->n_packets;
+    job->packet_bytes += block->packet_bytes;
+    job->min_ns = block->min_ns < job->min_ns ? block->min_ns : job->min_ns;
+    job->max_ns = block->max_ns > job->max_ns ? block->max_ns : job->max_ns;
+}
+
+/* One block alone is used where it lies; several are copied together. */
+static void add_block(struct frame_job *job, struct block *block)
+{
+    if (job->raw_len == 0) {
+        job->block = block_ref(block);
+        job->raw = block->data;
+    } else {
+        if (job->gathered == NULL) {
+            job->gathered = x_alloc(FRAME_RAW_BYTES);
+        }
+        if (job->block != NULL) {
+            memcpy(job->gathered, job->raw, job->raw_len);
+            block_unref(job->block);
+            job->block = NULL;
+            job->raw = job->gathered;
+        }
+        memcpy(job->gathered + job->raw_len, block->data, block->len);
+    }
+    job->raw_len += block->len;
+    add_counts(job, block);
+}
+
+static int on_block(struct consumer *c, struct block *block, const struct consumer_load *load,
+                    struct err *err)
+{
+    struct store_writer *w = writer_of(c);
+    bool compress = wants_compression(w, load);
+    int r = 0;
+
+    w->may_wait = load->may_wait;
+    if (w->gathering != NULL && w->gathering->raw_len + block->len > FRAME_RAW_BYTES) {
+        r = submit(w, compress, err);
+    }
+    if (r == 0 && w->gathering == NULL) {
+        r = next_job(w, &w->gathering, err);
+        w->gathering_since_ns = clock_monotonic_ns();
+    }
+    if (r < 0) {
+        atomic_fetch_add(&w->lost, block->n_packets);
+        return r;
+    }
+    add_block(w->gathering, block);
+    if (w->gathering->raw_len >= FRAME_RAW_BYTES / 8 * 7) {
+        r = submit(w, compress, err);
+    }
+    return r;
+}
+
+static int on_tick(struct consumer *c, uint64_t now_ns, struct err *err)
+{
+    struct store_writer *w = writer_of(c);
+    int r = 0;
+
+    if (w->gathering != NULL && now_ns - w->gathering_since_ns >= GATHER_NS) {
+        r = submit(w, w->compression != STORE_COMPRESS_OFF, err);
+    }
+    store_writer_try_again(w);
+    return r < 0 ? r : store_writer_collect(w, false, err);
+}
+
+static void take_ifaces(struct store_writer *w, const struct iface *ifaces, uint32_t n)
+{
+    REQUIRE(n <= IFACES_MAX);
+    w->session.ifaces = x_realloc(w->session.ifaces, n * sizeof *ifaces);
+    memcpy(w->session.ifaces, ifaces, n * sizeof *ifaces);
+    w->session.n_ifaces = n;
+    for (uint32_t i = 0; i < n; i++) {
+        w->link_types[i] = ifaces[i].link_type;
+    }
+    commit_ifaces(w->commit, ifaces, n);
+}
+
+static int on_begin(struct consumer *c, const struct iface *ifaces, uint32_t n, struct err *err)
+{
+    struct store_writer *w = writer_of(c);
+
+    take_ifaces(w, ifaces, n);
+    return store_writer_place(w, 0, err);
+}
+
+/* Everything before is appended first, so that the description stands before the packets that need
+ * it. */
+static int on_ifaces(struct consumer *c, const struct iface *ifaces, uint32_t n, struct err *err)
+{
+    struct store_writer *w = writer_of(c);
+    int r = submit(w, w->compression != STORE_COMPRESS_OFF, err);
+
+    r = r < 0 ? r : store_writer_collect(w, true, err);
+    take_ifaces(w, ifaces, n);
+    return r < 0 ? r : store_writer_describe(w, err);
+}
+
+static int on_finish(struct consumer *c, const struct ledger *ledgers, uint32_t n,
+                     const struct ledger *total, uint64_t ended_ns, struct err *err)
+{
+    struct store_writer *w = writer_of(c);
+    int r = submit(w, w->compression != STORE_COMPRESS_OFF, err);
+
+    (void)ledgers;
+    (void)n;
+    r = r < 0 ? r : store_writer_collect(w, true, err);
+    w->session.ended_ns = ended_ns;
+    w->session.loss = *total;
+    w->session.loss.store = ledger_add(total->store, atomic_load(&w->lost));
+    enum store_state state = (enum store_state)atomic_load(&w->state);
+    w->session.state = state == STORE_DISK_FULL ? STORE_DISK_FULL : STORE_COMPLETE;
+    if (store_writer_describe(w, NULL) == 0 && w->segment != NULL) {
+        /* No packets in it: it is there for the day that the catalogue is lost. */
+        struct catalogue_frame f = {.number = w->segment->file.next_frame - 1,
+                                    .offset = w->segment->file.bytes,
+                                    .first_number = w->next_packet,
+                                    .min_ns = UINT64_MAX};
+        commit_frame(w->commit, w->segment, &f);
+    }
+    store_writer_close_segment(w);
+    int done = commit_finish(w->commit, &w->session, err);
+    return r < 0 ? r : done;
+}
+
+static uint64_t on_lost(struct consumer *c)
+{
+    return atomic_load(&writer_of(c)->lost);
+}
+
+static const struct consumer_ops ops = {
+    .name = "store",
+    .begin = on_begin,
+    .ifaces = on_ifaces,
+    .block = on_block,
+    .tick = on_tick,
+    .finish = on_finish,
+    .lost = on_lost,
+};
+
+static void describe(struct store_writer *w, const struct store_session_spec *spec)
+{
+    struct store_session *s = &w->session;
+    uint8_t random[ID_RANDOM_BYTES];
+
+    seal_random(random, sizeof random);
+    struct id id = id_make(clock_wall_ns() / 1000000u, random);
+    id_format(&id, s->id);
+    snprintf(s->name, sizeof s->name, "%s", spec->name == NULL ? "" : spec->name);
+    snprintf(s->node, sizeof s->node, "%s", spec->node == NULL ? "" : spec->node);
+    snprintf(s->filter, sizeof s->filter, "%s", spec->filter == NULL ? "" : spec->filter);
+    snprintf(s->tags, sizeof s->tags, "%s", spec->tags == NULL ? "{}" : spec->tags);
+    s->started_ns = spec->started_ns;
+    s->state = STORE_RUNNING;
+    s->loss = (struct ledger){
+        .received = LEDGER_UNKNOWN, .kernel = LEDGER_UNKNOWN, .interface = LEDGER_UNKNOWN};
+}
+
+static uint64_t segment_size(uint64_t quota_bytes)
+{
+    uint64_t size = SEGMENT_BYTES;
+
+    if (quota_bytes > 0 && quota_bytes / QUOTA_SEGMENTS < size) {
+        size = quota_bytes / QUOTA_SEGMENTS;
+    }
+    return size < SEGMENT_BYTES_MIN ? SEGMENT_BYTES_MIN : size;
+}
+
+int store_writer_new(struct store *store, const struct store_session_spec *spec,
+                     struct consumer **out, char *id, struct err *err)
+{
+    struct store_writer *w = x_alloc(sizeof *w);
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+
+    w->base.ops = &ops;
+    w->store = store;
+    w->compression = spec->compression;
+    w->full_rule = spec->full_rule;
+    w->quota_bytes = spec->quota_bytes;
+    w->segment_bytes = segment_size(spec->quota_bytes);
+    w->next_packet = 1;
+    atomic_init(&w->state, STORE_RUNNING);
+    describe(w, spec);
+    store_reserve_make(store);
+    int r = commit_new(store, &w->session, spec->quota_bytes, &w->commit, err);
+    if (r < 0) {
+        mem_free(w);
+        return r;
+    }
+    if (store->encrypted) {
+        w->data_key = seal_alloc(SEAL_KEY_BYTES);
+        seal_random(w->data_key, SEAL_KEY_BYTES);
+    }
+    w->link_types = x_alloc(IFACES_MAX * sizeof *w->link_types);
+    w->pool = frame_pool_new(cores < 1             ? 1
+                             : cores > WORKERS_MAX ? WORKERS_MAX
+                                                   : (uint32_t)cores,
+                             w->link_types);
+    memcpy(id, w->session.id, STORE_ID_TEXT);
+    *out = &w->base;
+    return 0;
+}
+
+void store_writer_free(struct consumer *consumer)
+{
+    if (consumer == NULL) {
+        return;
+    }
+    struct store_writer *w = writer_of(consumer);
+    frame_pool_free(w->pool);
+    commit_free(w->commit);
+    seal_free(w->data_key);
+    mem_free(w->link_types);
+    mem_free(w->session.ifaces);
+    store_reserve_drop(w->store);
+    mem_free(w);
+}
+
+void store_writer_stats(struct consumer *consumer, struct store_writer_stats *out)
+{
+    struct store_writer *w = writer_of(consumer);
+
+    *out = (struct store_writer_stats){
+        .packets = atomic_load(&w->packets),
+        .bytes = atomic_load(&w->bytes),
+        .stored_bytes = atomic_load(&w->stored),
+        .state = (enum store_state)atomic_load(&w->state),
+    };
+}

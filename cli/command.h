@@ -174,4 +174,12 @@ extern const struct command *const commands[];
 /* NULL when there is none. */
 const struct command *command_find(const char *name);
 
+/* The same with ERR_USAGE and the nearest name in the sentence. */
+int command_look_up(const char *name, const struct command **out, struct err *err);
+
 extern const struct command cmd_list_interfaces;
+extern const struct command cmd_keys;
+extern const struct command cmd_help;
+extern const struct command cmd_completion;
+extern const struct command cmd_man;
+extern const struct command cmd_complete;

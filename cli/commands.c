@@ -4,10 +4,10 @@
 #include <string.h>
 
 #include "shared/base/mem.h"
+#include "shared/base/text.h"
 
 const struct command *const commands[] = {
-    &cmd_list_interfaces,
-    NULL,
+    &cmd_list_interfaces, &cmd_keys, &cmd_help, &cmd_completion, &cmd_man, &cmd_complete, NULL,
 };
 
 const struct command_option global_options[] = {
@@ -56,4 +56,26 @@ const struct command *command_find(const char *name)
         }
     }
     return NULL;
+}
+
+int command_look_up(const char *name, const struct command **out, struct err *err)
+{
+    const char *names[ARRAY_LEN(commands)];
+    size_t n = 0;
+
+    const struct command *command = command_find(name);
+    if (command != NULL) {
+        *out = command;
+        return 0;
+    }
+    for (size_t i = 0; commands[i] != NULL; i++) {
+        if (!commands[i]->hidden) {
+            names[n++] = commands[i]->name;
+        }
+    }
+    const char *near = text_nearest(name, names, n);
+    if (near == NULL) {
+        return err_set(err, ERR_USAGE, "unknown command '%s'", name);
+    }
+    return err_set(err, ERR_USAGE, "unknown command '%s'; did you mean '%s'?", name, near);
 }

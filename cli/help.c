@@ -126,3 +126,14 @@ void help_print_overview(FILE *out)
     }
     fputs("\nSee 'packetrecorder help COMMAND'.\n", out);
 }
+
+void help_first_sentence(const char *help, char *out, size_t n)
+{
+    const char *end = strstr(help, ". ");
+    size_t length = end != NULL ? (size_t)(end - help) : strlen(help);
+
+    if (length > 0 && help[length - 1] == '.') {
+        length--;
+    }
+    snprintf(out, n, "%.*s", (int)length, help);
+}

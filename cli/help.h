@@ -12,3 +12,6 @@
 void help_print_version(FILE *out);
 void help_print_overview(FILE *out);
 void help_print_command(FILE *out, const struct command *command);
+
+/* The first sentence of `help` without its dot, for completions. */
+void help_first_sentence(const char *help, char *out, size_t n);

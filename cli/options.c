@@ -228,29 +228,10 @@ static const struct command_option *rest_option(const struct command *command)
     return NULL;
 }
 
-static int take_command(struct command_context *ctx, const char *name)
-{
-    const char *names[CANDIDATES_MAX];
-    size_t n = 0;
-
-    ctx->command = command_find(name);
-    if (ctx->command != NULL) {
-        return 0;
-    }
-    for (; commands[n] != NULL; n++) {
-        names[n] = commands[n]->hidden ? "" : commands[n]->name;
-    }
-    const char *near = text_nearest(name, names, n);
-    if (near == NULL) {
-        return err_set(&ctx->err, ERR_USAGE, "unknown command '%s'", name);
-    }
-    return err_set(&ctx->err, ERR_USAGE, "unknown command '%s'; did you mean '%s'?", name, near);
-}
-
 static int set_up_command(struct parser *p, const char *name)
 {
     struct command_context *ctx = p->ctx;
-    int rc = take_command(ctx, name);
+    int rc = command_look_up(name, &ctx->command, &ctx->err);
 
     if (rc < 0) {
         return rc;

@@ -8,6 +8,7 @@
 #include "shared/base/mem.h"
 
 #define DB_KEY_PREFIX "prd_"
+#define DB_KEY_BYTES  32
 
 char *secret_take(char *word)
 {
@@ -26,17 +27,15 @@ void secret_free(char *secret)
     sodium_free(secret);
 }
 
-void secret_random(void *out, size_t n)
-{
-    REQUIRE(sodium_init() >= 0);
-    randombytes_buf(out, n);
-}
-
-void secret_format_db_key(const uint8_t key[SECRET_KEY_BYTES], char out[SECRET_KEY_TEXT_MAX])
+void secret_make_db_key(char out[SECRET_KEY_TEXT_MAX])
 {
     const size_t prefix = sizeof DB_KEY_PREFIX - 1;
+    unsigned char key[DB_KEY_BYTES];
 
+    REQUIRE(sodium_init() >= 0);
+    randombytes_buf(key, sizeof key);
     memcpy(out, DB_KEY_PREFIX, prefix);
-    sodium_bin2base64(out + prefix, SECRET_KEY_TEXT_MAX - prefix, key, SECRET_KEY_BYTES,
+    sodium_bin2base64(out + prefix, SECRET_KEY_TEXT_MAX - prefix, key, sizeof key,
                       sodium_base64_VARIANT_URLSAFE_NO_PADDING);
+    sodium_memzero(key, sizeof key);
 }

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/command.h"
+
+#include <stdio.h>
+
+#include "cli/help.h"
+#include "shared/base/mem.h"
+
+static const struct command_word words[] = {
+    {.name = "COMMAND",
+     .help = "The command to explain; without it all commands are listed.",
+     .optional = true,
+     .complete = COMPLETE_COMMAND},
+};
+
+static int run(struct command_context *ctx, void *args)
+{
+    const struct command *command;
+
+    (void)args;
+    if (ctx->n_words == 0) {
+        help_print_overview(stdout);
+        return 0;
+    }
+    int rc = command_look_up(ctx->words[0], &command, &ctx->err);
+    if (rc == 0) {
+        help_print_command(stdout, command);
+    }
+    return rc;
+}
+
+const struct command cmd_help = {
+    .name = "help",
+    .summary = "explain a command",
+    .words = words,
+    .n_words = ARRAY_LEN(words),
+    .description =
+        (const char *const[]){
+            "Prints what a command does, its arguments, its options with their defaults, and "
+            "examples. 'packetrecorder COMMAND --help' is the same.",
+            NULL,
+        },
+    .examples =
+        (const struct command_example[]){
+            {"help", "list the commands and the global options"},
+            {"help list-interfaces", "explain one of them"},
+            {NULL, NULL},
+        },
+    .run = run,
+};

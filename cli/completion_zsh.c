@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/completion.h"
+
+#include "cli/help.h"
+#include "cli/option_value.h"
+
+#define PHRASE_MAX 256
+
+static const char head[] =
+    "#compdef packetrecorder\n"
+    "# zsh completion for packetrecorder, made by 'packetrecorder completion zsh'\n"
+    "_packetrecorder_interfaces() {\n"
+    "    local -a names\n"
+    "    names=(${(f)\"$(packetrecorder __complete interfaces 2>/dev/null)\"})\n"
+    "    compadd -a names\n"
+    "}\n"
+    "_packetrecorder_sessions() {\n"
+    "    local -a names\n"
+    "    local db=${opt_args[--database]:-${opt_args[-d]:-packets.db}}\n"
+    "    names=(${(f)\"$(packetrecorder __complete sessions \"$db\" 2>/dev/null)\"})\n"
+    "    compadd -a names\n"
+    "}\n";
+
+/* Inside single quotes, in a place of _arguments where brackets and colons mean something. */
+static void print_escaped(FILE *out, const char *text)
+{
+    for (; *text != '\0'; text++) {
+        if (*text == '\'') {
+            fputs("'\\''", out);
+            continue;
+        }
+        if (*text == '[' || *text == ']' || *text == ':' || *text == '\\') {
+            fputc('\\', out);
+        }
+        fputc(*text, out);
+    }
+}
+
+static void print_phrase(FILE *out, const char *help)
+{
+    char phrase[PHRASE_MAX];
+
+    help_first_sentence(help, phrase, sizeof phrase);
+    fputc('[', out);
+    print_escaped(out, phrase);
+    fputc(']', out);
+}
+
+static void print_action(FILE *out, enum option_complete complete, const char *const *words)
+{
+    static const char *const actions[] = {
+        [COMPLETE_NOTHING] = " ",
+        [COMPLETE_FILE] = "_files",
+        [COMPLETE_INTERFACE] = "_packetrecorder_interfaces",
+        [COMPLETE_SESSION] = "_packetrecorder_sessions",
+        [COMPLETE_COMMAND] = "_packetrecorder_commands",
+    };
+
+    if (words == NULL) {
+        fputs(actions[complete], out);
+        return;
+    }
+    for (size_t i = 0; words[i] != NULL; i++) {
+        fprintf(out, "%s%s", i == 0 ? "(" : " ", words[i]);
+    }
+    fputc(')', out);
+}
+
+/* '(-i --interface)'{-i+,--interface=}'[help]:IFACE:_packetrecorder_interfaces' */
+static void print_option(FILE *out, const struct command_option *option)
+{
+    bool flag = option_is_flag(option);
+    bool repeated = option->kind == OPT_LIST || option->kind == OPT_PAIRS;
+    const char *plus = flag ? "" : "+";
+    const char *equals = flag ? "" : "=";
+
+    fputs(" \\\n            ", out);
+    if (option->kind == OPT_NEGATABLE) {
+        fprintf(out, "'(--%s --no-%s)'{--%s,--no-%s}'", option->name, option->name, option->name,
+                option->name);
+    } else if (option->letter == '\0') {
+        fprintf(out, "'%s--%s%s", repeated ? "*" : "", option->name, equals);
+    } else if (repeated) {
+        fprintf(out, "'*'{-%c%s,--%s%s}'", option->letter, plus, option->name, equals);
+    } else {
+        fprintf(out, "'(-%c --%s)'{-%c%s,--%s%s}'", option->letter, option->name, option->letter,
+                plus, option->name, equals);
+    }
+    print_phrase(out, option->help);
+    if (!flag) {
+        fputc(':', out);
+        print_escaped(out, option->placeholder);
+        fputc(':', out);
+        print_action(out, option->complete, option->words);
+    }
+    fputc('\'', out);
+}
+
+static void print_command(FILE *out, const struct command *command)
+{
+    fprintf(out, "    %s)\n        _arguments -s", command->name);
+    for (size_t i = 0; i < command->n_options; i++) {
+        print_option(out, &command->options[i]);
+    }
+    for (size_t i = 0; i < n_global_options; i++) {
+        print_option(out, &global_options[i]);
+    }
+    for (size_t i = 0; i < command->n_words; i++) {
+        const struct command_word *word = &command->words[i];
+        fputs(" \\\n            '", out);
+        if (word->many) {
+            fputs("*:", out);
+        } else {
+            fprintf(out, "%zu:%s", i + 1, word->optional ? ":" : "");
+        }
+        print_escaped(out, word->name);
+        fputc(':', out);
+        print_action(out, word->complete, word->words);
+        fputc('\'', out);
+    }
+    fputs(" && ret=0\n        ;;\n", out);
+}
+
+static void print_commands(FILE *out)
+{
+    fputs("_packetrecorder_commands() {\n    local -a list\n    list=(\n", out);
+    for (size_t i = 0; commands[i] != NULL; i++) {
+        if (!commands[i]->hidden) {
+            fprintf(out, "        '%s:", commands[i]->name);
+            print_escaped(out, commands[i]->summary);
+            fputs("'\n", out);
+        }
+    }
+    fputs("    )\n    _describe command list\n}\n", out);
+}
+
+void completion_print_zsh(FILE *out)
+{
+    fputs(head, out);
+    print_commands(out);
+    fputs("_packetrecorder() {\n"
+          "    local curcontext=$curcontext state line ret=1\n"
+          "    typeset -A opt_args\n"
+          "    _arguments -C",
+          out);
+    for (size_t i = 0; i < n_global_options; i++) {
+        print_option(out, &global_options[i]);
+    }
+    fputs(" \\\n            '1:command:_packetrecorder_commands'"
+          " \\\n            '*::argument:->arguments' && ret=0\n"
+          "    [[ $state == arguments ]] || return ret\n"
+          "    case $words[1] in\n",
+          out);
+    for (size_t i = 0; commands[i] != NULL; i++) {
+        if (!commands[i]->hidden) {
+            print_command(out, commands[i]);
+        }
+    }
+    /* Works from $fpath, where the file is the function, and from `source <(…)`. */
+    fputs("    esac\n    return ret\n}\n"
+          "if [[ $funcstack[1] == _packetrecorder ]]; then\n"
+          "    _packetrecorder \"$@\"\n"
+          "else\n"
+          "    compdef _packetrecorder packetrecorder\n"
+          "fi\n",
+          out);
+}

@@ -1,0 +1,304 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/man.h"
+
+#include <string.h>
+
+#include "cli/option_value.h"
+#include "shared/base/mem.h"
+
+#define LINE_MAX_BYTES 72
+
+struct entry {
+    const char *name;
+    const char *text;
+};
+
+static const struct entry environment[] = {
+    {"PACKETRECORDER_DB_KEY", "Key or passphrase of encrypted stores. Options come first."},
+    {"PACKETRECORDER_DB_KEY_FILE",
+     "File with that key; a file that others than its owner can read is refused."},
+    {"PACKETRECORDER_LOG",
+     "What is told on standard error: debug, info, warn (the default) or error."},
+    {"NO_COLOR", "No colours when set to anything."},
+};
+
+static const struct entry exit_codes[] = {
+    {"0", "Done."},
+    {"1", "Failed; the reason is on standard error."},
+    {"2", "Wrong usage."},
+    {"3", "Partly done; what is missing is on standard error."},
+    {"130", "Ended by a second interrupt."},
+};
+
+static const struct entry notations[] = {
+    {"sizes", "Bytes with an optional k, M, G or T (by 1000) or KiB, MiB, GiB or TiB (by 1024), as "
+              "in 1.5M or 64KiB."},
+    {"durations", "Seconds, or numbers with ns, us, ms, s, m, h or d, as in 0.5 or 1m30s."},
+    {"times", "RFC 3339, as in 2026-01-31T12:00:00+01:00 (UTC where no offset stands), a date "
+              "alone, @SECONDS since 1970, or -10m for ten minutes ago."},
+    {"sessions", "An id, a prefix of it of at least 8 characters, a name that only one session "
+                 "has, or the word last."},
+};
+
+static void print_escaped(FILE *out, const char *text, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (text[i] == '\\') {
+            fputs("\\e", out);
+        } else if (text[i] == '-') {
+            fputs("\\-", out);
+        } else {
+            fputc(text[i], out);
+        }
+    }
+}
+
+/* Within a line that a word of ours already began. */
+static void print_text(FILE *out, const char *text)
+{
+    print_escaped(out, text, strlen(text));
+}
+
+/* An argument of a macro: as text, in quotes, so that no word of it is taken for a macro. */
+static void print_argument(FILE *out, const char *text)
+{
+    fputs(" \"", out);
+    for (const char *p = text; *p != '\0'; p++) {
+        if (*p == '"') {
+            fputc('"', out);
+        }
+        print_escaped(out, p, 1);
+    }
+    fputc('"', out);
+}
+
+/* Words in lines of their own: short ones, and a new one for each sentence, as mdoc wants it. A dot
+ * or quote at the start of a line would be a request. */
+static void print_paragraph(FILE *out, const char *text)
+{
+    size_t column = 0;
+
+    while (*text != '\0') {
+        size_t n = strcspn(text, " ");
+        bool sentence_ends = n > 0 && text[n - 1] == '.';
+        if (column > 0 && column + n + 1 > LINE_MAX_BYTES) {
+            fputc('\n', out);
+            column = 0;
+        }
+        if (column == 0 && (*text == '.' || *text == '\'')) {
+            fputs("\\&", out);
+        } else if (column > 0) {
+            fputc(' ', out);
+        }
+        print_escaped(out, text, n);
+        column += n + 1;
+        text += n;
+        text += strspn(text, " ");
+        if (sentence_ends && *text != '\0') {
+            fputc('\n', out);
+            column = 0;
+        }
+    }
+    fputc('\n', out);
+}
+
+static void print_entries(FILE *out, const char *macro, const struct entry *entries, size_t n)
+{
+    fputs(".Bl -tag -width Ds\n", out);
+    for (size_t i = 0; i < n; i++) {
+        fprintf(out, ".It %s", macro);
+        print_argument(out, entries[i].name);
+        fputc('\n', out);
+        print_paragraph(out, entries[i].text);
+    }
+    fputs(".El\n", out);
+}
+
+static void print_names(FILE *out, const struct command_option *option, const char *between)
+{
+    const char *no = option->kind == OPT_NEGATABLE ? "[no\\-]" : "";
+
+    if (option->letter != '\0') {
+        fprintf(out, " Fl %c%s", option->letter, between);
+    }
+    fprintf(out, " Fl \\-%s", no);
+    print_text(out, option->name);
+    if (option->placeholder != NULL) {
+        fputs(" Ar", out);
+        print_argument(out, option->placeholder);
+    }
+    fputc('\n', out);
+}
+
+static void print_option(FILE *out, const struct command_option *option)
+{
+    fputs(".It", out);
+    print_names(out, option, " ,");
+    print_paragraph(out, option->help);
+    for (size_t i = 0; option->words != NULL && option->words[i] != NULL; i++) {
+        fputs(i == 0 ? "One of " : ", ", out);
+        print_text(out, option->words[i]);
+        fputs(option->words[i + 1] == NULL ? ".\n" : "", out);
+    }
+    const char *value = option->value != NULL ? option->value : option->note;
+    if (value != NULL) {
+        fputs("The default is ", out);
+        print_text(out, value);
+        fputs(".\n", out);
+    }
+}
+
+static void print_options(FILE *out, const struct command_option *options, size_t n)
+{
+    fputs(".Bl -tag -width Ds\n", out);
+    for (size_t i = 0; i < n; i++) {
+        print_option(out, &options[i]);
+    }
+    fputs(".El\n", out);
+}
+
+static void print_head(FILE *out, const struct command *command)
+{
+    fprintf(out, ".Dd %s\n.Dt PACKETRECORDER", PR_MAN_DATE);
+    for (const char *p = command == NULL ? "" : command->name; *p != '\0'; p++) {
+        if (p == command->name) {
+            fputs("\\-", out);
+        }
+        if (*p == '-') {
+            fputs("\\-", out);
+        } else {
+            fputc(*p >= 'a' && *p <= 'z' ? *p & ~0x20 : *p, out);
+        }
+    }
+    fprintf(out, " 1\n.Os packetrecorder %s\n.Sh NAME\n.Nm packetrecorder", PR_VERSION);
+    if (command != NULL) {
+        fputs("\\-", out);
+        print_text(out, command->name);
+    }
+    fputs("\n.Nd ", out);
+    print_text(out, command == NULL ? "record packets into an indexed, encrypted store"
+                                    : command->summary);
+    fputc('\n', out);
+}
+
+static void print_synopsis(FILE *out, const struct command *command)
+{
+    bool rest = false;
+
+    fputs(".Sh SYNOPSIS\n.Nm packetrecorder", out);
+    print_argument(out, command->name);
+    fputc('\n', out);
+    for (size_t i = 0; i < command->n_options; i++) {
+        const struct command_option *option = &command->options[i];
+        fputs(option->required ? "." : ".Op", out);
+        if (option->required) {
+            fprintf(out, "Fl \\-%s Ar %s\n", option->name, option->placeholder);
+        } else {
+            print_names(out, option, " |");
+        }
+        rest = rest || option->takes_rest;
+    }
+    for (size_t i = 0; i < command->n_words; i++) {
+        const struct command_word *word = &command->words[i];
+        fputs(word->optional ? ".Op Ar" : ".Ar", out);
+        print_argument(out, word->name);
+        fputs(word->many ? " ...\n" : "\n", out);
+    }
+    fputs(rest ? ".Op Fl \\- Ar FILTER\n" : "", out);
+}
+
+static void print_examples(FILE *out, const struct command *command)
+{
+    const struct command_example *example = command->examples;
+
+    if (example == NULL || example->line == NULL) {
+        return;
+    }
+    fputs(".Sh EXAMPLES\n", out);
+    for (; example->line != NULL; example++) {
+        fputs(example == command->examples ? "" : ".Pp\n", out);
+        fprintf(out, "%c", example->what[0] & ~0x20);
+        print_text(out, example->what + 1);
+        fputs(":\n.Dl packetrecorder", out);
+        print_argument(out, example->line);
+        fputc('\n', out);
+    }
+}
+
+static void print_words(FILE *out, const struct command *command)
+{
+    if (command->n_words == 0) {
+        return;
+    }
+    fputs(".Pp\nThe arguments are:\n.Bl -tag -width Ds\n", out);
+    for (size_t i = 0; i < command->n_words; i++) {
+        fputs(".It Ar", out);
+        print_argument(out, command->words[i].name);
+        fputc('\n', out);
+        print_paragraph(out, command->words[i].help);
+    }
+    fputs(".El\n", out);
+}
+
+static void print_command(FILE *out, const struct command *command)
+{
+    print_head(out, command);
+    print_synopsis(out, command);
+    fputs(".Sh DESCRIPTION\n", out);
+    for (size_t i = 0; command->description != NULL && command->description[i] != NULL; i++) {
+        fputs(i > 0 ? ".Pp\n" : "", out);
+        print_paragraph(out, command->description[i]);
+    }
+    print_words(out, command);
+    if (command->n_options > 0) {
+        fputs(".Pp\nThe options are:\n", out);
+        print_options(out, command->options, command->n_options);
+    }
+    fputs(".Pp\nThe global options, the notation of sizes, durations and times, and the\n"
+          "environment are described in\n.Xr packetrecorder 1 .\n.Sh EXIT STATUS\n",
+          out);
+    print_entries(out, "Li", exit_codes, ARRAY_LEN(exit_codes));
+    print_examples(out, command);
+    fputs(".Sh SEE ALSO\n.Xr packetrecorder 1 ,\n.Xr pcap-filter 7\n", out);
+}
+
+static void print_program(FILE *out)
+{
+    print_head(out, NULL);
+    fputs(".Sh SYNOPSIS\n.Nm packetrecorder\n.Op Ar GLOBAL OPTIONS\n.Ar COMMAND\n.Op Ar OPTIONS\n"
+          ".Sh DESCRIPTION\n"
+          "Captures packets into a store that is indexed and, with a key, encrypted; lists, "
+          "queries, exports and replays what is in it.\n"
+          "Answers are on standard output, everything else on standard error.\n"
+          ".Pp\nThe commands are, each with a page of its own:\n.Bl -tag -width Ds\n",
+          out);
+    for (size_t i = 0; commands[i] != NULL; i++) {
+        if (!commands[i]->hidden) {
+            fprintf(out, ".It Xr packetrecorder-%s 1\n", commands[i]->name);
+            fprintf(out, "%c", commands[i]->summary[0] & ~0x20);
+            print_text(out, commands[i]->summary + 1);
+            fputs(".\n", out);
+        }
+    }
+    fputs(".El\n.Pp\nThe global options stand before or behind the command:\n", out);
+    print_options(out, global_options, n_global_options);
+    fputs(".Pp\nWhat is typed as:\n", out);
+    print_entries(out, "Em", notations, ARRAY_LEN(notations));
+    fputs(".Sh ENVIRONMENT\n", out);
+    print_entries(out, "Ev", environment, ARRAY_LEN(environment));
+    fputs(".Sh FILES\n.Bl -tag -width Ds\n.It Pa packets.db\n"
+          "The catalogue of a store; beside it\n.Pa packets.db.d\n"
+          "holds the packets.\nBoth move together.\n.El\n.Sh EXIT STATUS\n",
+          out);
+    print_entries(out, "Li", exit_codes, ARRAY_LEN(exit_codes));
+    fputs(".Sh SEE ALSO\n.Xr tcpdump 1 ,\n.Xr pcap-filter 7\n", out);
+}
+
+void man_print(FILE *out, const struct command *command)
+{
+    if (command == NULL) {
+        print_program(out);
+    } else {
+        print_command(out, command);
+    }
+}

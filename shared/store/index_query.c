@@ -14,7 +14,8 @@
 #define COVERED_MAX 1024
 
 /* A way to accept: all keys must be there. The most that the reading below can collect: the link
- * layer and two VLAN tags (5), Ethernet addresses, protocol, addresses, ports and flow. */
+ * layer and two VLAN tags (5), two each of Ethernet addresses, addresses, networks and ports,
+ * protocol and flow. */
 #define KEYS_MAX 16
 
 struct alternative {
@@ -93,7 +94,8 @@ static void read_macs(const struct index_path *path, struct alternative *alt)
     }
 }
 
-/* An IPv4 address, or the network it is in. False when the whole address is not known. */
+/* An IPv4 address and its network, which makes false answers rarer, or only the network it is in.
+ * False when the whole address is not known. */
 static bool read_ip4(const struct index_path *path, uint32_t at, struct alternative *alt,
                      struct index_addr *out)
 {
@@ -103,6 +105,7 @@ static bool read_ip4(const struct index_path *path, uint32_t at, struct alternat
     if (known_at(path, at, 4, &value)) {
         *out = (struct index_addr){.low = value};
         need(alt, index_key_addr(out));
+        need(alt, index_key(INDEX_NET, INDEX_TAG_IP4_24, value >> 8));
         return true;
     }
     if (known(path, &net, &value)) {
@@ -133,8 +136,8 @@ static bool read_ip6(const struct index_path *path, uint32_t at, struct alternat
         return false;
     }
     struct index_addr addr = {.high = (uint64_t)word[0] << 32 | word[1], .is_ip6 = true};
+    need(alt, index_key_ip6_64(addr.high));
     if (n < 4) {
-        need(alt, index_key_ip6_64(addr.high));
         return false;
     }
     addr.low = (uint64_t)word[2] << 32 | word[3];

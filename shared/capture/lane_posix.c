@@ -37,6 +37,9 @@ struct lane {
     bool ending;
     bool finished;
     struct lane_end end;
+    struct ledger *told; /* not yet handed on; NULL = nothing new */
+    uint32_t n_told;
+    uint64_t told_ns;
     struct err err;
     int code; /* the consumer's first error */
 
@@ -128,6 +131,23 @@ static void consume(struct lane *lane, struct item *item, const struct consumer_
     note_result(lane, code, &err);
 }
 
+static void hand_on_counters(struct lane *lane)
+{
+    struct err err = {0};
+
+    pthread_mutex_lock(&lane->mutex);
+    struct ledger *told = lane->told;
+    uint32_t n = lane->n_told;
+    uint64_t at_ns = lane->told_ns;
+    lane->told = NULL;
+    pthread_mutex_unlock(&lane->mutex);
+    if (told != NULL && lane->consumer->ops->counters != NULL) {
+        note_result(lane, lane->consumer->ops->counters(lane->consumer, told, n, at_ns, &err),
+                    &err);
+    }
+    mem_free(told);
+}
+
 static void tick_when_due(struct lane *lane)
 {
     uint64_t now = clock_monotonic_ns();
@@ -138,6 +158,7 @@ static void tick_when_due(struct lane *lane)
     }
     lane->next_tick_ns = now + LANE_TICK_MS * (uint64_t)MS_NS;
     note_result(lane, lane->consumer->ops->tick(lane->consumer, now, &err), &err);
+    hand_on_counters(lane);
 }
 
 static void set_flag(struct lane *lane, bool *flag)
@@ -208,6 +229,7 @@ static void lane_free(struct lane *lane)
     pthread_mutex_destroy(&lane->mutex);
     pthread_cond_destroy(&lane->work);
     pthread_cond_destroy(&lane->change);
+    mem_free(lane->told);
     mem_free(lane->ring);
     mem_free(lane);
 }
@@ -310,6 +332,20 @@ bool lane_has_failed(struct lane *lane)
 const char *lane_stage(const struct lane *lane)
 {
     return lane->consumer->ops->name;
+}
+
+void lane_tell_counters(struct lane *lane, const struct ledger *ledgers, uint32_t n,
+                        uint64_t now_ns)
+{
+    struct ledger *copy = x_alloc(n * sizeof *copy);
+
+    memcpy(copy, ledgers, n * sizeof *copy);
+    pthread_mutex_lock(&lane->mutex);
+    mem_free(lane->told);
+    lane->told = copy;
+    lane->n_told = n;
+    lane->told_ns = now_ns;
+    pthread_mutex_unlock(&lane->mutex);
 }
 
 void lane_end(struct lane *lane, const struct lane_end *end)

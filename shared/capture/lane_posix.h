@@ -49,6 +49,10 @@ uint64_t lane_lost(struct lane *lane);
 bool lane_has_failed(struct lane *lane);
 const char *lane_stage(const struct lane *lane);
 
+/* The ledgers so far, for the consumer's `counters`; copied. */
+void lane_tell_counters(struct lane *lane, const struct ledger *ledgers, uint32_t n,
+                        uint64_t now_ns);
+
 struct lane_end {
     const struct ledger *ledgers; /* borrowed until lane_join */
     uint32_t n_ledgers;

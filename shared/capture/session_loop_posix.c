@@ -146,9 +146,12 @@ static void serve_requests(struct session *s, uint64_t now)
     } else if (a_lane_failed(s)) {
         end_with(s, SESSION_END_FAILED); /* lane_join knows why */
     }
-    if (now - s->stats_at_ns >= (uint64_t)STATS_MS * MS_NS) {
+    if (s->live && now - s->stats_at_ns >= (uint64_t)STATS_MS * MS_NS) {
         s->stats_at_ns = now;
         session_read_stats(s);
+        for (uint32_t i = 0; i < s->n_lanes; i++) {
+            lane_tell_counters(s->lanes[i], s->intake.ledgers, s->intake.n_ifaces, clock_wall_ns());
+        }
     }
 }
 

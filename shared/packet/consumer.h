@@ -46,6 +46,10 @@ struct consumer_ops {
                   const struct ledger *total, uint64_t ended_ns, struct err *err);
     /* Packets lost inside the consumer so far. Any thread. */
     uint64_t (*lost)(struct consumer *c);
+    /* Live sessions, every ten seconds: the ledgers so far, one an interface, at wall time
+     * now_ns. May be NULL. */
+    int (*counters)(struct consumer *c, const struct ledger *ledgers, uint32_t n, uint64_t now_ns,
+                    struct err *err);
 };
 
 struct consumer {

@@ -4,7 +4,8 @@
  * command exists in one place only.
  *
  * To add a command: write cli/cmd_NAME.c as below, declare `extern const struct command cmd_NAME;`
- * here, list it in cli/commands.c (the order of the overview) and in cli/CMakeLists.txt.
+ * here, list it in cli/commands.c (the order of the overview) and in PR_COMMAND_FILES of
+ * cli/CMakeLists.txt (its man page follows from that).
  *
  *     struct sessions_args {
  *         struct store_args store;

@@ -7,7 +7,17 @@
 #define TAGS_MAX 32
 
 /* Link types that tcpdump decodes and that cost a line here. */
-enum { LINK_RAW_DLT = 12, LINK_RAW_OPENBSD = 14, LINK_PPP_SERIAL = 50, LINK_C_HDLC = 104 };
+enum {
+    LINK_SLIP = 8,
+    LINK_RAW_DLT = 12,
+    LINK_RAW_OPENBSD = 14,
+    LINK_PPP_SERIAL = 50,
+    LINK_C_HDLC = 104,
+    LINK_NFLOG = 239,
+};
+
+/* Attributes of an NFLOG packet; the kernel writes about 15. */
+#define NFLOG_ATTRIBUTES_MAX 64
 
 static bool has(struct link_walk *w, uint32_t n)
 {
@@ -179,6 +189,41 @@ static void resolve_raw(struct link_walk *w)
     set_next(w, version == 4 ? ETHERTYPE_IPV4 : ETHERTYPE_IPV6);
 }
 
+static void start_slip(struct link_walk *w)
+{
+    if (has(w, 16)) {
+        w->offset = 16;
+        resolve_raw(w);
+    }
+}
+
+/* 0 family, 1 version, 2 resource; then attributes of length, type (little-endian here) and value,
+ * padded to 4. Type 9 is the packet. */
+static void start_nflog(struct link_walk *w)
+{
+    if (!has(w, 4)) {
+        return;
+    }
+    uint32_t family = w->data[0];
+    w->offset = 4;
+    for (unsigned i = 0; i < NFLOG_ATTRIBUTES_MAX && has(w, 4); i++) {
+        uint32_t len = get_le16(w->data + w->offset);
+        uint32_t type = get_le16(w->data + w->offset + 2);
+        if (type == 9 && len >= 4) {
+            w->end = add_clamped(w->offset, len);
+            w->offset += 4;
+            set_next(w, next_of_family(family));
+            return;
+        }
+        len = (len + 3u) & ~3u;
+        if (len < 4 || !has(w, len)) {
+            w->bad = len < 4;
+            return;
+        }
+        w->offset += len;
+    }
+}
+
 void link_walk_start(struct link_walk *w, const struct packet_view *packet, uint32_t link_type)
 {
     static const uint8_t nothing[1]; /* so that offsets can be added even when there is no byte */
@@ -214,6 +259,12 @@ void link_walk_start(struct link_walk *w, const struct packet_view *packet, uint
     case LINK_RAW_DLT:
     case LINK_RAW_OPENBSD:
         resolve_raw(w);
+        break;
+    case LINK_SLIP:
+        start_slip(w);
+        break;
+    case LINK_NFLOG:
+        start_nflog(w);
         break;
     case LINK_IPV4:
         set_next(w, ETHERTYPE_IPV4);

@@ -99,6 +99,8 @@ static void put_cut_link(struct line *out, const struct link_walk *link, uint32_
         {14, "[|ip]"},
         {50, "[|ppp]"},
         {104, "[|chdlc]"},
+        {8, "[|slip]"},
+        {239, "[|nflog]"},
         {0, NULL},
     };
     if (link->next != NEXT_UNKNOWN) {
@@ -150,6 +152,17 @@ static void put_frame(struct line *out, const struct link_walk *link, const stru
     }
 }
 
+static void put_bad_link(struct line *out, const struct link_walk *link)
+{
+    if (link->n_tags > 0 && link->next != NEXT_UNKNOWN) {
+        line_put(out, "bad: too many tags");
+    } else if (link->offset < link->caplen) {
+        line_printf(out, "unknown ip %u", link->data[link->offset] >> 4);
+    } else {
+        line_put(out, "bad link-layer header");
+    }
+}
+
 static void put_packet(struct line *out, const struct packet_view *packet, const struct decoded *d,
                        bool with_head)
 {
@@ -160,12 +173,8 @@ static void put_packet(struct line *out, const struct packet_view *packet, const
         put_cut_link(out, &link, d->link_type);
         return;
     }
-    if (link.bad && link.next == NEXT_UNKNOWN) {
-        line_printf(out, "unknown ip %u", link.data[link.offset] >> 4);
-        return;
-    }
     if (link.bad) {
-        line_put(out, "bad: too many tags");
+        put_bad_link(out, &link);
         return;
     }
     switch (link.next) {

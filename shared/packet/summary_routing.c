@@ -84,12 +84,13 @@ static void put_vrrp(struct line *out, const uint8_t *p)
                 (p[0] & 0xf) == 1 ? "Advertisement" : "unknown type", p[1], p[2]);
 }
 
-static void put_eigrp(struct line *out, const uint8_t *p)
+static void put_eigrp(struct line *out, const uint8_t *p, uint32_t len)
 {
     static const struct line_name opcodes[] = {{1, "Update"}, {3, "Query"},      {4, "Reply"},
                                                {5, "Hello"},  {10, "SIA Query"}, {0, NULL}};
-    line_put(out, "EIGRP, ");
+    line_put(out, "EIGRP ");
     line_named(out, opcodes, p[1], "opcode %u");
+    line_printf(out, ", length: %u", len);
 }
 
 void summary_routing(struct line *out, uint8_t proto, struct span span)
@@ -103,7 +104,8 @@ void summary_routing(struct line *out, uint8_t proto, struct span span)
     } else if (proto == PROTO_VRRP && room) {
         put_vrrp(out, span.p);
     } else if (proto == PROTO_EIGRP && room) {
-        put_eigrp(out, span.p);
+        put_eigrp(out, span.p, span.len);
+        return;
     } else if (name != NULL) {
         line_put(out, name);
     } else {

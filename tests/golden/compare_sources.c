@@ -92,7 +92,7 @@ static bool compare_file(const char *path, const char *name)
     int theirs = c.theirs_ended ? -1 : pcap_next_ex(c.theirs, &header, &bytes);
     bool missing = theirs == 1 || (theirs == PCAP_ERROR_BREAK && rc != SOURCE_END);
     bool same = c.difference[0] == '\0' && !missing;
-    printf("%s %s: %llu the same, %llu beyond libpcap's end%s%s%s%s%s\n", same ? "ok" : "DIFFERS",
+    printf("%s - %s: %llu the same, %llu beyond libpcap's end%s%s%s%s%s\n", same ? "ok" : "not ok",
            name, (unsigned long long)c.n_same, (unsigned long long)c.n_beyond,
            c.difference[0] != '\0' ? "; " : "", c.difference, rc < 0 ? "; ours: " : "",
            rc < 0 ? err.text : "", missing ? "; libpcap has more" : "");
@@ -125,7 +125,7 @@ int main(void)
     unsigned n_different = 0;
 
     if (dir == NULL) {
-        printf("skipped: no captures in '%s' (set PR_CAPTURES)\n", folder);
+        printf("skip - compare_sources # no captures in '%s' (set PR_CAPTURES)\n", folder);
         mem_free(folder);
         return EXIT_SKIPPED;
     }

@@ -6,6 +6,14 @@
 
 #include <stddef.h>
 
+/* clang-format off */
 const struct command *const commands[] = {
-    &cmd_list_interfaces, &cmd_keys, &cmd_help, &cmd_completion, &cmd_man, &cmd_complete, NULL,
+    &cmd_list_interfaces,
+    &cmd_keys,
+    &cmd_help,
+    &cmd_completion,
+    &cmd_man,
+    &cmd_complete,
+    NULL,
 };
+/* clang-format on */

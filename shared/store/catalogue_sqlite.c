@@ -146,7 +146,7 @@ void catalogue_rollback(struct catalogue *c)
     }
 }
 
-#if PR_SQLCIPHER
+#if PR_SQLCIPHER && !defined(PR_SQLITE_EXTENSION)
 static void key_text(const uint8_t *key, char *text)
 {
     memcpy(text, "x'", 2);

@@ -138,7 +138,7 @@ static int sync_all(const struct op *first, const struct open_segment *open, str
     return r;
 }
 
-static void forget_all(struct commit *c, struct op *first)
+static void forget_all(struct op *first)
 {
     while (first != NULL) {
         struct op *op = first;
@@ -174,7 +174,7 @@ static void run_once(struct commit *c)
     int r = sync_all(first, was_open, &err);
     r = r < 0 ? r : enter_all(c, first, &err);
     if (r == 0) {
-        forget_all(c, first);
+        forget_all(first);
     } else {
         if (was_open != NULL) {
             was_open->row = before;
@@ -297,7 +297,7 @@ void commit_free(struct commit *c)
     for (struct op *op = c->first; op != NULL; op = op->next) {
         open = op->kind == OP_OPEN ? op->segment : op->kind == OP_CLOSE ? NULL : open;
     }
-    forget_all(c, c->first);
+    forget_all(c->first);
     if (open != NULL) {
         segment_file_close(&open->file);
         mem_free(open);

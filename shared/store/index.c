@@ -15,14 +15,17 @@
 #define SLOTS_MAX  (2 * INDEX_KEYS_MAX)
 #define PROBES_MAX 32
 /* Flows and small values seen in this frame, by hash; a newer one replaces an older one. */
-#define FLOWS_SEEN  1024u
-#define VALUES_SEEN 1024u
+#define FLOWS_SEEN   1024u
+#define VALUES_SEEN  1024u
+#define HEADERS_SEEN 256u
 /* Bits a key: what a filter has where there is room, below what the kinds that are nice to have are
- * left out, and below what even ports and addresses are. 12 bits give 0.3 % of false answers a key,
- * 8 bits 2 %, 4 bits 15 %. */
-#define BITS_BEST 12u
-#define BITS_GOOD 8u
-#define BITS_POOR 4u
+ * left out, and below what even ports and addresses are. 12 bits give 0.5 % of false answers a key,
+ * 8 bits 2 %, 4 bits 15 %. More than PROBES_BEST probes would take longer and gain nearly nothing.
+ */
+#define BITS_BEST   12u
+#define BITS_GOOD   8u
+#define BITS_POOR   4u
+#define PROBES_BEST 5u
 
 /* What gives the keys of the network layer and above. All bytes count in comparisons. */
 struct flow {
@@ -37,6 +40,13 @@ struct flow {
 
 enum { HAS_SRC = 1, HAS_DST = 2, HAS_PROTO = 4, HAS_SPORT = 8, HAS_DPORT = 16, HAS_ALL = 31 };
 
+/* The 14 bytes of an Ethernet header: the first eight, and the last eight inverted. Two bytes are
+ * in both, so the zeros of a free place are no header. */
+struct header {
+    uint64_t first;
+    uint64_t last_inverted;
+};
+
 struct index_builder {
     const struct index_link *link; /* of link_type; NULL = unknown */
     uint32_t link_type;
@@ -45,6 +55,7 @@ struct index_builder {
     uint32_t of_kind[INDEX_KINDS];
     uint8_t lost; /* bit n: kind n had more keys than are kept */
     uint64_t values_seen[VALUES_SEEN];
+    struct header headers_seen[HEADERS_SEEN];
     struct flow flows_seen[FLOWS_SEEN];
     uint64_t slots[SLOTS_MAX]; /* 0 = free */
     uint64_t keys[INDEX_KEYS_MAX];
@@ -68,6 +79,7 @@ void index_builder_reset(struct index_builder *b)
 {
     memset(b->slots, 0, b->n_slots * sizeof b->slots[0]);
     memset(b->values_seen, 0, sizeof b->values_seen);
+    memset(b->headers_seen, 0, sizeof b->headers_seen);
     memset(b->flows_seen, 0, sizeof b->flows_seen);
     memset(b->of_kind, 0, sizeof b->of_kind);
     if (b->n_slots > SLOTS_MIN && b->n_keys < b->n_slots / 8) {
@@ -163,7 +175,7 @@ static void add_addr(struct index_builder *b, const struct index_addr *addr)
     }
 }
 
-static void add_flow(struct index_builder *b, const struct flow *flow)
+static __attribute__((noinline)) void add_flow(struct index_builder *b, const struct flow *flow)
 {
     if ((flow->has & HAS_SRC) != 0) {
         add_addr(b, &flow->src);
@@ -205,7 +217,7 @@ static void add_flow_once(struct index_builder *b, const struct flow *flow)
     }
 }
 
-static void read_ports(const struct packet_view *packet, uint32_t at, struct flow *flow)
+static inline void read_ports(const struct packet_view *packet, uint32_t at, struct flow *flow)
 {
     if (packet->caplen >= at + 2) {
         flow->sport = get_be16(packet->data + at);
@@ -217,8 +229,8 @@ static void read_ports(const struct packet_view *packet, uint32_t at, struct flo
     }
 }
 
-static void read_addr4(const struct packet_view *packet, uint32_t at, struct index_addr *addr,
-                       uint16_t has, struct flow *flow)
+static inline void read_addr4(const struct packet_view *packet, uint32_t at,
+                              struct index_addr *addr, uint16_t has, struct flow *flow)
 {
     if (packet->caplen >= at + 4) {
         addr->low = get_be32(packet->data + at);
@@ -226,8 +238,8 @@ static void read_addr4(const struct packet_view *packet, uint32_t at, struct ind
     }
 }
 
-static void read_addr6(const struct packet_view *packet, uint32_t at, struct index_addr *addr,
-                       uint16_t has, struct flow *flow)
+static inline void read_addr6(const struct packet_view *packet, uint32_t at,
+                              struct index_addr *addr, uint16_t has, struct flow *flow)
 {
     addr->is_ip6 = true;
     if (packet->caplen >= at + 16) {
@@ -237,7 +249,7 @@ static void read_addr6(const struct packet_view *packet, uint32_t at, struct ind
     }
 }
 
-static void read_ip4(const struct packet_view *packet, uint32_t at, struct flow *flow)
+static inline void read_ip4(const struct packet_view *packet, uint32_t at, struct flow *flow)
 {
     read_addr4(packet, at + IP4_SRC, &flow->src, HAS_SRC, flow);
     read_addr4(packet, at + IP4_DST, &flow->dst, HAS_DST, flow);
@@ -252,7 +264,7 @@ static void read_ip4(const struct packet_view *packet, uint32_t at, struct flow 
     }
 }
 
-static void read_ip6(const struct packet_view *packet, uint32_t at, struct flow *flow)
+static inline void read_ip6(const struct packet_view *packet, uint32_t at, struct flow *flow)
 {
     read_addr6(packet, at + IP6_SRC, &flow->src, HAS_SRC, flow);
     read_addr6(packet, at + IP6_DST, &flow->dst, HAS_DST, flow);
@@ -314,6 +326,21 @@ static void add_macs(struct index_builder *b, const struct packet_view *packet)
     }
 }
 
+/* True when the keys of this Ethernet header, without VLAN tags, are there already. */
+static bool header_was_seen(struct index_builder *b, const struct packet_view *packet)
+{
+    if (packet->caplen < 14) {
+        return false;
+    }
+    struct header header = {get_le64(packet->data), ~get_le64(packet->data + 6)};
+    uint64_t h = (header.first ^ header.last_inverted << 7) * 0x9e3779b97f4a7c15u;
+    struct header *seen = &b->headers_seen[(h >> 40) % HEADERS_SEEN];
+    bool same = seen->first == header.first && seen->last_inverted == header.last_inverted;
+
+    *seen = header;
+    return same;
+}
+
 static bool read_selector(const struct index_link *link, const struct packet_view *packet,
                           uint32_t at, uint32_t *value)
 {
@@ -335,15 +362,18 @@ static void add_link(struct index_builder *b, const struct index_link *link,
     uint32_t selector_at = link->selector_at;
     uint32_t net_at = link->net_at;
     uint32_t value = 0;
+    bool is_new = !link->is_ethernet || !header_was_seen(b, packet);
 
-    if (link->is_ethernet) {
+    if (is_new && link->is_ethernet) {
         add_macs(b, packet);
     }
     for (int depth = 0; link->selector_bytes > 0; depth++) {
         if (!read_selector(link, packet, selector_at, &value)) {
             return;
         }
-        add_value(b, INDEX_LINK, INDEX_TAG_LINK, value);
+        if (is_new || depth > 0) {
+            add_value(b, INDEX_LINK, INDEX_TAG_LINK, value);
+        }
         if (depth == INDEX_VLANS_MAX || !index_is_vlan(link, value)) {
             break;
         }
@@ -402,7 +432,15 @@ static uint32_t probes_for(uint64_t n_bits, uint32_t n_keys)
 {
     uint64_t k = n_keys == 0 ? 1 : (n_bits * 693 + 500ull * n_keys) / (1000ull * n_keys);
 
-    return k < 1 ? 1 : k > INDEX_PROBES_MAX ? INDEX_PROBES_MAX : (uint32_t)k;
+    return k < 1 ? 1 : k > PROBES_BEST ? PROBES_BEST : (uint32_t)k;
+}
+
+static void set_bits(uint8_t *bits, uint32_t n_bits, uint32_t n_probes, uint64_t key)
+{
+    for (uint32_t i = 0; i < n_probes; i++) {
+        uint32_t bit = index_bit(key, i, n_bits);
+        bits[bit / 8] |= (uint8_t)(1u << bit % 8);
+    }
 }
 
 size_t index_builder_finish(struct index_builder *b, uint8_t *out, size_t cap)
@@ -428,9 +466,8 @@ size_t index_builder_finish(struct index_builder *b, uint8_t *out, size_t cap)
     out[2] = kinds;
     out[3] = 0;
     for (uint32_t i = 0; i < b->n_keys; i++) {
-        for (uint32_t j = 0; j < n_probes && (kinds >> index_kind_of(b->keys[i]) & 1) != 0; j++) {
-            uint32_t bit = index_bit(b->keys[i], j, n_bytes * 8);
-            bits[bit / 8] |= (uint8_t)(1u << bit % 8);
+        if ((kinds >> index_kind_of(b->keys[i]) & 1) != 0) {
+            set_bits(bits, n_bytes * 8, n_probes, b->keys[i]);
         }
     }
     return INDEX_HEADER_BYTES + n_bytes;

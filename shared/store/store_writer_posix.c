@@ -6,6 +6,7 @@
  */
 #include "shared/store/store_writer.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 

@@ -1,0 +1,512 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * One frame at a time in recorded order; in time order a heap of frames, each a sorted run: a frame
+ * is opened when the heap's earliest packet is not before the frame's first one, so memory is
+ * bounded by how many frames overlap in time.
+ */
+#include "shared/store/scan.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "shared/base/mem.h"
+#include "shared/store/scan_plan.h"
+#include "shared/store/segment_file.h"
+
+/* Segments kept open at once; sessions that overlap take turns. */
+#define READERS 16u
+/* Frames open at once in time order, in decoded bytes. */
+#define OPEN_BYTES_MAX (1024u * 1024u * 1024u)
+
+struct run_order {
+    uint64_t time_ns;
+    uint32_t offset;
+    uint32_t index;
+};
+
+/* A decoded frame and where reading is in it. */
+struct open_frame {
+    const struct plan_frame *frame;
+    const uint8_t *raw;
+    uint8_t *copy; /* owned in time order, where several frames are open */
+    struct block_cursor cursor;
+    uint32_t index;          /* of the packet that cursor stands before */
+    struct run_order *order; /* owned; only where a frame is not sorted in itself */
+    struct packet_view packet;
+    uint64_t number;
+};
+
+struct scan {
+    struct store *store;
+    struct scan_spec spec;
+    struct filter_set *filters;
+    const struct filter ***by_iface; /* [session][interface]; NULL without a filter */
+    struct scan_plan plan;
+    size_t next_frame;
+    struct frame_decoder *decoder;
+    struct {
+        uint32_t segment; /* index + 1, 0 = empty */
+        struct segment_reader reader;
+    } readers[READERS];
+    struct open_frame current; /* recorded order */
+    bool has_current;
+    struct open_frame **heap; /* time order */
+    size_t n_heap;
+    size_t heap_cap;
+    uint64_t open_bytes;
+    struct open_frame *given; /* time order: whose packet the caller holds */
+    uint64_t packets_read;
+    struct scan_damage damage;
+};
+
+static const struct iface unknown_iface = {.name = "?", .link_type = UINT32_MAX};
+
+static const struct filter **filters_of_session(struct scan *scan, const struct store_session *s)
+{
+    const struct filter **list = x_alloc((s->n_ifaces + 1u) * sizeof *list);
+
+    for (uint32_t i = 0; i < s->n_ifaces; i++) {
+        list[i] = filter_set_for(scan->filters, s->ifaces[i].link_type, NULL);
+    }
+    return list;
+}
+
+static int by_first_time(const void *a, const void *b)
+{
+    const struct plan_frame *x = a;
+    const struct plan_frame *y = b;
+
+    if (x->min_ns != y->min_ns) {
+        return x->min_ns < y->min_ns ? -1 : 1;
+    }
+    if (x->session != y->session) {
+        return x->session < y->session ? -1 : 1;
+    }
+    return x->first_number < y->first_number ? -1 : x->first_number > y->first_number;
+}
+
+int scan_new(struct store *store, const struct scan_spec *spec, struct scan **out, struct err *err)
+{
+    struct scan *scan = x_alloc(sizeof *scan);
+    bool filtered = spec->filter != NULL && spec->filter[0] != '\0';
+    int r = filtered ? filter_set_new(spec->filter, &scan->filters, err) : 0;
+
+    scan->store = store;
+    scan->spec = *spec;
+    scan->decoder = frame_decoder_new();
+    for (size_t i = 0; i < READERS; i++) {
+        scan->readers[i].reader.fd = -1;
+    }
+    r = r < 0 ? r : scan_plan_make(store, spec, scan->filters, &scan->plan, err);
+    if (r < 0) {
+        scan_free(scan);
+        return r;
+    }
+    if (filtered) {
+        scan->by_iface = x_alloc(spec->n * sizeof *scan->by_iface);
+        for (size_t i = 0; i < spec->n; i++) {
+            scan->by_iface[i] = filters_of_session(scan, &spec->sessions[i]);
+        }
+    }
+    if (spec->time_order && scan->plan.n_frames > 1) {
+        qsort(scan->plan.frames, scan->plan.n_frames, sizeof *scan->plan.frames, by_first_time);
+    }
+    *out = scan;
+    return 0;
+}
+
+static void open_frame_deinit(struct open_frame *f)
+{
+    mem_free(f->copy);
+    mem_free(f->order);
+}
+
+void scan_free(struct scan *scan)
+{
+    if (scan == NULL) {
+        return;
+    }
+    for (size_t i = 0; scan->by_iface != NULL && i < scan->spec.n; i++) {
+        mem_free(scan->by_iface[i]);
+    }
+    for (size_t i = 0; i < scan->n_heap; i++) {
+        open_frame_deinit(scan->heap[i]);
+        mem_free(scan->heap[i]);
+    }
+    for (size_t i = 0; i < READERS; i++) {
+        segment_reader_close(&scan->readers[i].reader);
+    }
+    open_frame_deinit(&scan->current);
+    mem_free(scan->by_iface);
+    mem_free(scan->heap);
+    filter_set_free(scan->filters);
+    frame_decoder_free(scan->decoder);
+    scan_plan_deinit(&scan->plan);
+    mem_free(scan);
+}
+
+static int reader_for(struct scan *scan, uint32_t segment, struct segment_reader **out,
+                      struct err *err)
+{
+    size_t slot = segment % READERS;
+
+    if (scan->readers[slot].segment != segment + 1) {
+        segment_reader_close(&scan->readers[slot].reader);
+        scan->readers[slot].segment = 0;
+        int r = segment_reader_open(scan->store, scan->plan.segments[segment].file,
+                                    &scan->readers[slot].reader, err);
+        if (r < 0) {
+            return r;
+        }
+        scan->readers[slot].segment = segment + 1;
+    }
+    *out = &scan->readers[slot].reader;
+    return 0;
+}
+
+static void count_damage(struct scan *scan, const struct plan_frame *f, const struct err *why)
+{
+    if (why->code == ERR_NOT_FOUND) {
+        scan->damage.gone_packets += f->n_packets;
+        return;
+    }
+    if (scan->damage.frames++ == 0) {
+        snprintf(scan->damage.text, sizeof scan->damage.text, "session %s: %.180s",
+                 scan->spec.sessions[f->session].id, why->text);
+    }
+    scan->damage.packets += f->n_packets;
+}
+
+/* Decodes the frame; 1, or 0 when it is damaged or gone (counted), or an error that ends the scan.
+ */
+static int read_frame(struct scan *scan, const struct plan_frame *f, const uint8_t **raw,
+                      struct err *err)
+{
+    struct segment_reader *reader = NULL;
+    struct frame_header h;
+    struct err why = {0};
+    int r = reader_for(scan, f->segment, &reader, &why);
+
+    r = r < 0 ? r : segment_reader_frame(reader, scan->decoder, f->offset, &h, raw, &why);
+    if (r == 0 && (h.raw_len != f->raw_len || h.n_packets != f->n_packets)) {
+        r = err_set(&why, ERR_DAMAGED, "the frame at byte %llu is not the one in the catalogue",
+                    (unsigned long long)f->offset);
+    }
+    scan->packets_read += f->n_packets;
+    if (r == ERR_DAMAGED || r == ERR_NOT_FOUND || r == ERR_NOT_A_STORE) {
+        count_damage(scan, f, &why);
+        return 0;
+    }
+    if (r < 0) {
+        return err_set(err, r, "session %s: %s", scan->spec.sessions[f->session].id, why.text);
+    }
+    return 1;
+}
+
+static const struct iface *iface_of(const struct scan *scan, const struct open_frame *f)
+{
+    const struct store_session *s = &scan->spec.sessions[f->frame->session];
+
+    return f->packet.iface < s->n_ifaces ? &s->ifaces[f->packet.iface] : &unknown_iface;
+}
+
+static bool matches(const struct scan *scan, const struct open_frame *f)
+{
+    const struct packet_view *p = &f->packet;
+
+    if (p->time_ns < scan->spec.from_ns || p->time_ns > scan->spec.to_ns) {
+        return false;
+    }
+    if (scan->by_iface == NULL) {
+        return true;
+    }
+    const struct store_session *s = &scan->spec.sessions[f->frame->session];
+    const struct filter *filter =
+        p->iface < s->n_ifaces ? scan->by_iface[f->frame->session][p->iface] : NULL;
+    return filter != NULL && filter_matches(filter, p);
+}
+
+/* The next packet of the frame, sorted or as it lies. 1 or 0; ERR_DAMAGED when its bytes are no run
+ * of packets. */
+static int step(struct open_frame *f)
+{
+    if (f->order != NULL) {
+        if (f->index == f->frame->n_packets) {
+            return 0;
+        }
+        const struct run_order *o = &f->order[f->index++];
+        struct block_cursor one = block_cursor(f->raw + o->offset, f->frame->raw_len - o->offset);
+        f->number = f->frame->first_number + o->index;
+        return block_next(&one, &f->packet);
+    }
+    f->number = f->frame->first_number + f->index++;
+    return block_next(&f->cursor, &f->packet);
+}
+
+static int step_to_match(struct scan *scan, struct open_frame *f)
+{
+    int r;
+
+    while ((r = step(f)) > 0) {
+        if (matches(scan, f)) {
+            return 1;
+        }
+    }
+    if (r < 0) {
+        struct err why = {.code = ERR_DAMAGED, .text = "a frame is not a run of packets"};
+        count_damage(scan, f->frame, &why);
+    }
+    return 0;
+}
+
+static void give(const struct scan *scan, const struct open_frame *f, struct scan_packet *out)
+{
+    out->view = f->packet;
+    out->session = &scan->spec.sessions[f->frame->session];
+    out->iface = iface_of(scan, f);
+    out->number = f->number;
+}
+
+static int next_recorded(struct scan *scan, struct scan_packet *out, struct err *err)
+{
+    for (;;) {
+        if (scan->has_current && step_to_match(scan, &scan->current) > 0) {
+            give(scan, &scan->current, out);
+            return 1;
+        }
+        scan->has_current = false;
+        if (scan->next_frame == scan->plan.n_frames) {
+            return 0;
+        }
+        const struct plan_frame *f = &scan->plan.frames[scan->next_frame++];
+        const uint8_t *raw = NULL;
+        int r = read_frame(scan, f, &raw, err);
+        if (r < 0) {
+            return r;
+        }
+        scan->current = (struct open_frame){
+            .frame = f, .raw = raw, .cursor = block_cursor(raw, r > 0 ? f->raw_len : 0)};
+        scan->has_current = r > 0;
+    }
+}
+
+static int by_time(const void *a, const void *b)
+{
+    const struct run_order *x = a;
+    const struct run_order *y = b;
+
+    if (x->time_ns != y->time_ns) {
+        return x->time_ns < y->time_ns ? -1 : 1;
+    }
+    return x->index < y->index ? -1 : x->index > y->index;
+}
+
+/* A frame that is not sorted in itself gets an order of its packets; most are, and get none. */
+static void sort_frame(struct open_frame *f)
+{
+    struct block_cursor cursor = f->cursor;
+    struct packet_view p;
+    uint64_t last = 0;
+    bool sorted = true;
+
+    while (block_next(&cursor, &p) > 0) {
+        sorted = sorted && p.time_ns >= last;
+        last = p.time_ns;
+    }
+    if (sorted) {
+        return;
+    }
+    f->order = x_alloc(f->frame->n_packets * sizeof *f->order);
+    cursor = f->cursor;
+    uint32_t n = 0;
+    const uint8_t *at = cursor.p;
+    while (n < f->frame->n_packets && block_next(&cursor, &p) > 0) {
+        f->order[n] = (struct run_order){p.time_ns, (uint32_t)(at - f->raw), n};
+        at = cursor.p;
+        n++;
+    }
+    qsort(f->order, n, sizeof *f->order, by_time);
+}
+
+static bool earlier(const struct open_frame *a, const struct open_frame *b)
+{
+    if (a->packet.time_ns != b->packet.time_ns) {
+        return a->packet.time_ns < b->packet.time_ns;
+    }
+    if (a->frame->session != b->frame->session) {
+        return a->frame->session < b->frame->session;
+    }
+    return a->number < b->number;
+}
+
+static void sift_down(struct scan *scan, size_t i)
+{
+    for (;;) {
+        size_t least = i;
+        for (size_t child = 2 * i + 1; child <= 2 * i + 2 && child < scan->n_heap; child++) {
+            least = earlier(scan->heap[child], scan->heap[least]) ? child : least;
+        }
+        if (least == i) {
+            return;
+        }
+        struct open_frame *swap = scan->heap[i];
+        scan->heap[i] = scan->heap[least];
+        scan->heap[least] = swap;
+        i = least;
+    }
+}
+
+static void heap_push(struct scan *scan, struct open_frame *f)
+{
+    if (scan->n_heap == scan->heap_cap) {
+        scan->heap_cap = scan->heap_cap == 0 ? 16 : scan->heap_cap * 2;
+        scan->heap = x_realloc(scan->heap, scan->heap_cap * sizeof(struct open_frame *));
+    }
+    size_t i = scan->n_heap++;
+    scan->heap[i] = f;
+    while (i > 0 && earlier(scan->heap[i], scan->heap[(i - 1) / 2])) {
+        struct open_frame *swap = scan->heap[i];
+        scan->heap[i] = scan->heap[(i - 1) / 2];
+        scan->heap[(i - 1) / 2] = swap;
+        i = (i - 1) / 2;
+    }
+}
+
+static void close_frame(struct scan *scan, struct open_frame *f)
+{
+    scan->open_bytes -= f->frame->raw_len;
+    open_frame_deinit(f);
+    mem_free(f);
+}
+
+static int open_next(struct scan *scan, struct err *err)
+{
+    const struct plan_frame *plan = &scan->plan.frames[scan->next_frame++];
+    const uint8_t *raw = NULL;
+    int r = read_frame(scan, plan, &raw, err);
+
+    if (r <= 0) {
+        return r;
+    }
+    if (scan->open_bytes + plan->raw_len > OPEN_BYTES_MAX) {
+        return err_set(err, ERR_LIMIT,
+                       "more than 1 GiB of packets overlap in time: ask for a shorter --from/--to, "
+                       "or for one session at a time, which keeps the recorded order");
+    }
+    struct open_frame *f = x_alloc(sizeof *f);
+    f->frame = plan;
+    f->copy = x_alloc(plan->raw_len);
+    memcpy(f->copy, raw, plan->raw_len);
+    f->raw = f->copy;
+    f->cursor = block_cursor(f->raw, plan->raw_len);
+    scan->open_bytes += plan->raw_len;
+    sort_frame(f);
+    if (step_to_match(scan, f) > 0) {
+        heap_push(scan, f);
+    } else {
+        close_frame(scan, f);
+    }
+    return 0;
+}
+
+/* Lets go of the packet that the caller had, so its frame moves on. */
+static void advance_given(struct scan *scan)
+{
+    if (scan->given == NULL) {
+        return;
+    }
+    scan->given = NULL;
+    struct open_frame *top = scan->heap[0];
+    if (step_to_match(scan, top) == 0) {
+        scan->heap[0] = scan->heap[--scan->n_heap];
+        close_frame(scan, top);
+    }
+    if (scan->n_heap > 0) {
+        sift_down(scan, 0);
+    }
+}
+
+static int next_in_time(struct scan *scan, struct scan_packet *out, struct err *err)
+{
+    advance_given(scan);
+    while (scan->next_frame < scan->plan.n_frames &&
+           (scan->n_heap == 0 ||
+            scan->plan.frames[scan->next_frame].min_ns <= scan->heap[0]->packet.time_ns)) {
+        int r = open_next(scan, err);
+        if (r < 0) {
+            return r;
+        }
+    }
+    if (scan->n_heap == 0) {
+        return 0;
+    }
+    scan->given = scan->heap[0];
+    give(scan, scan->given, out);
+    return 1;
+}
+
+int scan_next(struct scan *scan, struct scan_packet *out, struct err *err)
+{
+    return scan->spec.time_order ? next_in_time(scan, out, err) : next_recorded(scan, out, err);
+}
+
+bool scan_is_whole(const struct scan *scan)
+{
+    return scan->filters == NULL && !scan->spec.time_order && scan->spec.from_ns == 0 &&
+           scan->spec.to_ns == UINT64_MAX;
+}
+
+int scan_next_run(struct scan *scan, const uint8_t **raw, size_t *n,
+                  const struct store_session **session, struct err *err)
+{
+    REQUIRE(scan_is_whole(scan));
+    while (scan->next_frame < scan->plan.n_frames) {
+        const struct plan_frame *f = &scan->plan.frames[scan->next_frame++];
+        int r = read_frame(scan, f, raw, err);
+        if (r < 0) {
+            return r;
+        }
+        if (r > 0) {
+            *n = f->raw_len;
+            *session = &scan->spec.sessions[f->session];
+            return 1;
+        }
+    }
+    return 0;
+}
+
+int scan_count(struct scan *scan, uint64_t *count, struct err *err)
+{
+    struct scan_packet packet;
+    uint64_t n = 0;
+    int r;
+
+    if (scan->filters == NULL && scan->spec.from_ns == 0 && scan->spec.to_ns == UINT64_MAX) {
+        *count = scan->plan.packets;
+        return 0;
+    }
+    scan->spec.time_order = false; /* the sum is the same, and cheaper */
+    while ((r = next_recorded(scan, &packet, err)) > 0) {
+        n++;
+    }
+    *count = n;
+    return r;
+}
+
+const struct scan_damage *scan_damage(const struct scan *scan)
+{
+    return &scan->damage;
+}
+
+void scan_progress(const struct scan *scan, uint64_t *done, uint64_t *total)
+{
+    *done = scan->packets_read;
+    *total = scan->plan.packets;
+}
+
+void scan_frames(const struct scan *scan, uint64_t *all, uint64_t *candidates)
+{
+    *all = scan->plan.all_frames;
+    *candidates = scan->plan.n_frames;
+}

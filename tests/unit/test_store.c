@@ -1,0 +1,492 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A store from the outside: what the writer took, a scan gives back. Real files in a directory of
+ * its own.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "shared/base/clock_posix.h"
+#include "shared/base/mem.h"
+#include "shared/store/retention.h"
+#include "shared/store/scan.h"
+#include "shared/store/store_key.h"
+#include "shared/store/store_writer.h"
+
+#define PLAIN_TEXT "the quick brown fox jumps over it"
+
+struct place {
+    char dir[64];
+    char db[96];
+    struct store_key *key; /* NULL: unencrypted */
+};
+
+static void place_init(struct place *p, const char *key)
+{
+    struct err err;
+
+    snprintf(p->dir, sizeof p->dir, "/tmp/test-store-XXXXXX");
+    assert_non_null(mkdtemp(p->dir));
+    snprintf(p->db, sizeof p->db, "%s/packets.db", p->dir);
+    p->key = NULL;
+    if (key != NULL) {
+        assert_int_equal(store_key_from_text(key, &p->key, &err), 0);
+    }
+}
+
+static void place_deinit(struct place *p)
+{
+    char command[128];
+
+    snprintf(command, sizeof command, "rm -rf '%s'", p->dir);
+    assert_int_equal(system(command), 0);
+    store_key_free(p->key);
+}
+
+static struct store *open_store(const struct place *p, enum store_mode mode)
+{
+    struct store *store = NULL;
+    struct err err = {0};
+    struct store_options options = {.path = p->db, .mode = mode, .key = p->key};
+    int r = store_open(&options, &store, &err);
+
+    if (r != 0) {
+        print_error("%s\n", err.text);
+    }
+    assert_int_equal(r, 0);
+    return store;
+}
+
+static struct iface ethernet(const char *name)
+{
+    struct iface f = {.link_type = LINK_ETHERNET, .snaplen = 262144, .ts_digits = 9};
+
+    snprintf(f.name, sizeof f.name, "%s", name);
+    return f;
+}
+
+/* An IPv4 UDP packet whose source port and payload tell which one it is. */
+static size_t make_packet(uint8_t *out, uint32_t n)
+{
+    static const uint8_t head[] = {
+        2,    0, 0,    0,    0, 2,  2,    0, 0,    0,  0, 1, 8,  0, /* Ethernet */
+        0x45, 0, 0,    96,   0, 0,  0x40, 0, 0x40, 17, 0, 0, 10, 1, 0, 1, 10, 1, 0, 2, /* IPv4 */
+        0,    0, 0x27, 0x0f, 0, 76, 0,    0,                                           /* UDP */
+    };
+    memcpy(out, head, sizeof head);
+    out[34] = (uint8_t)(n >> 8);
+    out[35] = (uint8_t)n;
+    int len = snprintf((char *)out + sizeof head, 64, PLAIN_TEXT " %08u", n);
+    return sizeof head + (size_t)len;
+}
+
+static uint64_t time_of(uint32_t n)
+{
+    return 1700000000000000000u + n * 1000u;
+}
+
+/* Writes packets first..last-1 as one block. */
+static void put_block(struct consumer *c, uint32_t first, uint32_t last)
+{
+    struct block *block = block_new(BLOCK_BYTES_DEFAULT);
+    struct consumer_load load = {.limit = 8, .may_wait = true};
+    struct err err = {0};
+    uint8_t bytes[256];
+
+    for (uint32_t n = first; n < last; n++) {
+        struct packet_view p = {.time_ns = time_of(n), .data = bytes};
+        p.caplen = p.len = (uint32_t)make_packet(bytes, n);
+        assert_true(block_append(block, &p));
+    }
+    assert_int_equal(c->ops->block(c, block, &load, &err), 0);
+    block_unref(block);
+}
+
+static struct consumer *begin(struct store *store, const char *name, uint64_t quota, char *id)
+{
+    struct store_session_spec spec = {.name = name,
+                                      .node = "here",
+                                      .tags = "{\"k\":\"v\"}",
+                                      .started_ns = clock_wall_ns(),
+                                      .compression = STORE_COMPRESS_ON,
+                                      .quota_bytes = quota};
+    struct consumer *c = NULL;
+    struct err err = {0};
+    struct iface f = ethernet("eth0");
+
+    assert_int_equal(store_writer_new(store, &spec, &c, id, &err), 0);
+    assert_int_equal(c->ops->begin(c, &f, 1, &err), 0);
+    return c;
+}
+
+static void finish(struct consumer *c, uint64_t packets)
+{
+    struct ledger total = {.captured = packets, .received = packets, .kernel = LEDGER_UNKNOWN};
+    struct err err = {0};
+    int r = c->ops->finish(c, &total, 1, &total, clock_wall_ns(), &err);
+
+    if (r != 0) {
+        print_error("%s\n", err.text);
+    }
+    assert_int_equal(r, 0);
+    store_writer_free(c);
+}
+
+static void write_session(const struct place *p, const char *name, uint32_t first, uint32_t last,
+                          char *id)
+{
+    struct store *store = open_store(p, STORE_CREATE);
+    struct consumer *c = begin(store, name, 0, id);
+
+    for (uint32_t n = first; n < last; n += 1000) {
+        put_block(c, n, n + 1000 < last ? n + 1000 : last);
+    }
+    finish(c, last - first);
+    store_close(store);
+}
+
+static uint64_t count(struct store *store, const char *filter, bool time_order,
+                      uint64_t *candidates)
+{
+    struct store_session *list = NULL;
+    struct scan *scan = NULL;
+    struct scan_packet packet;
+    struct err err = {0};
+    size_t n = 0;
+    uint64_t found = 0;
+    uint64_t all;
+    uint64_t last = 0;
+    int r;
+
+    assert_int_equal(store_sessions(store, &list, &n, &err), 0);
+    struct scan_spec spec = {
+        .sessions = list, .n = n, .to_ns = UINT64_MAX, .filter = filter, .time_order = time_order};
+    assert_int_equal(scan_new(store, &spec, &scan, &err), 0);
+    while ((r = scan_next(scan, &packet, &err)) > 0) {
+        assert_true(!time_order || packet.view.time_ns >= last);
+        last = packet.view.time_ns;
+        found++;
+    }
+    assert_int_equal(r, 0);
+    assert_int_equal(scan_damage(scan)->frames, 0);
+    if (candidates != NULL) {
+        scan_frames(scan, &all, candidates);
+    }
+    scan_free(scan);
+    store_sessions_free(list, n);
+    return found;
+}
+
+static void gives_back(const char *key)
+{
+    struct place p;
+    char id[STORE_ID_TEXT];
+    struct err err = {0};
+
+    place_init(&p, key);
+    write_session(&p, "first", 0, 50000, id);
+    struct store *store = open_store(&p, STORE_READ);
+    struct store_session *s = NULL;
+    assert_int_equal(store_session_find(store, "first", &s, &err), 0);
+    assert_string_equal(s->id, id);
+    assert_int_equal(s->packets, 50000);
+    assert_int_equal(s->state, STORE_COMPLETE);
+    assert_string_equal(s->tags, "{\"k\":\"v\"}");
+    assert_int_equal(s->first_ns, time_of(0));
+    assert_int_equal(s->last_ns, time_of(49999));
+    assert_int_equal(s->loss.kernel, LEDGER_UNKNOWN);
+    assert_int_equal(s->n_ifaces, 1);
+    store_sessions_free(s, 1);
+
+    struct scan_packet packet;
+    struct scan *scan = NULL;
+    uint8_t bytes[256];
+    assert_int_equal(store_session_find(store, "last", &s, &err), 0);
+    struct scan_spec spec = {.sessions = s, .n = 1, .to_ns = UINT64_MAX};
+    assert_int_equal(scan_new(store, &spec, &scan, &err), 0);
+    for (uint32_t n = 0; n < 50000; n++) {
+        assert_int_equal(scan_next(scan, &packet, &err), 1);
+        assert_int_equal(packet.number, n + 1);
+        assert_int_equal(packet.view.time_ns, time_of(n));
+        assert_int_equal(packet.view.caplen, make_packet(bytes, n));
+        assert_memory_equal(packet.view.data, bytes, packet.view.caplen);
+    }
+    assert_int_equal(scan_next(scan, &packet, &err), 0);
+    scan_free(scan);
+    store_sessions_free(s, 1);
+    store_close(store);
+    place_deinit(&p);
+}
+
+static void what_was_written_is_read_back(void **state)
+{
+    (void)state;
+    gives_back(NULL);
+}
+
+#if PR_SQLCIPHER
+static const char raw_key[] = "prd_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8";
+
+static void what_was_sealed_is_read_back(void **state)
+{
+    (void)state;
+    gives_back(raw_key);
+}
+
+static void no_file_of_a_sealed_store_holds_plain_text(void **state)
+{
+    struct place p;
+    char id[STORE_ID_TEXT];
+    char command[256];
+
+    (void)state;
+    place_init(&p, raw_key);
+    write_session(&p, "first", 0, 20000, id);
+    snprintf(command, sizeof command, "grep -r -q -e '%s' -e eth0 -e first '%s'", PLAIN_TEXT,
+             p.dir);
+    assert_int_not_equal(system(command), 0);
+    place_deinit(&p);
+}
+
+static void a_wrong_key_opens_nothing(void **state)
+{
+    struct place p;
+    char id[STORE_ID_TEXT];
+    struct store *store = NULL;
+    struct err err = {0};
+    struct store_key *wrong = NULL;
+
+    (void)state;
+    place_init(&p, raw_key);
+    write_session(&p, "first", 0, 10, id);
+    assert_int_equal(
+        store_key_from_text("prd_BAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8", &wrong, &err), 0);
+    struct store_options options = {.path = p.db, .mode = STORE_READ, .key = wrong};
+    assert_int_equal(store_open(&options, &store, &err), ERR_KEY);
+    options.key = NULL;
+    assert_int_equal(store_open(&options, &store, &err), ERR_KEY);
+    store_key_free(wrong);
+    place_deinit(&p);
+}
+#endif
+
+static void the_index_narrows_a_query(void **state)
+{
+    struct place p;
+    char id[STORE_ID_TEXT];
+    uint64_t candidates;
+
+    (void)state;
+    place_init(&p, NULL);
+    write_session(&p, "first", 0, 60000, id);
+    struct store *store = open_store(&p, STORE_READ);
+    assert_int_equal(count(store, "src host 10.1.0.1 and udp src port 12345", false, &candidates),
+                     1);
+    assert_true(candidates <= 2);
+    assert_int_equal(count(store, "tcp", false, &candidates), 0);
+    assert_int_equal(candidates, 0);
+    store_close(store);
+    place_deinit(&p);
+}
+
+static void sessions_merge_in_time_order(void **state)
+{
+    struct place p;
+    char id[STORE_ID_TEXT];
+
+    (void)state;
+    place_init(&p, NULL);
+    write_session(&p, "odd", 0, 30000, id);
+    write_session(&p, "even", 10000, 40000, id);
+    write_session(&p, "late", 100000, 100010, id);
+    struct store *store = open_store(&p, STORE_READ);
+    assert_int_equal(count(store, NULL, true, NULL), 60010);
+    store_close(store);
+    place_deinit(&p);
+}
+
+static void a_second_writer_is_refused_by_name(void **state)
+{
+    struct place p;
+    struct store *second = NULL;
+    struct err err = {0};
+    char pid[16];
+
+    (void)state;
+    place_init(&p, NULL);
+    struct store *first = open_store(&p, STORE_CREATE);
+    struct store_options options = {.path = p.db, .mode = STORE_WRITE};
+    assert_int_equal(store_open(&options, &second, &err), ERR_IN_USE);
+    snprintf(pid, sizeof pid, "%d", (int)getpid());
+    assert_non_null(strstr(err.text, pid));
+    store_close(first);
+    assert_int_equal(store_open(&options, &second, &err), 0);
+    store_close(second);
+    place_deinit(&p);
+}
+
+static void a_reader_sees_what_a_running_writer_committed(void **state)
+{
+    struct place p;
+    char id[STORE_ID_TEXT];
+    struct err err = {0};
+    uint64_t seen = 0;
+
+    (void)state;
+    place_init(&p, NULL);
+    struct store *store = open_store(&p, STORE_CREATE);
+    struct consumer *c = begin(store, "live", 0, id);
+    put_block(c, 0, 1000);
+    uint64_t until = clock_monotonic_ns() + 10000000000u;
+    while (seen < 1000 && clock_monotonic_ns() < until) {
+        assert_int_equal(c->ops->tick(c, clock_monotonic_ns(), &err), 0);
+        struct store *reader = open_store(&p, STORE_READ);
+        seen = count(reader, NULL, false, NULL);
+        store_close(reader);
+    }
+    assert_int_equal(seen, 1000);
+    put_block(c, 1000, 1500);
+    finish(c, 1500);
+    store_close(store);
+    store = open_store(&p, STORE_READ);
+    assert_int_equal(count(store, NULL, false, NULL), 1500);
+    store_close(store);
+    place_deinit(&p);
+}
+
+static void a_lost_catalogue_comes_back_from_the_segments(void **state)
+{
+    struct place p;
+    char id[STORE_ID_TEXT];
+    struct store_session *s = NULL;
+    struct err err = {0};
+
+    (void)state;
+    place_init(&p, NULL);
+    write_session(&p, "one", 0, 25000, id);
+    write_session(&p, "two", 0, 5000, id);
+    assert_int_equal(unlink(p.db), 0);
+    struct store *store = open_store(&p, STORE_READ);
+    assert_int_equal(count(store, NULL, false, NULL), 30000);
+    assert_int_equal(store_session_find(store, "two", &s, &err), 0);
+    assert_string_equal(s->id, id);
+    assert_int_equal(s->state, STORE_COMPLETE);
+    assert_int_equal(s->loss.captured, 5000);
+    store_sessions_free(s, 1);
+    store_close(store);
+    place_deinit(&p);
+}
+
+static void an_abandoned_session_is_recovered(void **state)
+{
+    struct place p;
+    char id[STORE_ID_TEXT];
+    struct store_session *s = NULL;
+    struct err err = {0};
+
+    (void)state;
+    place_init(&p, NULL);
+    struct store *store = open_store(&p, STORE_CREATE);
+    struct consumer *c = begin(store, "gone", 0, id);
+    for (uint32_t n = 0; n < 20000; n += 1000) {
+        put_block(c, n, n + 1000);
+    }
+    assert_int_equal(c->ops->tick(c, clock_monotonic_ns() + 10000000000u, &err), 0);
+    store_writer_free(c); /* no finish: as after a crash, but for the lock */
+    store_close(store);
+    store = open_store(&p, STORE_READ);
+    assert_non_null(strstr(store_repairs(store), id));
+    assert_int_equal(store_session_find(store, id, &s, &err), 0);
+    assert_int_equal(s->state, STORE_RECOVERED);
+    store_sessions_free(s, 1);
+    store_close(store);
+    place_deinit(&p);
+}
+
+static void deleting_frees_the_disk(void **state)
+{
+    struct place p;
+    char id[STORE_ID_TEXT];
+    struct store_session *s = NULL;
+    struct err err = {0};
+
+    (void)state;
+    place_init(&p, NULL);
+    write_session(&p, "one", 0, 60000, id);
+    struct store *store = open_store(&p, STORE_WRITE);
+    uint64_t before = store_disk_bytes(store);
+    assert_int_equal(store_session_find(store, "one", &s, &err), 0);
+    assert_true(before > s->stored_bytes);
+    assert_int_equal(store_delete_session(store, s, &err), 0);
+    assert_true(store_disk_bytes(store) <= before - s->stored_bytes);
+    assert_int_equal(count(store, NULL, false, NULL), 0);
+    store_sessions_free(s, 1);
+    store_close(store);
+    place_deinit(&p);
+}
+
+static void a_quota_drops_the_oldest(void **state)
+{
+    struct place p;
+    char id[STORE_ID_TEXT];
+    struct store_session *s = NULL;
+    struct err err = {0};
+    uint64_t quota = 12u * 1024 * 1024;
+
+    (void)state;
+    place_init(&p, NULL);
+    write_session(&p, "old", 0, 5000, id);
+    struct store *store = open_store(&p, STORE_CREATE);
+    struct store_session_spec spec = {
+        .name = "ring", .compression = STORE_COMPRESS_OFF, .quota_bytes = quota};
+    struct consumer *c = NULL;
+    struct iface f = ethernet("eth0");
+    assert_int_equal(store_writer_new(store, &spec, &c, id, &err), 0);
+    assert_int_equal(c->ops->begin(c, &f, 1, &err), 0);
+    for (uint32_t n = 0; n < 300000; n += 1000) {
+        put_block(c, n, n + 1000);
+        assert_true(store_disk_bytes(store) <= quota + 3u * 1024 * 1024);
+    }
+    finish(c, 300000);
+    assert_int_equal(store_session_find(store, "old", &s, &err), ERR_NOT_FOUND);
+    assert_int_equal(store_session_find(store, "ring", &s, &err), 0);
+    assert_in_range(s->packets, 10000, 290000);
+    assert_int_equal(count(store, NULL, false, NULL), s->packets);
+    assert_true(store_disk_bytes(store) <= quota);
+    store_sessions_free(s, 1);
+    store_close(store);
+    place_deinit(&p);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_was_written_is_read_back),
+#if PR_SQLCIPHER
+        cmocka_unit_test(what_was_sealed_is_read_back),
+        cmocka_unit_test(no_file_of_a_sealed_store_holds_plain_text),
+        cmocka_unit_test(a_wrong_key_opens_nothing),
+#endif
+        cmocka_unit_test(the_index_narrows_a_query),
+        cmocka_unit_test(sessions_merge_in_time_order),
+        cmocka_unit_test(a_second_writer_is_refused_by_name),
+        cmocka_unit_test(a_reader_sees_what_a_running_writer_committed),
+        cmocka_unit_test(a_lost_catalogue_comes_back_from_the_segments),
+        cmocka_unit_test(an_abandoned_session_is_recovered),
+        cmocka_unit_test(deleting_frees_the_disk),
+        cmocka_unit_test(a_quota_drops_the_oldest),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

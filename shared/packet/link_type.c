@@ -176,21 +176,14 @@ static int compare(const void *key, const void *item)
     return wanted < record->link_type ? -1 : wanted > record->link_type;
 }
 
-const char *link_type_name(uint32_t link_type)
+void link_type_text(uint32_t link_type, char out[LINK_TYPE_TEXT_MAX])
 {
     const struct link_type_record *found =
         bsearch(&link_type, records, ARRAY_LEN(records), sizeof records[0], compare);
 
-    return found == NULL ? NULL : found->name;
-}
-
-void link_type_text(uint32_t link_type, char out[LINK_TYPE_TEXT_MAX])
-{
-    const char *name = link_type_name(link_type);
-
-    if (name == NULL) {
+    if (found == NULL) {
         snprintf(out, LINK_TYPE_TEXT_MAX, "LINKTYPE_%u", link_type);
     } else {
-        snprintf(out, LINK_TYPE_TEXT_MAX, "%s", name);
+        snprintf(out, LINK_TYPE_TEXT_MAX, "%s", found->name);
     }
 }

@@ -8,10 +8,7 @@
 
 #include <stdint.h>
 
-/* "EN10MB" for LINKTYPE_ 1; NULL for numbers without a name. */
-const char *link_type_name(uint32_t link_type);
-
 #define LINK_TYPE_TEXT_MAX 32
 
-/* The name, or "LINKTYPE_147" where there is none. */
+/* "EN10MB" for LINKTYPE_ 1, "LINKTYPE_147" where there is no name. */
 void link_type_text(uint32_t link_type, char out[LINK_TYPE_TEXT_MAX]);

@@ -2,6 +2,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <string.h>
 
 #include <cmocka.h>
 #include <pcap/pcap.h>
@@ -35,9 +36,10 @@ static void names_are_those_of_libpcap(void **state)
 
     (void)state;
     for (uint32_t link_type = 0; link_type < LINK_TYPES_TRIED; link_type++) {
-        const char *ours = link_type_name(link_type);
         const char *theirs = pcap_datalink_val_to_name(dlt_of(link_type));
-        if (ours != NULL) {
+        char ours[LINK_TYPE_TEXT_MAX];
+        link_type_text(link_type, ours);
+        if (strncmp(ours, "LINKTYPE_", 9) != 0) {
             assert_non_null(theirs);
             assert_string_equal(ours, theirs);
             n++;
@@ -51,7 +53,6 @@ static void a_number_without_a_name_is_written_as_number(void **state)
     char text[LINK_TYPE_TEXT_MAX];
 
     (void)state;
-    assert_null(link_type_name(147));
     link_type_text(147, text);
     assert_string_equal(text, "LINKTYPE_147");
     link_type_text(UINT32_MAX, text);

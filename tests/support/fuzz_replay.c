@@ -68,6 +68,7 @@ static bool run_file(const char *path, size_t budget)
         n += got;
     } while (got > 0);
     fclose(file);
+    fprintf(stderr, "# %s\n", path); /* the last line of a program that crashes */
     run_copy(data, n, SIZE_MAX);
     if (n <= DAMAGED_MAX_BYTES) {
         run_damaged(data, n, budget);

@@ -265,6 +265,23 @@ static void damages_are_refused_with_the_offset(void **state)
     buf_deinit(&cb.buf);
 }
 
+static void an_interface_of_another_section_is_none_of_this_one(void **state)
+{
+    struct opened o;
+
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        struct capture_bytes cb = begun(false);
+        cb_section(&cb);
+        cb_interface(&cb, LINK_ETHERNET, 65535, "eth1", 9);
+        cb_packet(&cb, i == 0 ? 1 : UINT32_MAX, 1, packet_bytes, 10, 10);
+        cb_end(&cb);
+        open_bytes(&o, &cb);
+        assert_int_equal(next(&o), ERR_DAMAGED);
+        done(&o, &cb);
+    }
+}
+
 static void a_section_must_be_sound(void **state)
 {
     struct capture_bytes cb = begun(false);
@@ -366,6 +383,7 @@ int main(void)
         cmocka_unit_test(unknown_blocks_are_skipped),
         cmocka_unit_test(skip_stops_before_the_packet),
         cmocka_unit_test(damages_are_refused_with_the_offset),
+        cmocka_unit_test(an_interface_of_another_section_is_none_of_this_one),
         cmocka_unit_test(a_section_must_be_sound),
         cmocka_unit_test(interfaces_have_a_limit_and_memory_may_end),
         cmocka_unit_test(a_packet_longer_than_the_snaplen_is_cut_and_counted),

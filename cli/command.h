@@ -179,6 +179,7 @@ const struct command *command_find(const char *name);
 int command_look_up(const char *name, const struct command **out, struct err *err);
 
 extern const struct command cmd_list_interfaces;
+extern const struct command cmd_capture;
 extern const struct command cmd_keys;
 extern const struct command cmd_help;
 extern const struct command cmd_completion;

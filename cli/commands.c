@@ -9,6 +9,7 @@
 /* clang-format off */
 const struct command *const commands[] = {
     &cmd_list_interfaces,
+    &cmd_capture,
     &cmd_keys,
     &cmd_help,
     &cmd_completion,

@@ -16,6 +16,7 @@
 #include "shared/capture/counter.h"
 #include "shared/capture/iface_facts_posix.h"
 #include "shared/capture/interfaces_pcap.h"
+#include "shared/capture/link_type_pcap.h"
 #include "shared/packet/filter.h"
 
 /* Packets of one read: a few ring blocks of small packets, so that clocks and limits are looked at
@@ -176,25 +177,6 @@ static void prepare(struct live *live, const struct source_pcap_opts *opts)
     pcap_set_tstamp_precision(live->pcap, PCAP_TSTAMP_PRECISION_NANO);
 }
 
-/* LINKTYPE_ of a DLT_: the same but for the few below (pcap-common.c of libpcap). */
-static uint32_t link_type_of(int dlt)
-{
-    switch (dlt) {
-    case DLT_RAW:
-        return LINK_RAW;
-    case DLT_PPP_SERIAL:
-        return 50;
-    case DLT_ATM_RFC1483:
-        return 100;
-    case DLT_SLIP_BSDOS:
-        return 102;
-    case DLT_PPP_BSDOS:
-        return 103;
-    default:
-        return (uint32_t)dlt;
-    }
-}
-
 /* Compiled on the live handle, not by filter_new: the kernel takes VLAN tags out of packets, and
  * only a live handle makes code that knows it. filter_new has the better words for an error. */
 static int set_filter(struct live *live, const char *expression, struct err *err)
@@ -244,7 +226,7 @@ static void describe(struct live *live, const struct source_pcap_opts *opts)
 
     live->nano_factor = nano ? 1 : 1000;
     live->iface.ts_digits = nano ? 9 : 6;
-    live->iface.link_type = link_type_of(pcap_datalink(live->pcap));
+    live->iface.link_type = link_type_from_dlt(pcap_datalink(live->pcap));
     live->iface.snaplen = opts->snaplen;
     iface_facts_fill(&live->iface);
     live->interface_drops_known = opts->promisc && strcmp(opts->interface, "any") != 0;

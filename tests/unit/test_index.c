@@ -387,6 +387,60 @@ static void programs_that_make_no_sense_are_open(void **state)
     }
 }
 
+/* ld #5, if A op k goto reject, ldh [12], jeq #0x800, accept. */
+static void jumps_on_constants_are_decided(void **state)
+{
+    static const struct {
+        uint16_t op;
+        uint32_t k;
+        size_t n_ways;
+    } cases[] = {
+        {0x15, 5, 0}, {0x15, 6, 1}, {0x25, 4, 0}, {0x25, 5, 1}, {0x35, 5, 0},
+        {0x35, 6, 1}, {0x45, 4, 0}, {0x45, 2, 1}, {0x1d, 5, 1},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        const struct filter_insn program[] = {
+            {.code = 0x00, .k = 5},  {.code = cases[i].op, .jt = 3, .jf = 0, .k = cases[i].k},
+            {.code = 0x28, .k = 12}, {.code = 0x15, .jt = 0, .jf = 1, .k = 0x800},
+            {.code = 0x06, .k = 1},  {.code = 0x06, .k = 0},
+        };
+        struct index_query *q = index_query_new(program, ARRAY_LEN(program), LINK_ETHERNET);
+        assert_false(index_query_is_open(q));
+        assert_int_equal(index_query_alternatives(q), cases[i].n_ways);
+        index_query_free(q);
+    }
+}
+
+/* Each pair of instructions doubles the ways, two thousand times over; what all ways have in common
+ * is kept. */
+static void a_program_of_countless_ways_is_read_in_time(void **state)
+{
+    enum { N = 4096 };
+    struct filter_insn *program = x_alloc(N * sizeof *program);
+    struct index_builder *b = index_builder_new();
+    uint8_t bloom[64];
+
+    (void)state;
+    program[0] = (struct filter_insn){.code = 0x28, .k = 12};
+    program[1] = (struct filter_insn){.code = 0x15, .jt = 1, .k = 0x88cc};
+    program[2] = (struct filter_insn){.code = 0x06, .k = 0};
+    for (uint32_t i = 3; i + 2 < N; i += 2) {
+        program[i] = (struct filter_insn){.code = 0x28, .k = 1000 + i};
+        program[i + 1] = (struct filter_insn){.code = 0x15, .k = 7};
+    }
+    program[N - 1] = (struct filter_insn){.code = 0x06, .k = 1};
+    struct index_query *q = index_query_new(program, N, LINK_ETHERNET);
+    assert_false(index_query_is_open(q));
+    assert_int_equal(index_query_alternatives(q), 1);
+    add(b, &(struct tuple){0x0a000001, 0x0a000002, 1234, 80, 6});
+    assert_false(index_query_maybe(q, bloom, index_builder_finish(b, bloom, sizeof bloom)));
+    index_query_free(q);
+    index_builder_free(b);
+    mem_free(program);
+}
+
 static void a_filter_of_many_hosts_still_narrows(void **state)
 {
     char *text = x_alloc(64 * 1024);
@@ -419,6 +473,8 @@ int main(void)
         cmocka_unit_test(queries_that_narrow_nothing_are_open),
         cmocka_unit_test(a_program_that_accepts_nothing_rules_out_every_frame),
         cmocka_unit_test(programs_that_make_no_sense_are_open),
+        cmocka_unit_test(jumps_on_constants_are_decided),
+        cmocka_unit_test(a_program_of_countless_ways_is_read_in_time),
         cmocka_unit_test(a_filter_of_many_hosts_still_narrows),
     };
 

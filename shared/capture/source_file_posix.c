@@ -40,6 +40,11 @@ static struct source_file *source_file(struct source *source)
     return container_of(source, struct source_file, source);
 }
 
+static const struct source_file *const_source_file(const struct source *source)
+{
+    return (const void *)((const char *)source - offsetof(struct source_file, source));
+}
+
 static void file_close(struct source *source)
 {
     struct source_file *self = source_file(source);
@@ -246,8 +251,7 @@ int source_file_open(const char *path, struct source **out, struct err *err)
 
 void source_file_progress(const struct source *source, uint64_t *done, uint64_t *size)
 {
-    const struct source_file *self =
-        (const struct source_file *)((const char *)source - offsetof(struct source_file, source));
+    const struct source_file *self = const_source_file(source);
 
     *done = capture_file_offset(&self->file);
     *size = self->size;
@@ -255,8 +259,7 @@ void source_file_progress(const struct source *source, uint64_t *done, uint64_t 
 
 void source_file_losses(const struct source *source, uint64_t *cut, uint64_t *options)
 {
-    const struct source_file *self =
-        (const struct source_file *)((const char *)source - offsetof(struct source_file, source));
+    const struct source_file *self = const_source_file(source);
 
     *cut = self->file.pcap.n_cut + self->file.pcapng.n_cut;
     *options = self->file.pcapng.n_options;

@@ -53,11 +53,11 @@ static int set_version(struct pcap_reader *reader, uint16_t major, uint16_t mino
                        "pcap version %u.%u cannot be read (2.0 to 2.4 and 543.0 can)", major,
                        minor);
     }
-    if (minor < 3) {
-        reader->lengths = PCAP_LEN_FIRST;
+    /* The lengths were interchanged in 2.3, but not by all who wrote 2.3. */
+    if (minor == 3) {
+        reader->lengths = PCAP_GREATER_IS_LEN;
     } else {
-        /* The lengths were interchanged in 2.3, but not by all who wrote 2.3. */
-        reader->lengths = minor == 3 ? PCAP_GREATER_IS_LEN : PCAP_CAPLEN_FIRST;
+        reader->lengths = minor < 3 ? PCAP_LEN_FIRST : PCAP_CAPLEN_FIRST;
     }
     return 0;
 }

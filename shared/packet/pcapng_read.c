@@ -337,7 +337,7 @@ static int on_packet(struct pcapng_reader *reader, const struct whole_block *blo
 int pcapng_reader_next(struct pcapng_reader *reader, struct bytes_reader *in,
                        struct packet_view *out, struct err *err)
 {
-    struct whole_block block;
+    struct whole_block block = {0};
     int rc = find_packet(reader, in, &block, err);
 
     if (rc <= 0) {
@@ -354,7 +354,7 @@ int pcapng_reader_next(struct pcapng_reader *reader, struct bytes_reader *in,
 
 int pcapng_reader_skip(struct pcapng_reader *reader, struct bytes_reader *in, struct err *err)
 {
-    struct whole_block block;
+    struct whole_block block = {0};
 
     return find_packet(reader, in, &block, err);
 }

@@ -8,6 +8,8 @@
 #include "tests/support/capture_bytes.h"
 
 static const uint8_t packet_bytes[] = "0123456789";
+/* One character of UTF-8. */
+static const uint8_t two_bytes[] = {0xc3, 0xa9};
 
 struct opened {
     struct pcapng_reader reader;

@@ -110,7 +110,7 @@ static void a_text_longer_than_an_option_is_cut_at_a_character(void **state)
 
     (void)state;
     memset(text, 'a', 65534);
-    memcpy(text + 65534, "\xc3\xa9", 2); /* one character over the limit */
+    memcpy(text + 65534, two_bytes, 2); /* one character over the limit */
     pcapng_write_section(&out, &section);
     assert_non_null(find_option(out.data, 16, OPT_COMMENT, &len));
     assert_int_equal(len, 65534);

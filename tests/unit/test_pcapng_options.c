@@ -23,7 +23,7 @@ static void an_interface_is_read_with_all_that_it_says(void **state)
         uint8_t speed[8];
         put_le64(speed, big ? __builtin_bswap64(1000000) : 1000000);
         memset(name, 'n', sizeof name);
-        memcpy(name + IFACE_NAME_MAX - 2, "\xc3\xa9", 2);
+        memcpy(name + IFACE_NAME_MAX - 2, two_bytes, 2);
         cb_section(&cb);
         cb_begin(&cb, PCAPNG_INTERFACE);
         cb_u16(&cb, 12);

@@ -180,6 +180,8 @@ int command_look_up(const char *name, const struct command **out, struct err *er
 
 extern const struct command cmd_list_interfaces;
 extern const struct command cmd_capture;
+extern const struct command cmd_verify;
+extern const struct command cmd_rekey;
 extern const struct command cmd_keys;
 extern const struct command cmd_help;
 extern const struct command cmd_completion;

@@ -10,6 +10,8 @@
 const struct command *const commands[] = {
     &cmd_list_interfaces,
     &cmd_capture,
+    &cmd_verify,
+    &cmd_rekey,
     &cmd_keys,
     &cmd_help,
     &cmd_completion,

@@ -57,6 +57,7 @@ void session_loop(struct session *session);
 struct block *session_exchange(struct block *full, uint32_t need, void *arg);
 
 void session_read_stats(struct session *session);
+void session_total(const struct session *session, struct ledger *out);
 void session_count(struct session *session, struct session_counters *out);
 void session_serve_snapshot(struct session *session);
 /* Keeps the first error and ends the loop. */

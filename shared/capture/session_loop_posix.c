@@ -301,7 +301,7 @@ static void end_lanes(struct session *s)
         push_block(s, last);
     }
     session_read_stats(s);
-    intake_total(&s->intake, &end.total);
+    session_total(s, &end.total);
     s->result.ended_ns = clock_wall_ns();
     end.ledgers = s->intake.ledgers;
     end.n_ledgers = s->intake.n_ifaces;

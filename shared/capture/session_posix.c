@@ -45,14 +45,20 @@ void session_read_stats(struct session *s)
     }
 }
 
+/* What a file cannot tell is unknown, not 0. */
+void session_total(const struct session *s, struct ledger *out)
+{
+    intake_total(&s->intake, out);
+    if (!s->live) {
+        out->kernel = LEDGER_UNKNOWN;
+        out->interface = LEDGER_UNKNOWN;
+    }
+}
+
 void session_count(struct session *s, struct session_counters *out)
 {
     *out = (struct session_counters){.n_stages = s->n_lanes};
-    intake_total(&s->intake, &out->total);
-    if (!s->live) {
-        out->total.kernel = LEDGER_UNKNOWN;
-        out->total.interface = LEDGER_UNKNOWN;
-    }
+    session_total(s, &out->total);
     for (uint32_t i = 0; i < s->n_lanes; i++) {
         out->stages[i] = (struct session_loss){lane_stage(s->lanes[i]), lane_lost(s->lanes[i])};
         out->total.store += out->stages[i].packets;

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "shared/store/catalogue_sqlite.h"
 
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "shared/base/mem.h"
 #include "shared/store/seal.h"
@@ -163,6 +165,8 @@ static int give_key(struct catalogue *c, const uint8_t *key, bool change)
     /* The raw form: SQLCipher derives nothing, our Argon2id already did. */
     char *text = (char *)seal_alloc(KEY_TEXT_BYTES);
 
+    /* What does not decrypt is our error to tell, not the library's on stderr. */
+    sqlite3_exec(c->db, "PRAGMA cipher_log_level=NONE", NULL, NULL, NULL);
     key_text(key, text);
     int n = (int)strlen(text);
     int r = change ? sqlite3_rekey(c->db, text, n) : sqlite3_key(c->db, text, n);
@@ -263,8 +267,22 @@ static int identify(struct catalogue *c, const char *path, bool create, struct e
     return 0;
 }
 
+/* SQLite would make the file readable by everybody; its log and shared memory take over the mode.
+ */
+static void make_private(const char *path)
+{
+    int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+
+    if (fd >= 0) {
+        close(fd);
+    }
+}
+
 static int open_file(const char *path, bool create, struct catalogue *c)
 {
+    if (create) {
+        make_private(path);
+    }
     int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | (create ? SQLITE_OPEN_CREATE : 0);
     int r = sqlite3_open_v2(path, &c->db, flags, NULL);
 

@@ -44,6 +44,7 @@ struct store {
     struct seal_kdf kdf;
     uint8_t *master; /* locked memory; NULL when unencrypted */
     int lock_fd;     /* -1: a reader */
+    bool by_new_key; /* opened through the descriptor of an interrupted rekey */
     char repairs[512];
 };
 
@@ -81,5 +82,8 @@ bool store_needs_recovery(struct store *store);
 /* After a crash: closes sessions that were running, cuts torn tails, finishes deletions. Holds the
  * lock. */
 int store_recover(struct store *store, struct err *err);
+/* Finishes or undoes a rekey that a crash interrupted. by_new_key: the store was opened through
+ * `store.new`. Holds the lock. */
+int store_rekey_finish(struct store *store, bool by_new_key, struct err *err);
 /* A new catalogue from the segments alone; the store's catalogue is open and empty. */
 int store_rebuild(struct store *store, struct err *err);

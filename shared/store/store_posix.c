@@ -183,6 +183,7 @@ static int open_catalogue(struct store *store, const struct store_options *o,
         if (r == 0) {
             r = catalogue_open(store->path, catalogue_key, 0, &store->catalogue, &again);
         }
+        store->by_new_key = r == 0;
         if (r < 0) {
             r = err_set(err, ERR_KEY,
                         "wrong key for the store '%s' (a rekey of it was interrupted: try the old "
@@ -239,6 +240,9 @@ static int open_parts(struct store *store, const struct store_options *o, struct
         r = store_lock(store, err);
     }
     r = r < 0 ? r : open_catalogue(store, o, &d, err);
+    if (r == 0 && store->encrypted && store->lock_fd >= 0) {
+        r = store_rekey_finish(store, store->by_new_key, err);
+    }
     r = r < 0 ? r : repair(store, rebuild, err);
     if (o->mode == STORE_READ) {
         store_unlock(store);

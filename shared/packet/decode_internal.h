@@ -57,6 +57,16 @@ enum ip_protocol {
     PROTO_UDPLITE = 136,
 };
 
+/* Link types beyond iface.h that cost a line or two. */
+enum {
+    LINK_SLIP = 8,
+    LINK_RAW_DLT = 12,
+    LINK_RAW_OPENBSD = 14,
+    LINK_PPP_SERIAL = 50,
+    LINK_C_HDLC = 104,
+    LINK_NFLOG = 239,
+};
+
 /* Link types above 16 bits are ours: a packet that begins with what the EtherType in the low 16
  * bits names. So the inside of a tunnel is decoded like any packet. */
 #define LINK_AS_ETHERTYPE 0x10000u

@@ -6,16 +6,6 @@
 /* A packet of nothing but tags costs no more than this. */
 #define TAGS_MAX 32
 
-/* Link types that tcpdump decodes and that cost a line here. */
-enum {
-    LINK_SLIP = 8,
-    LINK_RAW_DLT = 12,
-    LINK_RAW_OPENBSD = 14,
-    LINK_PPP_SERIAL = 50,
-    LINK_C_HDLC = 104,
-    LINK_NFLOG = 239,
-};
-
 /* Attributes of an NFLOG packet; the kernel writes about 15. */
 #define NFLOG_ATTRIBUTES_MAX 64
 
@@ -215,12 +205,12 @@ static void start_nflog(struct link_walk *w)
             set_next(w, next_of_family(family));
             return;
         }
-        len = (len + 3u) & ~3u;
-        if (len < 4 || !has(w, len)) {
+        uint32_t padded = (len + 3u) & ~3u;
+        if (len < 4 || !has(w, padded)) {
             w->bad = len < 4;
             return;
         }
-        w->offset += len;
+        w->offset += padded;
     }
 }
 
@@ -337,12 +327,15 @@ static bool step_pppoe(struct link_walk *w)
 /* RFC 1042: SNAP with an OUI of zeros (or 0000f8, bridged tunnels) carries an EtherType. */
 static bool step_llc(struct link_walk *w)
 {
-    if (w->caplen - w->offset < 3) {
-        w->cut = w->cut || w->end - w->offset > w->caplen - w->offset;
+    uint32_t n = w->caplen - w->offset;
+    uint32_t len = w->end - w->offset;
+    const uint8_t *p = w->data + w->offset;
+    bool snap = n >= 3 && p[0] == 0xaa && p[1] == 0xaa && p[2] == 3;
+    if (n < 3 || (snap && n < 8)) {
+        w->cut = len > n;
         return false;
     }
-    const uint8_t *p = w->data + w->offset;
-    if (p[0] != 0xaa || p[1] != 0xaa || p[2] != 3 || w->caplen - w->offset < 8) {
+    if (!snap) {
         return false;
     }
     uint32_t oui = get_be32(p + 2) & 0xffffff;

@@ -88,20 +88,13 @@ static void put_cut_link(struct line *out, const struct link_walk *link, uint32_
         {0, NULL},
     };
     static const struct line_name by_link[] = {
-        {LINK_ETHERNET, "[|ether]"},
-        {LINK_SLL, "[|sll]"},
-        {LINK_SLL2, "[|sll2]"},
-        {LINK_NULL, "[|null]"},
-        {LINK_LOOP, "[|null]"},
-        {LINK_PPP, "[|ppp]"},
-        {LINK_RAW, "[|ip]"},
-        {12, "[|ip]"},
-        {14, "[|ip]"},
-        {50, "[|ppp]"},
-        {104, "[|chdlc]"},
-        {8, "[|slip]"},
-        {239, "[|nflog]"},
-        {0, NULL},
+        {LINK_ETHERNET, "[|ether]"}, {LINK_SLL, "[|sll]"},
+        {LINK_SLL2, "[|sll2]"},      {LINK_NULL, "[|null]"},
+        {LINK_LOOP, "[|null]"},      {LINK_PPP, "[|ppp]"},
+        {LINK_RAW, "[|ip]"},         {LINK_RAW_DLT, "[|ip]"},
+        {LINK_RAW_OPENBSD, "[|ip]"}, {LINK_PPP_SERIAL, "[|ppp]"},
+        {LINK_C_HDLC, "[|chdlc]"},   {LINK_SLIP, "[|slip]"},
+        {LINK_NFLOG, "[|nflog]"},    {0, NULL},
     };
     if (link->next != NEXT_UNKNOWN) {
         line_named(out, by_next, link->next, "[|0x%04x]");
@@ -152,14 +145,14 @@ static void put_frame(struct line *out, const struct link_walk *link, const stru
     }
 }
 
-static void put_bad_link(struct line *out, const struct link_walk *link)
+static void put_bad_link(struct line *out, const struct link_walk *link, uint32_t link_type)
 {
     if (link->n_tags > 0 && link->next != NEXT_UNKNOWN) {
         line_put(out, "bad: too many tags");
-    } else if (link->offset < link->caplen) {
-        line_printf(out, "unknown ip %u", link->data[link->offset] >> 4);
+    } else if (link_type == LINK_NFLOG) {
+        line_put(out, "bad nflog attribute");
     } else {
-        line_put(out, "bad link-layer header");
+        line_printf(out, "unknown ip %u", link->data[link->offset] >> 4);
     }
 }
 
@@ -174,7 +167,7 @@ static void put_packet(struct line *out, const struct packet_view *packet, const
         return;
     }
     if (link.bad) {
-        put_bad_link(out, &link);
+        put_bad_link(out, &link, d->link_type);
         return;
     }
     switch (link.next) {

@@ -177,8 +177,7 @@ static uint32_t put_option(struct line *out, struct span options)
     return p[1];
 }
 
-/* False when the list could not be walked to its end. */
-static bool put_options(struct line *out, struct span options)
+static void put_options(struct line *out, struct span options)
 {
     line_put(out, ", options [");
     bool eol = false;
@@ -198,7 +197,6 @@ static bool put_options(struct line *out, struct span options)
         options = span_after(options, taken);
     }
     line_put(out, "]");
-    return options.len == 0 || eol;
 }
 
 static void put_sequence(struct line *out, const struct decoded *d, const uint8_t *p, uint32_t len)

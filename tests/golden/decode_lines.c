@@ -43,8 +43,7 @@ int main(int argc, char **argv)
     }
     struct pcap_pkthdr *header;
     const uint8_t *data;
-    int result;
-    while ((result = pcap_next_ex(pcap, &header, &data)) == 1) {
+    while (pcap_next_ex(pcap, &header, &data) == 1) {
         struct packet_view packet = {.caplen = header->caplen, .len = header->len, .data = data};
         struct decoded d;
         char text[SUMMARY_MAX];

@@ -161,7 +161,9 @@ static void a_packet_of_nothing_but_tags_is_bad(void **state)
     (void)state;
     memset(bytes, 0, 12);
     for (size_t i = 12; i < sizeof bytes; i += 4) {
-        memcpy(bytes + i, "\x81\0\0\1", 4);
+        bytes[i] = 0x81;
+        bytes[i + 1] = bytes[i + 2] = 0;
+        bytes[i + 3] = 1;
     }
     decode_packet(&packet, LINK_ETHERNET, &d);
     assert_true(d.bad);

@@ -162,6 +162,65 @@ static void every_golden_packet_gives_its_line(void **state)
     assert_int_equal(n_wrong, 0);
 }
 
+static bool find_row(const char *name, struct golden_row *row)
+{
+    FILE *file = fopen(PR_GOLDEN "/summary.tsv", "r");
+    bool found = false;
+
+    assert_non_null(file);
+    while (!found && next_row(file, row)) {
+        found = strcmp(row->name, name) == 0;
+    }
+    fclose(file);
+    return found;
+}
+
+/* A line of tests/golden/summary_cuts.tsv: name, first and last captured length, text. */
+static unsigned check_cuts(char *line)
+{
+    struct golden_row row;
+    unsigned n_wrong = 0;
+    const char *name = strsep(&line, "\t");
+    const char *first = strsep(&line, "\t");
+    const char *last = strsep(&line, "\t");
+
+    assert_non_null(line);
+    assert_true(find_row(name, &row));
+    for (unsigned long n = strtoul(first, NULL, 10); n <= strtoul(last, NULL, 10); n++) {
+        char text[SUMMARY_MAX];
+        struct decoded d;
+        row.packet.caplen = (uint32_t)n;
+        decode_packet(&row.packet, row.link_type, &d);
+        summary_line(&row.packet, &d, text, sizeof text);
+        if (strcmp(text, line) != 0) {
+            print_error("%s cut to %lu\n  want %s\n  have %s\n", name, n, line, text);
+            n_wrong++;
+        }
+    }
+    return n_wrong;
+}
+
+static void what_is_cut_is_marked_where_it_ends(void **state)
+{
+    FILE *file = fopen(PR_GOLDEN "/summary_cuts.tsv", "r");
+    char line[2048];
+    unsigned n = 0;
+    unsigned n_wrong = 0;
+
+    (void)state;
+    assert_non_null(file);
+    while (fgets(line, sizeof line, file) != NULL) {
+        line[strcspn(line, "\n")] = '\0';
+        if (line[0] != '#') {
+            n_wrong += check_cuts(line);
+            n++;
+        }
+    }
+    fclose(file);
+    assert_true(n > 250);
+    assert_int_equal(n_wrong, 0);
+}
+
 /* Memory of exactly the captured length, so that the sanitizer sees the first byte too far. */
 static void any_packet_may_be_cut_at_any_byte(void **state)
 {
@@ -243,6 +302,7 @@ int main(void)
         cmocka_unit_test(a_tunnel_shows_what_is_inside),
         cmocka_unit_test(nesting_is_bounded),
         cmocka_unit_test(every_golden_packet_gives_its_line),
+        cmocka_unit_test(what_is_cut_is_marked_where_it_ends),
         cmocka_unit_test(any_packet_may_be_cut_at_any_byte),
         cmocka_unit_test(a_line_ends_where_the_room_ends),
         cmocka_unit_test(hex_looks_like_tcpdump_x),

@@ -165,12 +165,13 @@ static int give_key(struct catalogue *c, const uint8_t *key, bool change)
     /* The raw form: SQLCipher derives nothing, our Argon2id already did. */
     char *text = (char *)seal_alloc(KEY_TEXT_BYTES);
 
-    /* What does not decrypt is our error to tell, not the library's on stderr. */
-    sqlite3_exec(c->db, "PRAGMA cipher_log_level=NONE", NULL, NULL, NULL);
     key_text(key, text);
     int n = (int)strlen(text);
     int r = change ? sqlite3_rekey(c->db, text, n) : sqlite3_key(c->db, text, n);
     seal_free(text);
+    /* What does not decrypt is our error to tell, not the library's on stderr. Giving a key resets
+     * the level. */
+    sqlite3_exec(c->db, "PRAGMA cipher_log_level=NONE", NULL, NULL, NULL);
     return r;
 }
 #else

@@ -18,11 +18,11 @@ static const struct known_format {
     const char *what;
     const char *way_out;
 } known_formats[] = {
-    {{0x1f, 0x8b}, 2, "gzip", "decompress it first: gzip -dc FILE | … -r -"},
-    {{0x28, 0xb5, 0x2f, 0xfd}, 4, "zstd", "decompress it first: zstd -dc FILE | … -r -"},
-    {{0xfd, '7', 'z', 'X'}, 4, "xz", "decompress it first: xz -dc FILE | … -r -"},
-    {{'B', 'Z', 'h'}, 3, "bzip2", "decompress it first: bzip2 -dc FILE | … -r -"},
-    {{0x04, 0x22, 0x4d, 0x18}, 4, "lz4", "decompress it first: lz4 -dc FILE | … -r -"},
+    {{0x1f, 0x8b}, 2, "gzip", "decompress it first: gzip -d FILE"},
+    {{0x28, 0xb5, 0x2f, 0xfd}, 4, "zstd", "decompress it first: zstd -d FILE"},
+    {{0xfd, '7', 'z', 'X'}, 4, "xz", "decompress it first: xz -d FILE"},
+    {{'B', 'Z', 'h'}, 3, "bzip2", "decompress it first: bzip2 -d FILE"},
+    {{0x04, 0x22, 0x4d, 0x18}, 4, "lz4", "decompress it first: lz4 -d FILE"},
     {{'P', 'K', 3, 4}, 4, "zip", "unpack it first: unzip FILE"},
     {{'s', 'n', 'o', 'o'}, 4, "snoop", "convert it first: editcap FILE OUT.pcapng"},
     {{'G', 'M', 'B', 'U'}, 4, "Network Monitor", "convert it first: editcap FILE OUT.pcapng"},

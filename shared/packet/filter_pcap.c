@@ -255,7 +255,7 @@ int filter_check(const char *expression, struct err *err)
     /* Some words have a meaning on some link types only (`wlan`, `inbound`, `mpls`); 127 is 802.11
      * with radiotap. The sentence for the user is the one of Ethernet. */
     static const uint32_t usual[] = {LINK_RAW, LINK_SLL, LINK_SLL2, 127};
-    struct filter *filter;
+    struct filter *filter = NULL;
     int status = filter_new(expression, LINK_ETHERNET, &filter, err);
 
     for (size_t i = 0; status != 0 && i < ARRAY_LEN(usual); i++) {

@@ -241,7 +241,7 @@ static void push(struct walk *walk, uint32_t target, const struct state *state)
     }
     if (states->n == states->cap) {
         states->cap = states->cap > 0 ? 2 * states->cap : 4;
-        states->items = x_realloc(states->items, states->cap * sizeof *states->items);
+        states->items = x_realloc(states->items, states->cap * sizeof(struct state *));
     }
     states->items[states->n++] = copy;
     walk->n_states++;

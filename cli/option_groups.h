@@ -17,6 +17,7 @@ struct store_args {
 };
 
 /* clang-format off */
+/* NOLINTBEGIN(bugprone-macro-parentheses): offsetof takes a type and a member as they stand. */
 #define OPTIONS_STORE(type, member)                                                                \
     {.name = "database", .letter = 'd', .kind = OPT_STRING, .placeholder = "DB",                   \
      .help = "The store: a catalogue DB with its segments in DB.d beside it.",                     \
@@ -61,4 +62,5 @@ struct range_args {
      .help = "Session id, a prefix of at least 8 characters, its name, 'last' or 'all'; may be "   \
              "repeated.",                                                                          \
      .note = "the only one", .complete = COMPLETE_SESSION, .offset = offsetof(type, member)}
+/* NOLINTEND(bugprone-macro-parentheses) */
 /* clang-format on */

@@ -147,6 +147,23 @@ test_fish() {
         "$(fish_completes 'packetrecorder list-i')"
 }
 
+# A name is written by whoever recorded; bash would run what stands in it.
+test_hostile_names() {
+    [ "$(id -u)" = 0 ] && commands | grep -qx capture || {
+        skip "a session name is not run by the completion" "needs root and a capture command"
+        return
+    }
+    packetrecorder capture -i lo -t 0.2 -d names.db --name harmless 2>/dev/null
+    packetrecorder capture -i lo -t 0.2 -d names.db --name '$(touch pwned)' 2>/dev/null
+    check "sessions are completed by name" \
+        grep -qx harmless <(packetrecorder __complete sessions names.db)
+    check_equal "and by id" 2 "$(packetrecorder __complete sessions names.db | grep -cE '^[0-9a-f-]{36}$')"
+    check "but not by a name that a shell would run" \
+        bash -c '! packetrecorder __complete sessions names.db | grep -q touch'
+    bash_completes query -d names.db -s '' >/dev/null
+    check "and nothing was run" test ! -e pwned
+}
+
 fish_completes() {
     # shellcheck disable=SC2016 # $argv is of fish
     HOME=$SCRATCH fish --no-config -c '. completion.fish; complete -C $argv[1]' "$1" 2>&1 | cut -f1
@@ -210,6 +227,7 @@ done
 test_bash
 test_zsh
 test_fish
+test_hostile_names
 test_keys
 test_secret
 test_install

@@ -114,8 +114,7 @@ struct ip_walk {
     bool fragment;            /* one of several */
     bool later;               /* not the first: no header follows */
     uint32_t fragment_offset; /* bytes */
-    uint32_t fragment_id;
-    uint8_t ext; /* the extension header stepped over last, with place and length */
+    uint8_t ext;              /* the extension header stepped over last, with place and length */
     uint32_t ext_offset;
     uint32_t ext_len;
     unsigned n_ext;

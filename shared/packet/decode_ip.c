@@ -34,7 +34,6 @@ static void start_ipv4(struct ip_walk *w, uint32_t wire_end)
     w->version = 4;
     w->ttl = p[8];
     w->proto = p[9];
-    w->fragment_id = get_be16(p + 4);
     uint16_t fragment = get_be16(p + 6);
     w->fragment_offset = (fragment & 0x1fffu) * 8;
     w->fragment = (fragment & 0x3fff) != 0;
@@ -121,7 +120,6 @@ static void read_fragment(struct ip_walk *w, const uint8_t *p)
     w->fragment_offset = field & 0xfff8u;
     w->fragment = w->fragment || (field & 0xfff9) != 0; /* RFC 6946: atomic ones are whole */
     w->later = w->fragment_offset != 0;
-    w->fragment_id = get_be32(p + 4);
 }
 
 static bool is_extension(const struct ip_walk *w)

@@ -17,16 +17,24 @@ void line_put(struct line *out, const char *text)
     *out->at = '\0';
 }
 
-void line_printf(struct line *out, const char *fmt, ...)
+static void line_vprintf(struct line *out, const char *fmt, va_list ap)
+    __attribute__((format(printf, 2, 0)));
+
+static void line_vprintf(struct line *out, const char *fmt, va_list ap)
 {
-    va_list ap;
     size_t room = (size_t)(out->end - out->at);
-    va_start(ap, fmt);
     int n = vsnprintf(out->at, room + 1, fmt, ap);
-    va_end(ap);
     if (n > 0) {
         out->at += (size_t)n < room ? (size_t)n : room;
     }
+}
+
+void line_printf(struct line *out, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    line_vprintf(out, fmt, ap);
+    va_end(ap);
 }
 
 void line_ipv4(struct line *out, const uint8_t *addr)

@@ -357,6 +357,11 @@ static void headers_that_contradict_themselves_are_bad(void **state)
             fail_msg("packet %zu is not bad", i);
         }
     }
+    /* EtherType or link type against version */
+    struct decoded d = decode(LINK_IPV6, IPV4_UDP UDP "000000000000000000");
+    assert_true(d.bad && d.family == DECODE_NONE);
+    d = decode(LINK_IPV4, "60000000 000b 11 40" FE80_1 FE80_2 UDP);
+    assert_true(d.bad && d.family == DECODE_NONE);
 }
 
 static void names_come_from_tables_or_numbers(void **state)
@@ -382,6 +387,12 @@ static void names_come_from_tables_or_numbers(void **state)
         decode_proto_name(&d, name, sizeof name);
         assert_string_equal(name, rows[i].name);
     }
+    struct decoded d = decode(LINK_SLL, "0000 0001 0006 020000000001 0000 0004 42420300");
+    decode_proto_name(&d, name, sizeof name);
+    assert_string_equal(name, "llc");
+    d = decode(LINK_PPP, "ff03 c021 01010004");
+    decode_proto_name(&d, name, sizeof name);
+    assert_string_equal(name, "ppp");
 }
 
 static void flags_are_in_the_order_of_tcpdump(void **state)

@@ -36,7 +36,7 @@ class Tally:
 
     def program(self, name, lines, good, verdict):
         """One program's lines; `good` says whether it ended well, `verdict` how."""
-        said, remark = 0, ""
+        said, remark, n_skipped = 0, "", len(self.skipped)
         failed = []
         for i, line in enumerate(lines):
             if SKIP.match(line):
@@ -51,7 +51,8 @@ class Tally:
             said += 1
         if not good and not failed:
             if verdict.startswith(("Skipped", "Not Run (Disabled)")):
-                self.skipped.append((name, remark or "no reason given"))
+                if len(self.skipped) == n_skipped:
+                    self.skipped.append((name, remark or "no reason given"))
             else:
                 failed.append((name, verdict, lines[-CONTEXT_LINES:]))
         elif good and said == 0:

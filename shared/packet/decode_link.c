@@ -349,29 +349,30 @@ static bool step_llc(struct link_walk *w)
     return true;
 }
 
-static bool step_tag(struct link_walk *w)
+static bool (*tag_stepper(uint32_t next))(struct link_walk *)
 {
-    switch (w->next) {
+    switch (next) {
     case ETHERTYPE_VLAN:
     case ETHERTYPE_QINQ:
     case ETHERTYPE_QINQ_OLD:
     case 0x9200:
-        return step_vlan(w);
+        return step_vlan;
     case ETHERTYPE_MPLS:
     case ETHERTYPE_MPLS_MULTICAST:
-        return step_mpls(w);
+        return step_mpls;
     case ETHERTYPE_PPPOE:
-        return step_pppoe(w);
+        return step_pppoe;
     case NEXT_LLC:
-        return step_llc(w);
+        return step_llc;
     default:
-        return false;
+        return NULL;
     }
 }
 
 bool link_walk_step(struct link_walk *w)
 {
-    if (w->cut || w->bad) {
+    bool (*step)(struct link_walk *) = w->cut || w->bad ? NULL : tag_stepper(w->next);
+    if (step == NULL) {
         return false;
     }
     if (w->n_tags == TAGS_MAX) {
@@ -379,7 +380,7 @@ bool link_walk_step(struct link_walk *w)
         return false;
     }
     w->n_tags++;
-    bool stepped = step_tag(w);
+    bool stepped = step(w);
     if (w->end < w->offset) { /* an 802.3 or PPPoE length that ends inside the tags */
         w->end = w->offset;
     }

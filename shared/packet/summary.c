@@ -155,7 +155,7 @@ static void put_frame(struct line *out, const struct link_walk *link, const stru
 
 static void put_bad_link(struct line *out, const struct link_walk *link, uint32_t link_type)
 {
-    if (link->n_tags > 0 && link->next != NEXT_UNKNOWN) {
+    if (link->n_tags > 0) {
         line_put(out, "bad: too many tags");
     } else if (link_type == LINK_NFLOG) {
         line_put(out, "bad nflog attribute");

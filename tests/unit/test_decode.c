@@ -170,6 +170,22 @@ static void a_packet_of_nothing_but_tags_is_bad(void **state)
     assert_int_equal(d.family, DECODE_NONE);
 }
 
+static void as_many_tags_as_are_walked_may_end_in_nothing(void **state)
+{
+    char hex[512] = MACS "8847";
+    size_t at = strlen(hex);
+
+    (void)state;
+    for (unsigned i = 0; i < 32; i++) {
+        at += (size_t)snprintf(hex + at, sizeof hex - at, "00010%c40", i == 31 ? '1' : '0');
+    }
+    struct packet_view packet = view_of(hex);
+    check_decoder(&packet, LINK_ETHERNET);
+    struct decoded d = decode(LINK_ETHERNET, hex);
+    assert_int_equal(d.n_mpls, 32);
+    assert_false(d.bad || d.cut);
+}
+
 static void mpls_and_pppoe_carry_ip(void **state)
 {
     struct decoded d = decode(LINK_ETHERNET, MACS "8847 0001d0ff 000021fe" IPV4_UDP UDP);
@@ -448,6 +464,7 @@ int main(void)
         cmocka_unit_test(vlan_tags_are_listed_outermost_first),
         cmocka_unit_test(more_tags_than_there_is_room_for_are_walked),
         cmocka_unit_test(a_packet_of_nothing_but_tags_is_bad),
+        cmocka_unit_test(as_many_tags_as_are_walked_may_end_in_nothing),
         cmocka_unit_test(mpls_and_pppoe_carry_ip),
         cmocka_unit_test(arp_shows_the_protocol_addresses),
         cmocka_unit_test(ipv4_options_are_stepped_over),

@@ -180,6 +180,11 @@ int command_look_up(const char *name, const struct command **out, struct err *er
 
 extern const struct command cmd_list_interfaces;
 extern const struct command cmd_capture;
+extern const struct command cmd_sessions;
+extern const struct command cmd_query;
+extern const struct command cmd_export;
+extern const struct command cmd_delete;
+extern const struct command cmd_prune;
 extern const struct command cmd_verify;
 extern const struct command cmd_rekey;
 extern const struct command cmd_keys;

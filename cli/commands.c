@@ -10,6 +10,11 @@
 const struct command *const commands[] = {
     &cmd_list_interfaces,
     &cmd_capture,
+    &cmd_sessions,
+    &cmd_query,
+    &cmd_export,
+    &cmd_delete,
+    &cmd_prune,
     &cmd_verify,
     &cmd_rekey,
     &cmd_keys,

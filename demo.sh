@@ -1,0 +1,134 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# demo.sh: the main job on real packets of this machine, on a fresh Debian 12 or 13. Installs what
+# building needs, builds, makes two network namespaces joined by a wire, lets them talk, records the
+# talk into an encrypted store, and shows what can be done with it. Leaves only the build behind.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")"
+export LC_ALL=C.UTF-8
+
+say() { printf '\n\033[1m%s\033[0m\n' "$*"; }
+[ -t 1 ] || say() { printf '\n== %s\n' "$*"; }
+
+# Shows a command as one would type it, and runs it.
+show() {
+    local word quoted
+    printf '$'
+    for word in "$@"; do
+        quoted=$word
+        [[ "$word" =~ ^[A-Za-z0-9_./:=@-]+$ ]] || quoted="'$word'"
+        printf ' %s' "$quoted"
+    done
+    printf '\n'
+    "$@"
+}
+
+if [ "$(id -u)" != 0 ]; then
+    cat >&2 <<'TEXT'
+demo.sh needs root: it installs packages with apt, makes two network namespaces and a pair of
+virtual interfaces between them (CAP_SYS_ADMIN, CAP_NET_ADMIN), and captures there (CAP_NET_RAW).
+It touches no interface of this machine and removes all of it at the end. Run:
+    sudo ./demo.sh
+To build without it: ./setup.sh build, cmake --preset release, cmake --build --preset release
+TEXT
+    exit 1
+fi
+
+say "1. Install what building needs, and build"
+./setup.sh demo
+mkdir -p build
+if ! { cmake --preset release -DBUILD_TESTING=OFF && cmake --build --preset release; } \
+    >build/demo.log 2>&1 </dev/null; then
+    tail -n 40 build/demo.log
+    echo "demo.sh: the build failed; all of it is in build/demo.log" >&2
+    exit 1
+fi
+PATH=$PWD/build/release/cli:$PATH
+show packetrecorder --version
+
+# shellcheck source=tests/support/netns.sh
+. tests/support/netns.sh
+
+say "2. Two network namespaces, one wire: $NS_A 10.77.0.1 and $NS_B 10.77.0.2"
+# shellcheck disable=SC2119
+if ! net_up; then
+    echo "demo.sh: network namespaces are not allowed here (in a container: --privileged)" >&2
+    exit 1
+fi
+scratch_dir demo
+cd "$SCRATCH"
+show ip netns exec "$NS_B" packetrecorder list-interfaces
+
+say "3. Make a key, and record what arrives in $NS_B into an encrypted store"
+(
+    umask 077
+    printf '$ packetrecorder keys db-new > store.key\n'
+    packetrecorder keys db-new >store.key
+)
+printf '$ packetrecorder capture -i %s -d demo.db --encryption-key-file store.key --name demo &\n' \
+    "$IF_B"
+start_in "$NS_B" packetrecorder capture -i "$IF_B" -d demo.db --encryption-key-file store.key \
+    --name demo 2>capture.log
+capture=$STARTED
+if ! wait_for 20 is_capturing "$NS_B"; then
+    cat capture.log >&2
+    echo "demo.sh: the capture did not start" >&2
+    exit 1
+fi
+
+say "4. Real traffic: ping, a web server that sends 4 MB, and 200 UDP datagrams"
+mkdir web
+{ printf 'the secret of the demo\n' && head -c 4000000 /dev/urandom; } >web/secret.bin
+start_in "$NS_B" python3 -m http.server --directory web 8080 >web.log 2>&1
+in_a ping -c 5 -i 0.2 10.77.0.2 | tail -n 2
+is_served() { in_a python3 -c 'import socket; socket.create_connection(("10.77.0.2", 8080), 1)'; }
+wait_for 20 is_served
+in_a python3 - <<'PYTHON'
+import socket, urllib.request
+data = urllib.request.urlopen("http://10.77.0.2:8080/secret.bin", timeout=20).read()
+print(f"{len(data)} bytes over HTTP")
+udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+for i in range(200):
+    udp.sendto(b"datagram %d" % i, ("10.77.0.2", 5353))
+print("200 datagrams over UDP")
+PYTHON
+
+say "5. Stop the capture: the counters say what was lost, and where"
+code=0
+stop "$capture" || code=$?
+cat capture.log
+[ "$code" = 0 ] || exit 1
+show ls -l demo.db demo.db.d
+
+key=(-d demo.db --encryption-key-file store.key)
+say "6. Sessions in the store"
+show packetrecorder sessions "${key[@]}"
+
+say "7. Query: libpcap's filter language, narrowed by the index"
+show packetrecorder query "${key[@]}" -s demo -l 6 -f icmp
+show packetrecorder query "${key[@]}" -s demo -l 4 -f 'tcp port 8080 and tcp[tcpflags] & tcp-syn != 0'
+show packetrecorder query "${key[@]}" -s demo -l 1 --show-data -f 'udp port 5353'
+show packetrecorder query "${key[@]}" -s demo --count -f 'udp port 5353'
+
+say "8. Without the key there is nothing to read"
+if grep -qr 'the secret of the demo' demo.db demo.db.d; then
+    echo "demo.sh: plain text of a packet stands in the store" >&2
+    exit 1
+fi
+echo "no file of the store holds the text that went over the wire"
+if packetrecorder sessions -d demo.db </dev/null; then
+    echo "demo.sh: the store opened without its key" >&2
+    exit 1
+fi
+
+say "9. Export, and read it with the tools you know"
+show packetrecorder export "${key[@]}" -s demo -o demo.pcapng
+if command -v capinfos >/dev/null; then
+    show capinfos -TmQ -c -u -s demo.pcapng
+fi
+if command -v tcpdump >/dev/null; then
+    show tcpdump -nn -r demo.pcapng -c 5
+fi
+
+say "Done. The programs are in build/release/cli; start with: packetrecorder help"

@@ -77,7 +77,7 @@ bool id_has_prefix(const struct id *id, const char *text)
     size_t n = strlen(text);
 
     id_format(id, whole);
-    return n >= ID_PREFIX_MIN && n < ID_TEXT_MAX && strncasecmp(whole, text, n) == 0;
+    return n >= ID_PREFIX_MIN && strncasecmp(whole, text, n) == 0;
 }
 
 uint64_t id_unix_ms(const struct id *id)

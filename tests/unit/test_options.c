@@ -325,6 +325,9 @@ static void wrong_values_are_refused_with_the_option_named(void **state)
     (void)state;
     check_refused("record -c 1.5", "option '--count': '1.5' is not a count: write a whole number, "
                                    "k, M and G multiply it by a thousand each");
+    struct command_context ctx;
+    assert_int_equal(parse(&ctx, "record --snaplen 16")->snaplen, 16);
+    options_free(&ctx);
     check_refused("record --snaplen 15", "option '--snaplen': '15' is too small: at least 16");
     check_refused("record --snaplen 1M", "option '--snaplen': '1M' is too large: at most 262144");
     check_refused("record --tag novalue", "option '--tag': 'novalue' is not KEY=VALUE");

@@ -69,6 +69,7 @@ static void sizes_take_both_kinds_of_units(void **state)
         {"7B", 7},
         {"1.0", 1},
         {"1.3KiB", 1331}, /* 1331.2 */
+        {"1.7KiB", 1741}, /* 1740.8 */
         {"18446744073709551615", UINT64_MAX},
         {"000000000000000000000000012", 12},
         {"1.00000000000000000000000000000001k", 1000},
@@ -220,6 +221,7 @@ static void times_refuse_what_is_none_or_out_of_range(void **state)
         "2026-01-00",
         "2026-1-2",
         "1900-02-29",
+        "2100-02-29",
         "2026-01-02T24:00:00Z",
         "2026-01-02T23:60:00Z",
         "2026-01-02T23:59:61Z",
@@ -227,6 +229,7 @@ static void times_refuse_what_is_none_or_out_of_range(void **state)
         "2026-01-02T03",
         "2026-01-02T03:04:05+1:00",
         "2026-01-02T03:04:05+24:00",
+        "2026-01-02T03:04:05+01:60",
         "2026-01-02T03:04:05Zjunk",
         "2026-01-02junk",
         "1969-12-31T23:59:59Z",
@@ -300,9 +303,10 @@ static void check_shown(void (*format)(uint64_t, char *), const struct shown *ca
 static void sizes_are_shown_as_a_human_would_write_them(void **state)
 {
     static const struct shown cases[] = {
-        {0, "0 bytes"},     {1, "1 byte"},       {999, "999 bytes"},    {1000, "1 kB"},
-        {1024, "1 KiB"},    {10000000, "10 MB"}, {33554432, "32 MiB"},  {1536000000, "1.53 GB"},
-        {999999, "999 kB"}, {1001, "1 kB"},      {12340000, "12.3 MB"}, {UINT64_MAX, "18.4 EB"},
+        {0, "0 bytes"},          {1, "1 byte"},       {999, "999 bytes"},   {1000, "1 kB"},
+        {1024, "1 KiB"},         {10000000, "10 MB"}, {33554432, "32 MiB"}, {1536000000, "1.53 GB"},
+        {999999, "999 kB"},      {1000000, "1 MB"},   {1001, "1 kB"},       {12340000, "12.3 MB"},
+        {UINT64_MAX, "18.4 EB"},
     };
 
     (void)state;
@@ -365,6 +369,7 @@ static void the_nearest_word_is_found_when_it_is_near_enough(void **state)
     assert_string_equal(text_nearest("exp", words, 6), "export");
     assert_string_equal(text_nearest("la", words, 6), "lo");
     assert_null(text_nearest("q", words, 6));
+    assert_null(text_nearest("q", (const char *const[]){"e"}, 1));
     assert_null(text_nearest("bananas", words, 6));
     assert_null(text_nearest("", words, 6));
     assert_null(text_nearest("filter", words, 0));

@@ -44,8 +44,8 @@ static const struct command_option options[] = {
     {.name = "format",
      .kind = OPT_CHOICE,
      .placeholder = "FORMAT",
-     .help = "pcapng, pcap (classic, with nanoseconds), json (an object a line), csv, or sqlite (a "
-             "row a packet).",
+     .help = "What to write: pcap is the classic one with nanoseconds, json an object a line, "
+             "sqlite a row a packet.",
      .note = "by the suffix of FILE, else pcapng",
      .words = export_format_names,
      .offset = offsetof(struct export_args, format)},

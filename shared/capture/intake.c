@@ -35,49 +35,44 @@ static bool fail(struct intake *intake)
     return false;
 }
 
-/* The slow half of place(): a new block, then the packet into it. */
-static bool place_in_fresh(struct intake *intake, const struct packet_view *packet)
+/* The slow half of take(): a new block, then the packet into it. */
+static __attribute__((noinline)) bool place_in_fresh(struct intake *intake,
+                                                     const struct packet_view *packet, uint32_t id,
+                                                     uint32_t caplen)
 {
     struct block *full = intake->open;
 
     intake->open = NULL;
-    intake->open = intake->exchange(full, block_packet_bytes(packet->caplen, packet->options_len),
-                                    intake->arg);
+    intake->open =
+        intake->exchange(full, block_packet_bytes(caplen, packet->options_len), intake->arg);
     if (intake->open == NULL) {
         return fail(intake);
     }
-    REQUIRE(block_append(intake->open, packet));
+    REQUIRE(block_append_as(intake->open, packet, id, caplen));
     return true;
 }
 
-/* Packet within the limits and with our interface number: into the block it goes. */
-static inline bool place(struct intake *intake, const struct packet_view *packet)
+/* Counts the packet as interface `id`, cut to caplen, and copies it into the open block. */
+static inline __attribute__((always_inline)) bool
+take(struct intake *intake, const struct packet_view *packet, uint32_t id, uint32_t caplen)
 {
-    struct ledger *ledger = &intake->ledgers[packet->iface];
+    enum limits_verdict verdict = limits_take(&intake->limits, caplen, packet->time_ns);
+    struct ledger *ledger = &intake->ledgers[id];
 
-    if (intake->open == NULL || !block_append(intake->open, packet)) {
-        if (!place_in_fresh(intake, packet)) {
+    if (__builtin_expect(verdict == LIMITS_REFUSE, 0)) {
+        ledger->limit++;
+        intake->state = INTAKE_REACHED;
+        return false;
+    }
+    if (__builtin_expect(intake->open == NULL, 0) ||
+        !block_append_as(intake->open, packet, id, caplen)) {
+        if (!place_in_fresh(intake, packet, id, caplen)) {
             return false;
         }
     }
     ledger->captured++;
-    ledger->bytes += packet->caplen;
-    return true;
-}
-
-static inline bool take(struct intake *intake, const struct packet_view *packet)
-{
-    enum limits_verdict verdict = limits_take(&intake->limits, packet);
-
-    if (verdict == LIMITS_REFUSE) {
-        intake->ledgers[packet->iface].limit++;
-        intake->state = INTAKE_REACHED;
-        return false;
-    }
-    if (!place(intake, packet)) {
-        return false;
-    }
-    if (verdict == LIMITS_TAKE_LAST) {
+    ledger->bytes += caplen;
+    if (__builtin_expect(verdict == LIMITS_TAKE_LAST, 0)) {
         intake->state = INTAKE_REACHED;
         return false;
     }
@@ -98,13 +93,12 @@ static bool refuse(struct intake *intake, uint32_t id)
 static bool on_live_packet(struct source_sink *sink, const struct packet_view *packet)
 {
     struct intake_feed *feed = container_of(sink, struct intake_feed, sink);
-    struct packet_view ours = *packet;
+    uint32_t id = feed->ids[0];
 
-    ours.iface = feed->ids[0];
     if (__builtin_expect(feed->intake->state != INTAKE_OPEN, 0)) {
-        return refuse(feed->intake, ours.iface);
+        return refuse(feed->intake, id);
     }
-    return take(feed->intake, &ours);
+    return take(feed->intake, packet, id, packet->caplen);
 }
 
 /* Gives the source's interfaces that are new a number of ours. */
@@ -146,7 +140,7 @@ static bool on_file_packet(struct source_sink *sink, const struct packet_view *p
 {
     struct intake_feed *feed = container_of(sink, struct intake_feed, sink);
     struct intake *intake = feed->intake;
-    struct packet_view ours = *packet;
+    uint32_t caplen = packet->caplen;
 
     if (packet->iface >= feed->n_ids && adopt_ifaces(feed, &intake->err) < 0) {
         return fail(intake);
@@ -155,18 +149,18 @@ static bool on_file_packet(struct source_sink *sink, const struct packet_view *p
         !feed->filtering.matches(feed->compiled[packet->iface], packet)) {
         return true;
     }
-    ours.iface = feed->ids[packet->iface];
-    intake->ledgers[ours.iface].received++;
+    uint32_t id = feed->ids[packet->iface];
+    intake->ledgers[id].received++;
     if (intake->state != INTAKE_OPEN) {
-        return refuse(intake, ours.iface);
+        return refuse(intake, id);
     }
     if (intake->limits.until_ns == LIMITS_NONE && intake->limits.span_ns != LIMITS_NONE) {
         limits_start_span(&intake->limits, packet->time_ns);
     }
-    if (feed->snaplen != 0 && ours.caplen > feed->snaplen) {
-        ours.caplen = feed->snaplen;
+    if (feed->snaplen != 0 && caplen > feed->snaplen) {
+        caplen = feed->snaplen;
     }
-    return take(intake, &ours);
+    return take(intake, packet, id, caplen);
 }
 
 int intake_feed_init(struct intake_feed *feed, struct intake *intake, struct source *source,

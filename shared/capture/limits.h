@@ -45,13 +45,13 @@ static inline void limits_start_span(struct limits *limits, uint64_t first_ns)
         limits->span_ns > LIMITS_NONE - first_ns ? LIMITS_NONE : first_ns + limits->span_ns;
 }
 
-static inline enum limits_verdict limits_take(struct limits *limits,
-                                              const struct packet_view *packet)
+static inline enum limits_verdict limits_take(struct limits *limits, uint32_t caplen,
+                                              uint64_t time_ns)
 {
-    if (packet->caplen > limits->bytes_left || packet->time_ns >= limits->until_ns) {
+    if (caplen > limits->bytes_left || time_ns >= limits->until_ns) {
         return LIMITS_REFUSE;
     }
-    limits->bytes_left -= packet->caplen;
+    limits->bytes_left -= caplen;
     limits->packets_left--;
     return limits->packets_left == 0 || limits->bytes_left == 0 ? LIMITS_TAKE_LAST : LIMITS_TAKE;
 }

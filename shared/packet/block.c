@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "shared/packet/block.h"
 
-#include <string.h>
-
-#include "shared/base/bytes.h"
 #include "shared/base/err.h"
 #include "shared/base/mem.h"
 
@@ -57,40 +54,6 @@ void block_reset(struct block *block)
     block->max_ns = 0;
     block->packet_bytes = 0;
     atomic_store_explicit(&block->refs, 1, memory_order_relaxed);
-}
-
-bool block_append(struct block *block, const struct packet_view *packet)
-{
-    uint32_t need = block_packet_bytes(packet->caplen, packet->options_len);
-
-    if (need > block->cap - block->len) {
-        return false;
-    }
-    uint8_t *at = block->data + block->len;
-    uint32_t padded = (packet->caplen + 3u) & ~3u;
-
-    put_le32(at, EPB_TYPE);
-    put_le32(at + 4, need);
-    put_le32(at + 8, packet->iface);
-    put_le32(at + 12, (uint32_t)(packet->time_ns >> 32));
-    put_le32(at + 16, (uint32_t)packet->time_ns);
-    put_le32(at + 20, packet->caplen);
-    put_le32(at + 24, packet->len);
-    if (padded > 0) {
-        put_le32(at + 28 + padded - 4, 0); /* the padding; the packet overwrites what is not */
-        memcpy(at + 28, packet->data, packet->caplen);
-    }
-    if (packet->options_len > 0) {
-        memcpy(at + 28 + padded, packet->options, packet->options_len);
-    }
-    put_le32(at + need - 4, need);
-
-    block->len += need;
-    block->n_packets++;
-    block->packet_bytes += packet->caplen;
-    block->min_ns = packet->time_ns < block->min_ns ? packet->time_ns : block->min_ns;
-    block->max_ns = packet->time_ns > block->max_ns ? packet->time_ns : block->max_ns;
-    return true;
 }
 
 int block_next(struct block_cursor *cursor, struct packet_view *out)

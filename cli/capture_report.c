@@ -9,7 +9,7 @@
 
 #include "cli/options.h"
 #include "shared/base/mem.h"
-#include "shared/capture/link_type_pcap.h"
+#include "shared/packet/link_type.h"
 
 /* "n/a" for what the platform does not tell. */
 static void print_count(uint64_t count, const char *what)
@@ -49,9 +49,9 @@ void capture_report_start(const struct command_context *ctx, const struct captur
     }
     for (uint32_t i = 0; args->read == NULL && i < n_sources; i++) {
         const struct iface *iface = &sources[i]->ifaces[0];
-        char link_type[LINK_TYPE_NAME_MAX];
+        char link_type[LINK_TYPE_TEXT_MAX];
 
-        link_type_name(iface->link_type, link_type);
+        link_type_text(iface->link_type, link_type);
         fprintf(stderr, "%s '%s' (%s, %s)", i > 0 ? "," : "", iface->name, link_type,
                 iface->ts_digits == 9 ? "ns" : "us");
     }

@@ -4,7 +4,7 @@
 #include <jansson.h>
 
 #include "cli/output.h"
-#include "shared/capture/link_type_pcap.h"
+#include "shared/packet/link_type.h"
 
 static json_t *interfaces(const struct store_session *session)
 {
@@ -12,10 +12,10 @@ static json_t *interfaces(const struct store_session *session)
 
     for (uint32_t i = 0; i < session->n_ifaces; i++) {
         const struct iface *iface = &session->ifaces[i];
-        char link_type[LINK_TYPE_NAME_MAX];
+        char link_type[LINK_TYPE_TEXT_MAX];
         json_t *one = json_object();
 
-        link_type_name(iface->link_type, link_type);
+        link_type_text(iface->link_type, link_type);
         json_object_set_new(one, "name", output_json_text(iface->name));
         json_object_set_new(one, "link_type", json_string(link_type));
         json_object_set_new(one, "snaplen",

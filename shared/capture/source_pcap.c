@@ -16,7 +16,6 @@
 #include "shared/capture/counter.h"
 #include "shared/capture/iface_facts_posix.h"
 #include "shared/capture/interfaces_pcap.h"
-#include "shared/capture/link_type_pcap.h"
 #include "shared/packet/filter.h"
 
 /* Packets of one read: a few ring blocks of small packets, so that clocks and limits are looked at
@@ -181,6 +180,26 @@ static void prepare(struct live *live, const struct source_pcap_opts *opts)
     pcap_set_timeout(live->pcap, SOURCE_PCAP_BLOCK_TIMEOUT_MS);
     pcap_set_buffer_size(live->pcap, (int)opts->buffer_bytes);
     pcap_set_tstamp_precision(live->pcap, PCAP_TSTAMP_PRECISION_NANO);
+}
+
+/* LINKTYPE_ of a DLT_: the same but for the few below (pcap-common.c of libpcap). */
+static uint32_t link_type_from_dlt(int dlt)
+{
+    static const struct {
+        int dlt;
+        uint32_t link_type;
+    } differing[] = {
+        {DLT_RAW, LINK_RAW},    {DLT_PPP_SERIAL, 50},  {DLT_PPP_ETHER, 51},
+        {DLT_ATM_RFC1483, 100}, {DLT_LOOP, LINK_LOOP}, {DLT_SLIP_BSDOS, 102},
+        {DLT_PPP_BSDOS, 103},   {DLT_ATM_CLIP, 106},   {DLT_ENC, 109},
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(differing); i++) {
+        if (differing[i].dlt == dlt) {
+            return differing[i].link_type;
+        }
+    }
+    return (uint32_t)dlt;
 }
 
 /* Compiled on the live handle, not by filter_new: the kernel takes VLAN tags out of packets, and

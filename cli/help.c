@@ -82,6 +82,16 @@ static void print_usage(FILE *out, const struct command *command)
     fprintf(out, "%s\n", rest ? " [-- FILTER]" : "");
 }
 
+/* Their sentences stand in the overview; here they would bury the command's own. */
+static void print_global_names(FILE *out)
+{
+    fprintf(out, "\nGlobal options, explained by 'packetrecorder help':\n%*s", INDENT - 1, "");
+    for (size_t i = 0; i < n_global_options; i++) {
+        fprintf(out, " --%s", global_options[i].name);
+    }
+    fputc('\n', out);
+}
+
 void help_print_command(FILE *out, const struct command *command)
 {
     print_usage(out, command);
@@ -98,10 +108,7 @@ void help_print_command(FILE *out, const struct command *command)
         fputs(i == 0 ? "\nOptions:\n" : "", out);
         print_option(out, &command->options[i]);
     }
-    fputs("\nGlobal options:\n", out);
-    for (size_t i = 0; i < n_global_options; i++) {
-        print_option(out, &global_options[i]);
-    }
+    print_global_names(out);
     for (size_t i = 0; command->examples != NULL && command->examples[i].line != NULL; i++) {
         fprintf(out, "%s  packetrecorder %s\n", i == 0 ? "\nExamples:\n" : "",
                 command->examples[i].line);

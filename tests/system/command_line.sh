@@ -17,9 +17,9 @@ cd "$SCRATCH" || exit 1
 
 commands() { packetrecorder help | sed -n '/^Commands:/,/^$/s/^  \([a-z-]*\) .*/\1/p'; }
 
-# The long names of a command's own options and the global ones, without "no-".
+# The long names of a command's own options, without "no-"; the global ones without an argument.
 options_of() {
-    packetrecorder help "$1" | sed -n 's/^  \(-[a-zA-Z], \)\{0,1\}--\(\[no-\]\)\{0,1\}\([a-z0-9-]*\).*/\3/p'
+    packetrecorder help "$@" | sed -n 's/^  \(-[a-zA-Z], \)\{0,1\}--\(\[no-\]\)\{0,1\}\([a-z0-9-]*\).*/\3/p'
 }
 
 stdout_is_empty() { [ -z "$("$@" 2>/dev/null)" ]; }
@@ -39,6 +39,8 @@ test_help() {
         check_equal "'$command --help' is 'help $command'" "$(packetrecorder help "$command")" \
             "$(packetrecorder "$command" --help)"
     done
+    check "the overview explains the global options" test "$(options_of | wc -l)" -ge 7
+    check "options are found in help" test "$(options_of capture | wc -l)" -ge 20
     check_equal "the version is one line" 1 "$(packetrecorder --version | wc -l)"
     check_equal "no line of help is wider than a terminal" "" \
         "$(for command in $(commands); do packetrecorder help "$command"; done |
@@ -68,12 +70,14 @@ test_man() {
     }
     packetrecorder man >packetrecorder.1
     check "packetrecorder.1 is clean" mandoc -T lint -W warning packetrecorder.1
+    check_equal "packetrecorder.1 names every global option" "" \
+        "$(options_of | missing_from <(mandoc -T utf8 packetrecorder.1 | col -b))"
     for command in $(commands); do
         packetrecorder man "$command" >"packetrecorder-$command.1"
         check "packetrecorder-$command.1 is clean" \
             mandoc -T lint -W warning "packetrecorder-$command.1"
         check_equal "packetrecorder-$command.1 names every option" "" \
-            "$(options_of "$command" | grep -vxE "$(options_of help | paste -sd'|')" |
+            "$(options_of "$command" |
                 missing_from <(mandoc -T utf8 "packetrecorder-$command.1" | col -b))"
     done
 }
@@ -92,6 +96,8 @@ test_completion_text() {
     packetrecorder completion "$shell" >"completion.$shell"
     check_equal "the $shell completion names every command" "" \
         "$(commands | missing_from "completion.$shell")"
+    check_equal "the $shell completion names every global option" "" \
+        "$(options_of | missing_from "completion.$shell")"
     for command in $(commands); do
         check_equal "the $shell completion names every option of $command" "" \
             "$(options_of "$command" | missing_from "completion.$shell")"

@@ -201,7 +201,7 @@ bool options_describe(const struct command_option *option, const void *args, cha
     if (!is_number(option) || option->kind == OPT_TIME) {
         return false;
     }
-    uint64_t value = *(const uint64_t *)((const char *)args + option->offset);
+    uint64_t value = *(const uint64_t *)(const void *)((const char *)args + option->offset);
     snprintf(plain, sizeof plain, "%llu", (unsigned long long)value);
     switch (option->kind) {
     case OPT_SIZE:

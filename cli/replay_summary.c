@@ -13,7 +13,7 @@
 
 static uint64_t elapsed_ns(const struct replay_report *report)
 {
-    return report->ended_ns - report->started_ns;
+    return report->done > 0 ? report->ended_ns - report->started_ns : 0;
 }
 
 static uint64_t count_not_sent(const struct replay_report *report)

@@ -26,7 +26,10 @@
 #include "shared/capture/interfaces_pcap.h"
 
 #define SEND_BUFFER_BYTES (4 * 1024 * 1024)
-#define STUCK_NS          UINT64_C(5000000000)
+/* A frame that finds no room for so long is one that the device will not take (the other end of a
+ * veth with a smaller MTU says so in this way); an interface that takes none at all has failed. */
+#define FRAME_STUCK_NS UINT64_C(100000000)
+#define STUCK_NS       UINT64_C(5000000000)
 /* A queue that is full drains a frame of 1500 bytes at 1 Gb/s in 12 us. */
 #define FULL_WAIT_NS 50000
 
@@ -38,6 +41,8 @@ struct inject {
     enum sendable_kind kind;
     struct inject_stats stats;
     uint64_t dropped_before;
+    uint64_t full_since_ns;  /* when the last frame found no room; 0 = it did */
+    uint64_t frame_since_ns; /* the same of the frame at hand */
     struct mmsghdr messages[INJECT_BATCH_MAX];
     struct sockaddr_ll addresses[INJECT_BATCH_MAX];
 };
@@ -238,22 +243,36 @@ static int send_failed(const struct inject *inject, int errnum, struct err *err)
     return err_set(err, ERR_CAPTURE, "cannot send on '%s': %s", inject->name, strerror(errnum));
 }
 
-/* 0: try the rest again, of which a frame may have been left out. */
-static int handle_failure(struct inject *inject, int errnum, uint64_t *stuck_at_ns,
-                          uint32_t *n_sent, struct err *err)
+/* ENOBUFS and its like: wait, or leave the frame out, or give up. */
+static int handle_full(struct inject *inject, int errnum, uint32_t *n_sent, struct err *err)
 {
     uint64_t now_ns = clock_monotonic_ns();
 
+    inject->stats.waits++;
+    if (inject->full_since_ns == 0) {
+        inject->full_since_ns = now_ns;
+        inject->frame_since_ns = now_ns;
+    }
+    if (now_ns - inject->full_since_ns > STUCK_NS) {
+        return err_set(err, ERR_CAPTURE, "the interface '%s' took no packet for five seconds",
+                       inject->name);
+    }
+    if (now_ns - inject->frame_since_ns > FRAME_STUCK_NS) {
+        inject->frame_since_ns = now_ns;
+        inject->stats.refused++;
+        (*n_sent)++;
+        return 0;
+    }
+    wait_for_room(inject, errnum);
+    return 0;
+}
+
+/* 0: try the rest again, of which a frame may have been left out. */
+static int handle_failure(struct inject *inject, int errnum, uint32_t *n_sent, struct err *err)
+{
     switch (failure_of(errnum)) {
     case FAILURE_FULL:
-        inject->stats.waits++;
-        *stuck_at_ns = *stuck_at_ns == 0 ? now_ns + STUCK_NS : *stuck_at_ns;
-        if (now_ns > *stuck_at_ns) {
-            return err_set(err, ERR_CAPTURE, "the interface '%s' took no packet for five seconds",
-                           inject->name);
-        }
-        wait_for_room(inject, errnum);
-        return 0;
+        return handle_full(inject, errnum, n_sent, err);
     case FAILURE_FRAME:
         inject->stats.refused++;
         (*n_sent)++;
@@ -268,7 +287,6 @@ static int handle_failure(struct inject *inject, int errnum, uint64_t *stuck_at_
 int inject_send(struct inject *inject, const struct iovec *frames, uint32_t n, uint32_t *n_sent,
                 struct err *err)
 {
-    uint64_t stuck_at_ns = 0;
     int r = 0;
 
     REQUIRE(n <= INJECT_BATCH_MAX);
@@ -277,10 +295,10 @@ int inject_send(struct inject *inject, const struct iovec *frames, uint32_t n, u
     while (*n_sent < n && r == 0) {
         int done = sendmmsg(inject->fd, inject->messages + *n_sent, n - *n_sent, 0);
         if (done <= 0) {
-            r = handle_failure(inject, errno, &stuck_at_ns, n_sent, err);
+            r = handle_failure(inject, errno, n_sent, err);
             continue;
         }
-        stuck_at_ns = 0;
+        inject->full_since_ns = 0;
         inject->stats.sent += (uint64_t)done;
         for (int i = 0; i < done; i++) {
             inject->stats.bytes += frames[(*n_sent)++].iov_len;

@@ -39,7 +39,7 @@ struct inject_stats {
     uint64_t sent;
     uint64_t bytes;
     uint64_t waits;   /* times that the interface's queue was full */
-    uint64_t refused; /* frames that the kernel did not take: MTU changed, header not its own */
+    uint64_t refused; /* frames that kernel or device did not take for 100 ms, or at all */
 };
 const struct inject_stats *inject_stats(const struct inject *inject);
 

@@ -96,9 +96,6 @@ static void note_done(struct replay *replay, uint64_t n, uint64_t bytes, uint64_
     report->done += n;
     report->bytes += bytes;
     report->ended_ns = now_ns;
-    if (report->started_ns == 0) {
-        report->started_ns = now_ns;
-    }
 }
 
 /* sent_ns is the moment just before the packet was handed to the kernel. */
@@ -209,6 +206,9 @@ int replay_packet(struct replay *replay, struct inject *to, const struct packet_
             return 0;
         }
         note_timing(replay, due_ns, sent_ns);
+    }
+    if (replay->report.started_ns == 0) {
+        replay->report.started_ns = clock_monotonic_ns();
     }
     int r = put_out(replay, to, packet, packet_arg, err);
     return r < 0 ? r : is_enough(replay) ? 0 : 1;

@@ -84,7 +84,7 @@ static const struct {
     [SENDABLE_OVER_MTU] = {"over_mtu", "larger than the interface's MTU allows"},
     [SENDABLE_LINK_TYPE] = {"link_type", "of another link type than the interface's"},
     [SENDABLE_MALFORMED] = {"malformed", "without a whole link header"},
-    [SENDABLE_REFUSED] = {"refused", "refused by the kernel"},
+    [SENDABLE_REFUSED] = {"refused", "refused by the kernel or the device"},
 };
 
 const char *sendable_reason_name(enum sendable_reason reason)

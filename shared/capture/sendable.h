@@ -21,7 +21,7 @@ enum sendable_reason {
     SENDABLE_LINK_TYPE, /* recorded on another kind of link */
     SENDABLE_MALFORMED, /* shorter than its link header, no IP version, or longer than on the wire
                          */
-    SENDABLE_REFUSED,   /* the kernel did not take it */
+    SENDABLE_REFUSED,   /* kernel or device did not take it */
     SENDABLE_REASONS,
 };
 

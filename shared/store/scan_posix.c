@@ -11,11 +11,9 @@
 #include <string.h>
 
 #include "shared/base/mem.h"
+#include "shared/store/read_ahead.h"
 #include "shared/store/scan_plan.h"
-#include "shared/store/segment_file.h"
 
-/* Segments kept open at once; sessions that overlap take turns. */
-#define READERS 16u
 /* Frames open at once in time order, in decoded bytes. */
 #define OPEN_BYTES_MAX (1024u * 1024u * 1024u)
 
@@ -43,12 +41,7 @@ struct scan {
     struct filter_set *filters;
     const struct filter ***by_iface; /* [session][interface]; NULL without a filter */
     struct scan_plan plan;
-    size_t next_frame;
-    struct frame_decoder *decoder;
-    struct {
-        uint32_t segment; /* index + 1, 0 = empty */
-        struct segment_reader reader;
-    } readers[READERS];
+    struct read_ahead *frames; /* made at the first read: the plan is sorted before */
     struct open_frame current; /* recorded order */
     bool has_current;
     struct open_frame **heap; /* time order */
@@ -94,10 +87,6 @@ int scan_new(struct store *store, const struct scan_spec *spec, struct scan **ou
 
     scan->store = store;
     scan->spec = *spec;
-    scan->decoder = frame_decoder_new();
-    for (size_t i = 0; i < READERS; i++) {
-        scan->readers[i].reader.fd = -1;
-    }
     r = r < 0 ? r : scan_plan_make(store, spec, scan->filters, &scan->plan, err);
     if (r < 0) {
         scan_free(scan);
@@ -134,35 +123,13 @@ void scan_free(struct scan *scan)
         open_frame_deinit(scan->heap[i]);
         mem_free(scan->heap[i]);
     }
-    for (size_t i = 0; i < READERS; i++) {
-        segment_reader_close(&scan->readers[i].reader);
-    }
+    read_ahead_free(scan->frames);
     open_frame_deinit(&scan->current);
     mem_free(scan->by_iface);
     mem_free(scan->heap);
     filter_set_free(scan->filters);
-    frame_decoder_free(scan->decoder);
     scan_plan_deinit(&scan->plan);
     mem_free(scan);
-}
-
-static int reader_for(struct scan *scan, uint32_t segment, struct segment_reader **out,
-                      struct err *err)
-{
-    size_t slot = segment % READERS;
-
-    if (scan->readers[slot].segment != segment + 1) {
-        segment_reader_close(&scan->readers[slot].reader);
-        scan->readers[slot].segment = 0;
-        int r = segment_reader_open(scan->store, scan->plan.segments[segment].file,
-                                    &scan->readers[slot].reader, err);
-        if (r < 0) {
-            return r;
-        }
-        scan->readers[slot].segment = segment + 1;
-    }
-    *out = &scan->readers[slot].reader;
-    return 0;
 }
 
 static void count_damage(struct scan *scan, const struct plan_frame *f, const struct err *why)
@@ -178,30 +145,39 @@ static void count_damage(struct scan *scan, const struct plan_frame *f, const st
     scan->damage.packets += f->n_packets;
 }
 
-/* Decodes the frame; 1, or 0 when it is damaged or gone (counted), or an error that ends the scan.
- */
-static int read_frame(struct scan *scan, const struct plan_frame *f, const uint8_t **raw,
-                      struct err *err)
+static size_t next_index(const struct scan *scan)
 {
-    struct segment_reader *reader = NULL;
-    struct frame_header h;
-    struct err why = {0};
-    int r = reader_for(scan, f->segment, &reader, &why);
+    return scan->frames == NULL ? 0 : read_ahead_at(scan->frames);
+}
 
-    r = r < 0 ? r : segment_reader_frame(reader, scan->decoder, f->offset, &h, raw, &why);
-    if (r == 0 && (h.raw_len != f->raw_len || h.n_packets != f->n_packets)) {
-        r = err_set(&why, ERR_DAMAGED, "the frame at byte %llu is not the one in the catalogue",
-                    (unsigned long long)f->offset);
+/* The next intact frame of the plan; damaged and deleted ones are counted and left out when `skip`,
+ * else they give *raw = NULL. 1, 0 at the end, or an error that ends the scan. */
+static int read_frame(struct scan *scan, bool skip, const struct plan_frame **f,
+                      const uint8_t **raw, struct err *err)
+{
+    if (scan->frames == NULL) {
+        scan->frames = read_ahead_new(scan->store, &scan->plan);
     }
-    scan->packets_read += f->n_packets;
-    if (r == ERR_DAMAGED || r == ERR_NOT_FOUND || r == ERR_NOT_A_STORE) {
-        count_damage(scan, f, &why);
-        return 0;
+    for (;;) {
+        struct err why = {0};
+        int r = read_ahead_next(scan->frames, f, raw, &why);
+        if (r == 0) {
+            return 0;
+        }
+        scan->packets_read += (*f)->n_packets;
+        if (r > 0) {
+            return 1;
+        }
+        if (r != ERR_DAMAGED && r != ERR_NOT_FOUND && r != ERR_NOT_A_STORE) {
+            return err_set(err, r, "session %s: %s", scan->spec.sessions[(*f)->session].id,
+                           why.text);
+        }
+        count_damage(scan, *f, &why);
+        if (!skip) {
+            *raw = NULL;
+            return 1;
+        }
     }
-    if (r < 0) {
-        return err_set(err, r, "session %s: %s", scan->spec.sessions[f->session].id, why.text);
-    }
-    return 1;
 }
 
 static const struct iface *iface_of(const struct scan *scan, const struct open_frame *f)
@@ -276,18 +252,15 @@ static int next_recorded(struct scan *scan, struct scan_packet *out, struct err 
             return 1;
         }
         scan->has_current = false;
-        if (scan->next_frame == scan->plan.n_frames) {
-            return 0;
-        }
-        const struct plan_frame *f = &scan->plan.frames[scan->next_frame++];
+        const struct plan_frame *f = NULL;
         const uint8_t *raw = NULL;
-        int r = read_frame(scan, f, &raw, err);
-        if (r < 0) {
+        int r = read_frame(scan, true, &f, &raw, err);
+        if (r <= 0) {
             return r;
         }
-        scan->current = (struct open_frame){
-            .frame = f, .raw = raw, .cursor = block_cursor(raw, r > 0 ? f->raw_len : 0)};
-        scan->has_current = r > 0;
+        scan->current =
+            (struct open_frame){.frame = f, .raw = raw, .cursor = block_cursor(raw, f->raw_len)};
+        scan->has_current = true;
     }
 }
 
@@ -382,12 +355,12 @@ static void close_frame(struct scan *scan, struct open_frame *f)
 
 static int open_next(struct scan *scan, struct err *err)
 {
-    const struct plan_frame *plan = &scan->plan.frames[scan->next_frame++];
+    const struct plan_frame *plan = NULL;
     const uint8_t *raw = NULL;
-    int r = read_frame(scan, plan, &raw, err);
+    int r = read_frame(scan, false, &plan, &raw, err);
 
-    if (r <= 0) {
-        return r;
+    if (r <= 0 || raw == NULL) {
+        return r < 0 ? r : 0;
     }
     if (scan->open_bytes + plan->raw_len > OPEN_BYTES_MAX) {
         return err_set(err, ERR_LIMIT,
@@ -430,9 +403,9 @@ static void advance_given(struct scan *scan)
 static int next_in_time(struct scan *scan, struct scan_packet *out, struct err *err)
 {
     advance_given(scan);
-    while (scan->next_frame < scan->plan.n_frames &&
+    while (next_index(scan) < scan->plan.n_frames &&
            (scan->n_heap == 0 ||
-            scan->plan.frames[scan->next_frame].min_ns <= scan->heap[0]->packet.time_ns)) {
+            scan->plan.frames[next_index(scan)].min_ns <= scan->heap[0]->packet.time_ns)) {
         int r = open_next(scan, err);
         if (r < 0) {
             return r;
@@ -460,20 +433,15 @@ bool scan_is_whole(const struct scan *scan)
 int scan_next_run(struct scan *scan, const uint8_t **raw, size_t *n,
                   const struct store_session **session, struct err *err)
 {
+    const struct plan_frame *f = NULL;
+
     REQUIRE(scan_is_whole(scan));
-    while (scan->next_frame < scan->plan.n_frames) {
-        const struct plan_frame *f = &scan->plan.frames[scan->next_frame++];
-        int r = read_frame(scan, f, raw, err);
-        if (r < 0) {
-            return r;
-        }
-        if (r > 0) {
-            *n = f->raw_len;
-            *session = &scan->spec.sessions[f->session];
-            return 1;
-        }
+    int r = read_frame(scan, true, &f, raw, err);
+    if (r > 0) {
+        *n = f->raw_len;
+        *session = &scan->spec.sessions[f->session];
     }
-    return 0;
+    return r;
 }
 
 int scan_count(struct scan *scan, uint64_t *count, struct err *err)

@@ -5,6 +5,7 @@
 
 #include "shared/base/bytes.h"
 #include "shared/base/mem.h"
+#include "shared/packet/decode.h"
 #include "shared/store/index_keys.h"
 
 #define KIND_KEYS_MAX (INDEX_KEYS_MAX / 4)
@@ -290,6 +291,76 @@ static void add_cut_ip6(struct index_builder *b, const struct packet_view *packe
     }
 }
 
+static struct index_addr decoded_addr(const struct decoded *d, const uint8_t *addr)
+{
+    if (d->family == DECODE_IPV6) {
+        return (struct index_addr){
+            .high = get_be64(addr), .low = get_be64(addr + 8), .is_ip6 = true};
+    }
+    return (struct index_addr){.low = get_be32(addr)};
+}
+
+/* The keys of what decode.h finds, wherever it stands: what index_query_of_fields asks for. BPF
+ * programs do not need them. */
+static __attribute__((noinline)) void
+add_decoded(struct index_builder *b, const struct packet_view *packet, uint32_t link_type)
+{
+    struct flow flow = {.has = HAS_SRC | HAS_DST};
+    struct decoded d;
+
+    decode_packet(packet, link_type, &d);
+    if (d.family == DECODE_NONE) {
+        return;
+    }
+    flow.net = (uint8_t)d.family;
+    flow.src = decoded_addr(&d, d.src);
+    flow.dst = decoded_addr(&d, d.dst);
+    flow.proto = d.proto;
+    flow.has |= d.family != DECODE_ARP ? HAS_PROTO : 0;
+    if (d.has_ports) {
+        flow.sport = d.sport;
+        flow.dport = d.dport;
+        flow.has |= HAS_SPORT | HAS_DPORT;
+    }
+    add_flow_once(b, &flow);
+}
+
+/* Headers between IP and the transport, and transports whose ports BPF does not know. */
+static bool is_further_proto(enum index_net net, uint8_t proto)
+{
+    switch (proto) {
+    case 0:  /* hop-by-hop options */
+    case 43: /* routing */
+    case 44: /* fragment */
+    case 60: /* destination options */
+        return net == INDEX_NET_IP6;
+    case 33:  /* DCCP */
+    case 51:  /* AH */
+    case 136: /* UDP-Lite */
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* True when decode.h may find other fields than add_net: something else than IP or ARP follows the
+ * link layer that we know (MPLS, PPPoE, SNAP, more VLAN tags), the link type has several forms, or
+ * the transport is not where BPF looks for it. */
+static bool is_beyond(const struct index_link *link, const struct packet_view *packet,
+                      enum index_net net, uint32_t at)
+{
+    const uint8_t *data = packet->data;
+
+    if (net == INDEX_NET_NONE || link->link_type == LINK_PPP) {
+        return true;
+    }
+    if (net == INDEX_NET_ARP) { /* lengths of hardware and protocol addresses */
+        return packet->caplen >= at + 6 && (data[at + 4] != 6 || data[at + 5] != 4);
+    }
+    at += net == INDEX_NET_IP4 ? IP4_PROTO : IP6_PROTO;
+    return packet->caplen > at && is_further_proto(net, data[at]);
+}
+
 static void add_net(struct index_builder *b, const struct packet_view *packet, enum index_net net,
                     uint32_t at)
 {
@@ -384,7 +455,11 @@ static void add_link(struct index_builder *b, const struct index_link *link,
         selector_at += 4;
         net_at += 4;
     }
-    add_net(b, packet, index_net_of(link, value), net_at);
+    enum index_net net = index_net_of(link, value);
+    add_net(b, packet, net, net_at);
+    if (is_beyond(link, packet, net, net_at)) {
+        add_decoded(b, packet, link->link_type);
+    }
 }
 
 void index_builder_add(struct index_builder *b, const struct packet_view *packet,
@@ -396,6 +471,8 @@ void index_builder_add(struct index_builder *b, const struct packet_view *packet
     }
     if (b->link != NULL) {
         add_link(b, b->link, packet);
+    } else {
+        add_decoded(b, packet, link_type);
     }
 }
 

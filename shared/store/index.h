@@ -53,6 +53,27 @@ struct index_query;
  * "maybe" to all. */
 struct index_query *index_query_new(const struct filter_insn *program, uint32_t n,
                                     uint32_t link_type);
+
+/* Fields of one packet as decode.h finds them, for queries that speak of columns in place of BPF:
+ * all that are named must be there. */
+#define INDEX_FIELDS_MAX 4
+
+struct index_field_addr {
+    bool is_ip6;
+    uint8_t bytes[16]; /* IPv4: the first four */
+};
+
+struct index_fields {
+    size_t n_addrs; /* sender or receiver */
+    struct index_field_addr addrs[INDEX_FIELDS_MAX];
+    size_t n_ports; /* of either side */
+    uint16_t ports[INDEX_FIELDS_MAX];
+    bool has_proto; /* IP protocol, behind extension headers */
+    uint8_t proto;
+};
+
+/* Works for every link type. Nothing named: matches all. */
+struct index_query *index_query_of_fields(const struct index_fields *fields);
 void index_query_free(struct index_query *q);
 /* True when the frame whose filter this is may hold a match. n = 0 bytes: always true. */
 bool index_query_maybe(const struct index_query *q, const uint8_t *bloom, size_t n);

@@ -354,6 +354,54 @@ struct index_query *index_query_new(const struct filter_insn *program, uint32_t 
     return q;
 }
 
+/* One way: its ports, if any, belong to `proto`. */
+static void add_fields(struct index_query *q, const struct index_fields *fields, uint32_t proto,
+                       bool with_proto)
+{
+    struct alternative *alt = &q->alternatives[q->n++];
+
+    for (size_t i = 0; i < fields->n_addrs; i++) {
+        const struct index_field_addr *from = &fields->addrs[i];
+        struct index_addr addr = {.is_ip6 = from->is_ip6, .low = get_be32(from->bytes)};
+        if (from->is_ip6) {
+            addr.high = get_be64(from->bytes);
+            addr.low = get_be64(from->bytes + 8);
+        }
+        need(alt, index_key_addr(&addr));
+    }
+    for (size_t i = 0; i < fields->n_ports; i++) {
+        need(alt, index_key_port(proto, fields->ports[i]));
+    }
+    if (with_proto) {
+        need(alt, index_key(INDEX_PROTO, INDEX_TAG_PROTO, proto));
+    }
+}
+
+struct index_query *index_query_of_fields(const struct index_fields *fields)
+{
+    /* Those that decode.h reads ports of: TCP, UDP, DCCP, SCTP, UDP-Lite. */
+    static const uint8_t with_ports[] = {6, 17, 33, 132, 136};
+    struct index_query *q = x_alloc(sizeof *q);
+
+    REQUIRE(fields->n_addrs <= INDEX_FIELDS_MAX && fields->n_ports <= INDEX_FIELDS_MAX);
+    q->alternatives = x_alloc(sizeof with_ports * sizeof *q->alternatives);
+    q->cap = sizeof with_ports;
+    if (fields->n_addrs + fields->n_ports == 0 && !fields->has_proto) {
+        q->open = true;
+        return q;
+    }
+    if (fields->n_ports == 0) {
+        add_fields(q, fields, fields->proto, fields->has_proto);
+        return q;
+    }
+    for (size_t i = 0; i < sizeof with_ports; i++) {
+        if (!fields->has_proto || fields->proto == with_ports[i]) {
+            add_fields(q, fields, with_ports[i], true);
+        }
+    }
+    return q;
+}
+
 void index_query_free(struct index_query *q)
 {
     if (q != NULL) {

@@ -15,6 +15,7 @@
 #include <cmocka.h>
 
 #include "shared/base/mem.h"
+#include "shared/packet/decode.h"
 #include "shared/packet/iface.h"
 #include "shared/store/index.h"
 #include "tests/support/index_random.h"
@@ -145,9 +146,89 @@ static void no_packet_that_a_filter_matches_is_ruled_out(void **state)
     index_builder_free(builder);
 }
 
+static void add_addr(struct index_fields *fields, const struct decoded *d, const uint8_t *addr)
+{
+    struct index_field_addr *to = &fields->addrs[fields->n_addrs++];
+
+    to->is_ip6 = d->family == DECODE_IPV6;
+    memcpy(to->bytes, addr, sizeof to->bytes);
+}
+
+/* Some of what was decoded, chosen by the bits of `choice`. */
+static struct index_fields fields_of(const struct decoded *d, uint32_t choice)
+{
+    struct index_fields fields = {0};
+
+    if (d->family != DECODE_NONE && (choice & 1) != 0) {
+        add_addr(&fields, d, d->src);
+    }
+    if (d->family != DECODE_NONE && (choice & 2) != 0) {
+        add_addr(&fields, d, d->dst);
+    }
+    if (d->has_ports && (choice & 4) != 0) {
+        fields.ports[fields.n_ports++] = d->sport;
+    }
+    if (d->has_ports && (choice & 8) != 0) {
+        fields.ports[fields.n_ports++] = d->dport;
+    }
+    if ((d->family == DECODE_IPV4 || d->family == DECODE_IPV6) && (choice & 16) != 0) {
+        fields.has_proto = true;
+        fields.proto = d->proto;
+    }
+    return fields;
+}
+
+static void check_fields(const struct pool *pool, size_t i, const struct index_fields *fields,
+                         struct tally *tally)
+{
+    const struct sample *s = &pool->samples[i];
+    const struct sample *other = &pool->samples[(i + 1) % PACKETS];
+    struct index_query *q = index_query_of_fields(fields);
+    size_t f = i / FRAME_EVERY;
+
+    tally->matches++;
+    tally->open += index_query_is_open(q) ? 1 : 0;
+    if (!index_query_maybe(q, s->bloom, s->bloom_bytes) ||
+        !index_query_maybe(q, s->tight, s->tight_bytes) ||
+        !index_query_maybe(q, pool->frames[f], pool->frame_bytes[f])) {
+        fail_msg("link type %u, packet %zu: the index misses its decoded fields", pool->link_type,
+                 i);
+    }
+    tally->ruled_out += index_query_maybe(q, other->bloom, other->bloom_bytes) ? 0 : 1;
+    index_query_free(q);
+}
+
+static void no_packet_with_the_decoded_fields_is_ruled_out(void **state)
+{
+    struct random_source r = {.state = from_environment("PR_SEED", 20240601)};
+    uint64_t rounds = from_environment("PR_ROUNDS", 3000) / 100;
+    struct index_builder *builder = index_builder_new();
+    struct pool *pool = x_alloc(sizeof *pool);
+    struct tally tally = {0};
+
+    (void)state;
+    for (uint64_t round = 0; round < rounds; round++) {
+        pool->link_type = link_types[round % ARRAY_LEN(link_types)];
+        fill_pool(&r, builder, pool);
+        for (size_t i = 0; i < PACKETS; i++) {
+            struct decoded d;
+            decode_packet(&pool->samples[i].view, pool->link_type, &d);
+            struct index_fields fields = fields_of(&d, random_below(&r, 32));
+            check_fields(pool, i, &fields, &tally);
+        }
+    }
+    print_message("%llu packets (%llu without fields), %llu of the others ruled out\n",
+                  (unsigned long long)tally.matches, (unsigned long long)tally.open,
+                  (unsigned long long)tally.ruled_out);
+    assert_true(tally.ruled_out * 5 > tally.matches);
+    mem_free(pool);
+    index_builder_free(builder);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(no_packet_with_the_decoded_fields_is_ruled_out),
         cmocka_unit_test(no_packet_that_a_filter_matches_is_ruled_out),
     };
 

@@ -10,6 +10,7 @@
 #include "shared/packet/block.h"
 #include "shared/store/store.h"
 
+struct index_query;
 struct scan;
 
 struct scan_spec {
@@ -19,6 +20,9 @@ struct scan_spec {
     uint64_t to_ns;     /* last one wanted; UINT64_MAX = no end */
     const char *filter; /* NULL or "" = all */
     bool time_order;
+    /* Leaves out frames that cannot hold a packet with these fields (index_query_of_fields); the
+     * others come with all their packets. Borrowed for scan_new; NULL = none. */
+    const struct index_query *fields;
 };
 
 struct scan_packet {

@@ -71,8 +71,12 @@ static void queries_deinit(struct queries *q)
     }
 }
 
-static bool may_match(const struct queries *q, const struct catalogue_frame *f)
+static bool may_match(const struct scan_spec *spec, const struct queries *q,
+                      const struct catalogue_frame *f)
 {
+    if (spec->fields != NULL && !index_query_maybe(spec->fields, f->bloom, f->bloom_n)) {
+        return false;
+    }
     if (q->open) {
         return true;
     }
@@ -124,13 +128,14 @@ static int add_segment(struct making *m, uint32_t session, const struct catalogu
         plan->segments = x_realloc(plan->segments, m->segments_cap * sizeof *plan->segments);
     }
     plan->segments[plan->n_segments++] = *g;
-    int r = catalogue_frames(c, g->row, !queries->open, &stmt, err);
+    int r = catalogue_frames(c, g->row, !queries->open || m->spec->fields != NULL, &stmt, err);
     if (r < 0) {
         return r;
     }
     while ((r = catalogue_next_frame(c, stmt, &f, err)) > 0) {
         plan->all_frames += f.n_packets > 0;
-        if (f.n_packets > 0 && in_range(m->spec, f.min_ns, f.max_ns) && may_match(queries, &f)) {
+        if (f.n_packets > 0 && in_range(m->spec, f.min_ns, f.max_ns) &&
+            may_match(m->spec, queries, &f)) {
             add_frame(m, session, (uint32_t)plan->n_segments - 1, &f);
         }
     }

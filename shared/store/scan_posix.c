@@ -426,8 +426,8 @@ int scan_next(struct scan *scan, struct scan_packet *out, struct err *err)
 
 bool scan_is_whole(const struct scan *scan)
 {
-    return scan->filters == NULL && !scan->spec.time_order && scan->spec.from_ns == 0 &&
-           scan->spec.to_ns == UINT64_MAX;
+    return scan->filters == NULL && scan->spec.fields == NULL && !scan->spec.time_order &&
+           scan->spec.from_ns == 0 && scan->spec.to_ns == UINT64_MAX;
 }
 
 int scan_next_run(struct scan *scan, const uint8_t **raw, size_t *n,

@@ -71,7 +71,7 @@ printf '$ packetrecorder capture -i %s -d demo.db --encryption-key-file store.ke
 start_in "$NS_B" packetrecorder capture -i "$IF_B" -d demo.db --encryption-key-file store.key \
     --name demo 2>capture.log
 capture=$STARTED
-if ! wait_for 20 is_capturing "$NS_B"; then
+if ! wait_for 20 is_capturing capture.log; then
     cat capture.log >&2
     echo "demo.sh: the capture did not start" >&2
     exit 1

@@ -334,6 +334,7 @@ static void an_abort_ends_while_a_consumer_is_behind(void **state)
     session_request_stop(f.session);
     assert_false(session_wait(f.session, 100));
     session_request_abort(f.session);
+    usleep(250000); /* it is looked at every 100 ms while a consumer is waited for */
     pthread_mutex_unlock(&f.fakes[0].gate);
     const struct session_result *result = end(&f);
     assert_int_equal(result->end, SESSION_END_ABORTED);

@@ -106,13 +106,10 @@ has_ended() {
     [ -z "$state" ] || [ "$state" = Z ]
 }
 
-# is_capturing NAMESPACE [N]: true once N (1) packet sockets are open there, bound to an interface:
-# tcpdump's or ours. What is sent after that is seen.
-is_capturing() {
-    local n
-    n=$(ip netns exec "$1" cat /proc/net/packet | awk 'NR > 1 && $5 > 0' | wc -l)
-    [ "$n" -ge "${2:-1}" ]
-}
+# is_capturing LOG: true once tcpdump or ours has said on stderr, which goes to LOG, that it listens.
+# What is sent after that is seen. (An open packet socket is not enough: libpcap binds it first, and
+# a ring of 32 MiB takes a tenth of a second more.)
+is_capturing() { grep -qE 'listening on|^capturing on' "$1"; }
 
 # flood COUNT FRAME_BYTES [FLOWS [PPS]]: from A to B, with a MAC address that is nobody's, so that
 # B's kernel drops each frame right after the capture saw it.

@@ -8,7 +8,7 @@
   two     pcapng: Ethernet on 'eth0' and raw IP on 'tun0', taking turns; comments on some packets
   strange pcapng: names with quotes, commas, newlines and bytes that are no UTF-8; an empty packet;
           len above caplen; times in 1970, after 2106 and after 2262
-  flood   classic pcap: UDP of about 300 bytes, few words, from many ports: for sizes and times
+  flood   classic pcap: UDP of about 300 bytes from many addresses: for sizes and times
 """
 import ipaddress
 import struct
@@ -74,7 +74,7 @@ def arp():
 
 
 def mixed_packet(i):
-    sport = 1024 + i % 50000
+    sport = 40000 + i % 20000
     v6 = {"src": "2001:db8::1", "dst": "2001:db8::2"}
     return (
         lambda: ether(0x0800, ipv4(6, tcp(sport, 443, i, 2))),
@@ -99,7 +99,7 @@ def flood(n):
     for i in range(n):
         payload = (b"%08d " % i + TEXT * 6)[:200 + i % 200]
         src = f"10.1.{i >> 8 & 255}.{i & 255}"
-        packet = ether(0x0800, ipv4(17, struct.pack(">HHHH", 1024 + i % 60000, 9, 8 + len(payload),
+        packet = ether(0x0800, ipv4(17, struct.pack(">HHHH", 40000 + i % 20000, 9, 8 + len(payload),
                                                     0) + payload, src=src))
         yield 0, START_NS + i * 1000, packet, len(packet), b""
 

@@ -141,7 +141,7 @@ int adopt_segment(struct adopt *a, struct catalogue_segment *row, uint64_t offse
                   struct err *err)
 {
     struct segment_reader reader;
-    int r = segment_reader_open(a->store, row->file, &reader, err);
+    int r = segment_reader_open(a->store, row->file, row->id, &reader, err);
 
     if (r < 0) {
         return r;
@@ -268,7 +268,7 @@ static int adopt_orphan(struct adopt *a, const char *file, struct err *err)
     struct catalogue_segment row = {.closed = true, .min_ns = UINT64_MAX};
     char id_text[ID_TEXT_MAX];
     struct id id;
-    int r = segment_reader_open(a->store, file, &reader, err);
+    int r = segment_reader_open(a->store, file, NULL, &reader, err);
 
     if (r < 0) {
         return r;

@@ -16,6 +16,7 @@ struct plan_frame {
     uint64_t first_number;
     uint64_t min_ns;
     uint64_t max_ns;
+    uint32_t number;
     uint32_t raw_len;
     uint32_t n_packets;
 };

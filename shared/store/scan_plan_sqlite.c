@@ -104,6 +104,7 @@ static void add_frame(struct making *m, uint32_t session, uint32_t segment,
         .first_number = f->first_number,
         .min_ns = f->min_ns,
         .max_ns = f->max_ns,
+        .number = f->number,
         .raw_len = f->raw_len,
         .n_packets = f->n_packets,
     };

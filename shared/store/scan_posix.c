@@ -168,7 +168,7 @@ static int read_frame(struct scan *scan, bool skip, const struct plan_frame **f,
         if (r > 0) {
             return 1;
         }
-        if (r != ERR_DAMAGED && r != ERR_NOT_FOUND && r != ERR_NOT_A_STORE) {
+        if (r != ERR_DAMAGED && r != ERR_NOT_FOUND && r != ERR_NOT_A_STORE && r != ERR_IO) {
             return err_set(err, r, "session %s: %s", scan->spec.sessions[(*f)->session].id,
                            why.text);
         }

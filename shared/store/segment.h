@@ -96,7 +96,7 @@ struct frame_decoder;
 struct frame_decoder *frame_decoder_new(void);
 void frame_decoder_free(struct frame_decoder *d);
 /* Checks and undoes what frame_encode did. `h` was read from `frame`; *raw is borrowed from the
- * decoder or from `frame` until the next call. ERR_DAMAGED; ERR_KEY when it is sealed and seal is
- * NULL; ERR_NO_MEMORY. */
+ * decoder or from `frame` until the next call. ERR_DAMAGED, also when it is sealed and seal is NULL
+ * or the other way round; ERR_NO_MEMORY. */
 int frame_decode(struct frame_decoder *d, const struct frame_header *h, const uint8_t *frame,
                  const struct seal *seal, const uint8_t **raw);

@@ -47,14 +47,18 @@ struct segment_reader {
     size_t frame_cap;
 };
 
-/* ERR_NOT_FOUND when it is gone, ERR_KEY, ERR_DAMAGED, ERR_VERSION. */
-int segment_reader_open(const struct store *store, const char *file, struct segment_reader *out,
-                        struct err *err);
+/* id: the random one that the catalogue has, so that no file takes the place of another; NULL =
+ * any. ERR_NOT_FOUND when it is gone or its header already overwritten, ERR_KEY, ERR_DAMAGED,
+ * ERR_IO, ERR_VERSION. */
+int segment_reader_open(const struct store *store, const char *file, const uint8_t *id,
+                        struct segment_reader *out, struct err *err);
 void segment_reader_close(struct segment_reader *r);
 /* One frame at an offset, checked and decoded into *raw (borrowed until the next call on r or d).
- * ERR_DAMAGED: wrong bytes or cut off. *h is filled in as far as its own checksum held (h->kind 0
- * when not). */
+ * ERR_DAMAGED: wrong bytes or cut off; ERR_IO: the disk does not give them. *h is filled in as far
+ * as its own checksum held (h->kind 0 when not). */
 int segment_reader_frame(struct segment_reader *r, struct frame_decoder *d, uint64_t offset,
                          struct frame_header *h, const uint8_t **raw, struct err *err);
 /* Offset of the next intact frame header at or behind `from`, or r->size. */
 uint64_t segment_reader_resync(struct segment_reader *r, uint64_t from);
+/* True when an intact frame header stands at `at`, or the file ends there. */
+bool segment_reader_is_frame_end(const struct segment_reader *r, uint64_t at);

@@ -166,17 +166,28 @@ static int unwrap(const struct store *store, const uint8_t *bytes, struct segmen
     return err_set(err, ERR_DAMAGED, "the key in the header of segment '%s' does not open", file);
 }
 
-static int read_header(const struct store *store, const char *file, struct segment_reader *r,
-                       struct err *err)
+static int read_header(const struct store *store, const char *file, const uint8_t *id,
+                       struct segment_reader *r, struct err *err)
 {
+    static const uint8_t zeros[SEGMENT_HEADER_BYTES];
     uint8_t bytes[SEGMENT_HEADER_BYTES];
     struct stat st;
+    ssize_t got = -1;
 
-    if (fstat(r->fd, &st) < 0 || pread(r->fd, bytes, sizeof bytes, 0) != (ssize_t)sizeof bytes) {
+    if (fstat(r->fd, &st) < 0 || (got = pread(r->fd, bytes, sizeof bytes, 0)) < 0) {
+        return err_set(err, ERR_IO, "segment '%s' cannot be read: %s", file, strerror(errno));
+    }
+    if (got != (ssize_t)sizeof bytes) {
         return err_set(err, ERR_DAMAGED, "segment '%s' has no whole header", file);
+    }
+    if (memcmp(bytes, zeros, sizeof zeros) == 0) {
+        return err_set(err, ERR_NOT_FOUND, "segment '%s' is being deleted", file);
     }
     r->size = (uint64_t)st.st_size;
     int code = segment_header_read(bytes, &r->header);
+    if (code == 0 && id != NULL && memcmp(id, r->header.segment_id, 16) != 0) {
+        return err_set(err, ERR_DAMAGED, "segment '%s' is not the one in the catalogue", file);
+    }
     if (code < 0) {
         return err_set(err, code, "the header of segment '%s' is %s", file,
                        code == ERR_VERSION ? "of a newer format" : "damaged");
@@ -188,16 +199,16 @@ static int read_header(const struct store *store, const char *file, struct segme
     return r->header.sealed ? unwrap(store, bytes, r, file, err) : 0;
 }
 
-int segment_reader_open(const struct store *store, const char *file, struct segment_reader *out,
-                        struct err *err)
+int segment_reader_open(const struct store *store, const char *file, const uint8_t *id,
+                        struct segment_reader *out, struct err *err)
 {
     struct segment_reader r = {.fd = -1};
     char *path = store_file(store, file);
     int code;
 
     r.fd = open(path, O_RDONLY | O_CLOEXEC);
-    code =
-        r.fd < 0 ? err_errno(err, errno, "segment '%s'", file) : read_header(store, file, &r, err);
+    code = r.fd < 0 ? err_errno(err, errno, "segment '%s'", file)
+                    : read_header(store, file, id, &r, err);
     mem_free(path);
     if (code < 0) {
         segment_reader_close(&r);
@@ -225,16 +236,45 @@ static int damaged(const struct segment_reader *r, uint64_t offset, const char *
                    (unsigned long long)offset, how);
 }
 
-/* Header and payload in one read when the caller's last frame told nothing: the header first, then
- * the rest. */
+/* n bytes at an offset: 0, ERR_DAMAGED where the file is shorter, ERR_IO. */
+static int read_at(const struct segment_reader *r, uint64_t offset, uint8_t *out, size_t n)
+{
+    size_t done = 0;
+
+    if (offset > INT64_MAX - n) {
+        return ERR_DAMAGED;
+    }
+    while (done < n) {
+        ssize_t got = pread(r->fd, out + done, n - done, (off_t)(offset + done));
+        if (got < 0 && errno == EINTR) {
+            continue;
+        }
+        if (got <= 0) {
+            return got == 0 ? ERR_DAMAGED : ERR_IO;
+        }
+        done += (size_t)got;
+    }
+    return 0;
+}
+
+static int unreadable(const struct segment_reader *r, int code, uint64_t offset, struct err *err)
+{
+    if (code == ERR_DAMAGED) {
+        return damaged(r, offset, "cut off", err);
+    }
+    return err_set(err, code, "segment %u cannot be read at byte %llu: %s", r->header.sequence,
+                   (unsigned long long)offset, strerror(errno));
+}
+
 int segment_reader_frame(struct segment_reader *r, struct frame_decoder *d, uint64_t offset,
                          struct frame_header *h, const uint8_t **raw, struct err *err)
 {
     uint8_t head[SEGMENT_FRAME_BYTES];
 
     h->kind = 0;
-    if (pread(r->fd, head, sizeof head, (off_t)offset) != (ssize_t)sizeof head) {
-        return damaged(r, offset, "cut off", err);
+    int code = read_at(r, offset, head, sizeof head);
+    if (code < 0) {
+        return unreadable(r, code, offset, err);
     }
     if (frame_header_read(head, h) < 0) {
         h->kind = 0;
@@ -250,12 +290,11 @@ int segment_reader_frame(struct segment_reader *r, struct frame_decoder *d, uint
         r->frame_cap = n;
     }
     memcpy(r->frame, head, sizeof head);
-    ssize_t got =
-        pread(r->fd, r->frame + sizeof head, h->stored_len, (off_t)(offset + SEGMENT_FRAME_BYTES));
-    if (got != (ssize_t)h->stored_len) {
-        return damaged(r, offset, "cut off", err);
+    code = read_at(r, offset + sizeof head, r->frame + sizeof head, h->stored_len);
+    if (code < 0) {
+        return unreadable(r, code, offset, err);
     }
-    int code = frame_decode(d, h, r->frame, r->seal, raw);
+    code = frame_decode(d, h, r->frame, r->seal, raw);
     return code == ERR_DAMAGED ? damaged(r, offset, "damaged", err)
            : code < 0          ? err_set(err, code, "the frame at byte %llu cannot be read: %s",
                                          (unsigned long long)offset, err_name(code))
@@ -279,4 +318,13 @@ uint64_t segment_reader_resync(struct segment_reader *r, uint64_t from)
     }
     mem_free(buf);
     return r->size;
+}
+
+bool segment_reader_is_frame_end(const struct segment_reader *r, uint64_t at)
+{
+    uint8_t head[SEGMENT_FRAME_BYTES];
+    struct frame_header h;
+
+    return at == r->size || (at < r->size && read_at(r, at, head, sizeof head) == 0 &&
+                             frame_header_read(head, &h) == 0);
 }

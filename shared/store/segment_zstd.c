@@ -7,6 +7,7 @@
 
 #include "shared/base/bytes.h"
 #include "shared/base/mem.h"
+#include "shared/packet/block.h"
 
 #define SEGMENT_MAGIC "PRSEGMNT"
 #define FRAME_MAGIC   0x52465250u /* "PRFR" */
@@ -102,7 +103,9 @@ int frame_header_read(const uint8_t *in, struct frame_header *h)
         .stored_len = get_le32(in + 20),
         .payload_hash = get_le64(in + 24),
     };
-    bool sane = h->raw_len <= FRAME_RAW_MAX && h->stored_len <= frame_bound(h->raw_len) &&
+    /* The packet count too: readers make room for that many before they read any. */
+    bool sane = h->raw_len <= FRAME_RAW_MAX && h->stored_len <= h->raw_len + SEAL_TAG_BYTES &&
+                h->n_packets <= h->raw_len / EPB_OVERHEAD &&
                 (h->kind == FRAME_SESSION || h->kind == FRAME_PACKETS);
     return sane ? 0 : ERR_DAMAGED;
 }
@@ -228,7 +231,10 @@ int frame_decode(struct frame_decoder *d, const struct frame_header *h, const ui
     /* A header that claims "not sealed" in a sealed segment is a forgery, and the other way round.
      */
     if (h->sealed != (seal != NULL)) {
-        return seal == NULL ? ERR_KEY : ERR_DAMAGED;
+        return ERR_DAMAGED;
+    }
+    if ((h->compressed && h->raw_len == 0) || (h->sealed && n < SEAL_TAG_BYTES)) {
+        return ERR_DAMAGED;
     }
     if (seal != NULL) {
         if (grow(&d->opened, &d->opened_cap, n) == NULL) {

@@ -136,7 +136,7 @@ static int check_segment(struct verify *v, const struct store_session *s,
     struct frame_list list;
     struct err why = {0};
     uint64_t end = SEGMENT_HEADER_BYTES;
-    int r = segment_reader_open(v->store, g->file, &reader, &why);
+    int r = segment_reader_open(v->store, g->file, g->id, &reader, &why);
 
     v->report->segments++;
     if (r < 0) {

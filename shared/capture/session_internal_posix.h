@@ -32,6 +32,8 @@ struct session {
     bool lane_overloaded[SESSION_MAX_CONSUMERS];
     uint64_t open_since_ns; /* 0 = the open block is empty or was not looked at */
     uint64_t stats_at_ns;
+    uint64_t waited_at_ns; /* when wait_for_packets was last called, and what was captured then */
+    struct ledger waited_at;
     uint64_t deadline_ns;
     bool ended;
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
 #include <poll.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "shared/base/clock_posix.h"
@@ -11,6 +12,11 @@
 
 /* Slices in which a full queue is waited for, between looks at the kernel's drop counter. */
 #define WAIT_SLICE_MS 5
+/* A nap: how long, after how many packets since the last wait, and what the kernel's ring takes for
+ * a packet beside its bytes. */
+#define NAP_NS            3000000u
+#define NAP_PACKETS       512u
+#define RING_PACKET_BYTES 96u
 /* The loop looks at requests and failed consumers at least so often. */
 #define IDLE_MS 100
 /* libpcap's counters are read at least so often, long before 32 bits can wrap twice. */
@@ -203,6 +209,31 @@ static bool read_sources(struct session *s, bool draining)
     return more;
 }
 
+/* In a flood every ring block would wake the loop. Sleeping a little, so that several are ready,
+ * saves most of these wake-ups; never so long that more than a small part of the ring could fill.
+ * Returns nanoseconds, 0 = wait for the next packet. */
+static uint64_t nap_ns(const struct session *s, uint64_t now)
+{
+    uint64_t room = UINT64_MAX;
+    struct ledger total;
+
+    for (uint32_t i = 0; i < s->n_sources; i++) {
+        uint64_t bytes = s->feeds[i].source->buffer_bytes;
+        room = bytes < room ? bytes : room;
+    }
+    intake_total(&s->intake, &total);
+    uint64_t packets = total.captured - s->waited_at.captured;
+    uint64_t bytes = total.bytes - s->waited_at.bytes + packets * RING_PACKET_BYTES;
+    if (packets < NAP_PACKETS || now <= s->waited_at_ns) {
+        return 0;
+    }
+    /* what came in `elapsed` comes again; a sixteenth of the ring may fill meanwhile */
+    uint64_t elapsed = now - s->waited_at_ns;
+    uint64_t safe = room / 16 / (bytes / (elapsed / 1000 + 1) + 1) * 1000;
+    uint64_t nap = safe < NAP_NS ? safe : NAP_NS;
+    return nap < NAP_NS / 4 ? 0 : nap;
+}
+
 /* Sleeps until a packet, a request, or the time when something is due. */
 static void wait_for_packets(struct session *s, uint64_t now, uint64_t until_ns)
 {
@@ -217,6 +248,12 @@ static void wait_for_packets(struct session *s, uint64_t now, uint64_t until_ns)
         }
     }
     fds[n++] = (struct pollfd){.fd = s->wake_fds[0], .events = POLLIN};
+    uint64_t nap = s->live ? nap_ns(s, now) : 0;
+    s->waited_at_ns = now;
+    intake_total(&s->intake, &s->waited_at);
+    if (nap > 0) {
+        nanosleep(&(struct timespec){.tv_nsec = (long)nap}, NULL);
+    }
     uint64_t wait_ms = until_ns <= now ? 0 : (until_ns - now + MS_NS - 1) / MS_NS;
     (void)poll(fds, n, wait_ms > IDLE_MS ? IDLE_MS : (int)wait_ms);
     if ((fds[n - 1].revents & POLLIN) != 0) {

@@ -61,4 +61,6 @@ struct source {
      * the pointer may move on growth. */
     const struct iface *ifaces;
     uint32_t n_ifaces;
+    /* Live: bytes that the kernel holds for a reader that is away; 0 = unknown. */
+    uint64_t buffer_bytes;
 };

@@ -304,7 +304,10 @@ int source_pcap_open(const struct source_pcap_opts *opts, struct source **out, s
     }
     struct live *live = x_alloc(sizeof *live);
     snprintf(live->iface.name, sizeof live->iface.name, "%s", opts->interface);
-    live->source = (struct source){.ops = &live_ops, .ifaces = &live->iface, .n_ifaces = 1};
+    live->source = (struct source){.ops = &live_ops,
+                                   .ifaces = &live->iface,
+                                   .n_ifaces = 1,
+                                   .buffer_bytes = opts->buffer_bytes};
     live->pcap = pcap_create(opts->interface, text);
     if (live->pcap == NULL) {
         mem_free(live);

@@ -179,7 +179,7 @@ void export_file_abandon(struct export_file *f)
 
 int export_file_commit(struct export_file *f, uint64_t *bytes, struct err *err)
 {
-    struct stat st;
+    struct stat st = {0};
     int errnum = 0;
     int r = export_sink_flush(&f->sink, err);
 

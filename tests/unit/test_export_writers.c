@@ -175,6 +175,22 @@ static void interfaces_of_several_sessions_get_numbers_of_the_file(void **state)
     end(&g);
 }
 
+static void a_run_is_written_as_it_is_behind_what_was_gathered(void **state)
+{
+    static const uint8_t run[] = "the bytes of a frame";
+    struct given g;
+
+    (void)state;
+    begin(&g, &export_pcapng);
+    open_writer(&g);
+    size_t head = g.memory.sink.buf.len;
+    assert_int_equal(g.ops->run(g.writer, run, sizeof run, &g.err), 0);
+    assert_int_equal(g.memory.bytes.len, head + sizeof run);
+    assert_memory_equal(g.memory.bytes.data + head, run, sizeof run);
+    finish(&g);
+    end(&g);
+}
+
 static void a_pcapng_file_says_where_its_packets_come_from(void **state)
 {
     struct given g;
@@ -345,6 +361,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(interfaces_of_several_sessions_get_numbers_of_the_file),
+        cmocka_unit_test(a_run_is_written_as_it_is_behind_what_was_gathered),
         cmocka_unit_test(a_pcapng_file_says_where_its_packets_come_from),
         cmocka_unit_test(statistics_tell_the_ledger_and_leave_out_what_is_unknown),
         cmocka_unit_test(a_packet_of_an_unknown_interface_is_left_out_and_counted),

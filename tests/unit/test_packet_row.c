@@ -140,6 +140,17 @@ static void json_texts_are_escaped(void **state)
                "caf\xc3\xa9 \xe2\x82\xac \xf0\x9f\x93\xa6");
 }
 
+static void control_bytes_are_escaped_in_json(void **state)
+{
+    struct given g;
+
+    (void)state;
+    give(&g, "\x1f\x7f ", udp_packet, sizeof udp_packet);
+    packet_row_json(&g.out, &g.row, false);
+    assert_non_null(strstr(text_of(&g), "\"\\u001f\\u007f \""));
+    buf_deinit(&g.out);
+}
+
 static void json_is_utf8_whatever_the_name_is(void **state)
 {
     (void)state;
@@ -170,9 +181,17 @@ static void csv_names_its_columns_and_leaves_unknown_ones_empty(void **state)
 
 static void csv_quotes_what_needs_it(void **state)
 {
+    static const char *const alone[][2] = {
+        {"a,b", ",\"a,b\","}, {"a\rb", ",\"a\rb\","}, {"a\nb", ",\"a\nb\","}, {"\"", ",\"\"\"\","}};
     struct given g;
 
     (void)state;
+    for (size_t i = 0; i < sizeof alone / sizeof alone[0]; i++) {
+        give(&g, alone[i][0], udp_packet, sizeof udp_packet);
+        packet_row_csv(&g.out, &g.row, false);
+        assert_non_null(strstr(text_of(&g), alone[i][1]));
+        buf_deinit(&g.out);
+    }
     give(&g, "a \"b\",\r\nc", udp_packet, sizeof udp_packet);
     packet_row_csv(&g.out, &g.row, false);
     assert_non_null(strstr(text_of(&g), ",\"a \"\"b\"\",\r\nc\","));
@@ -227,6 +246,7 @@ int main(void)
         cmocka_unit_test(what_is_unknown_is_null),
         cmocka_unit_test(an_interface_nobody_described_has_no_link_type),
         cmocka_unit_test(json_texts_are_escaped),
+        cmocka_unit_test(control_bytes_are_escaped_in_json),
         cmocka_unit_test(json_is_utf8_whatever_the_name_is),
         cmocka_unit_test(csv_names_its_columns_and_leaves_unknown_ones_empty),
         cmocka_unit_test(csv_quotes_what_needs_it),

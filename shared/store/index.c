@@ -6,61 +6,7 @@
 #include "shared/base/bytes.h"
 #include "shared/base/mem.h"
 #include "shared/packet/decode.h"
-#include "shared/store/index_keys.h"
-
-#define KIND_KEYS_MAX (INDEX_KEYS_MAX / 4)
-/* Places of the set of keys: never more than half are taken, so a search is short. It is ended
- * anyway after PROBES_MAX, where somebody has built keys that collide: then a key may be collected
- * twice, which costs bits and nothing else. */
-#define SLOTS_MIN  4096u
-#define SLOTS_MAX  (2 * INDEX_KEYS_MAX)
-#define PROBES_MAX 32
-/* Flows and small values seen in this frame, by hash; a newer one replaces an older one. */
-#define FLOWS_SEEN   1024u
-#define VALUES_SEEN  1024u
-#define HEADERS_SEEN 256u
-/* Bits a key: what a filter has where there is room, below what the kinds that are nice to have are
- * left out, and below what even ports and addresses are. 12 bits give 0.5 % of false answers a key,
- * 8 bits 2 %, 4 bits 15 %. More than PROBES_BEST probes would take longer and gain nearly nothing.
- */
-#define BITS_BEST   12u
-#define BITS_GOOD   8u
-#define BITS_POOR   4u
-#define PROBES_BEST 5u
-
-/* What gives the keys of the network layer and above. All bytes count in comparisons. */
-struct flow {
-    struct index_addr src;
-    struct index_addr dst;
-    uint16_t sport;
-    uint16_t dport;
-    uint8_t net; /* enum index_net */
-    uint8_t proto;
-    uint16_t has; /* HAS_ of the fields that the captured bytes hold */
-};
-
-enum { HAS_SRC = 1, HAS_DST = 2, HAS_PROTO = 4, HAS_SPORT = 8, HAS_DPORT = 16, HAS_ALL = 31 };
-
-/* The 14 bytes of an Ethernet header: the first eight, and the last eight inverted. Two bytes are
- * in both, so the zeros of a free place are no header. */
-struct header {
-    uint64_t first;
-    uint64_t last_inverted;
-};
-
-struct index_builder {
-    const struct index_link *link; /* of link_type; NULL = unknown */
-    uint32_t link_type;
-    uint32_t n_keys;
-    uint32_t n_slots; /* in use now, a power of two */
-    uint32_t of_kind[INDEX_KINDS];
-    uint8_t lost; /* bit n: kind n had more keys than are kept */
-    uint64_t values_seen[VALUES_SEEN];
-    struct header headers_seen[HEADERS_SEEN];
-    struct flow flows_seen[FLOWS_SEEN];
-    uint64_t slots[SLOTS_MAX]; /* 0 = free */
-    uint64_t keys[INDEX_KEYS_MAX];
-};
+#include "shared/store/index_builder.h"
 
 struct index_builder *index_builder_new(void)
 {
@@ -83,6 +29,12 @@ void index_builder_reset(struct index_builder *b)
     memset(b->headers_seen, 0, sizeof b->headers_seen);
     memset(b->flows_seen, 0, sizeof b->flows_seen);
     memset(b->of_kind, 0, sizeof b->of_kind);
+    memset(b->ports_seen, 0, sizeof b->ports_seen);
+    b->few_repeats = b->flows_looked > FLOWS_ENOUGH && b->flows_found < b->flows_looked / 4;
+    b->flows_looked = 0;
+    b->flows_found = 0;
+    b->flows_left_out = 0;
+    b->n_hashed = 0;
     if (b->n_slots > SLOTS_MIN && b->n_keys < b->n_slots / 8) {
         b->n_slots /= 2;
     }
@@ -119,27 +71,47 @@ static void grow(struct index_builder *b)
     }
 }
 
-static void add_key(struct index_builder *b, uint64_t key)
+/* False when there are too many: the kind is then left out. */
+static bool append_key(struct index_builder *b, uint64_t key)
 {
     enum index_kind kind = index_kind_of(key);
-    uint32_t slot = 0;
-    enum found found = find_slot(b, key, &slot);
 
-    if (found == FOUND) {
-        return;
-    }
     if (b->n_keys == INDEX_KEYS_MAX || b->of_kind[kind] == KIND_KEYS_MAX) {
         b->lost |= (uint8_t)(1u << kind);
-        return;
-    }
-    if (found == FREE) {
-        b->slots[slot] = key;
+        return false;
     }
     b->keys[b->n_keys] = key;
     b->n_keys++;
     b->of_kind[kind]++;
-    if (b->n_keys > b->n_slots / 2 && b->n_slots < SLOTS_MAX) {
+    return true;
+}
+
+static void add_key(struct index_builder *b, uint64_t key)
+{
+    uint32_t slot = 0;
+    enum found found = find_slot(b, key, &slot);
+
+    if (found == FOUND || !append_key(b, key) || found != FREE) {
+        return;
+    }
+    b->slots[slot] = key;
+    b->n_hashed++;
+    if (b->n_hashed > b->n_slots / 2 && b->n_slots < SLOTS_MAX) {
         grow(b);
+    }
+}
+
+static void add_port(struct index_builder *b, uint32_t proto, uint32_t port)
+{
+    uint32_t row = proto == 6 ? 0 : proto == 17 ? 1 : 2;
+    uint64_t *seen = &b->ports_seen[row][port / 64];
+    uint64_t bit = UINT64_C(1) << port % 64;
+
+    if (!index_has_ports(proto)) {
+        add_key(b, index_key_port(proto, port));
+    } else if ((*seen & bit) == 0) {
+        *seen |= bit;
+        append_key(b, index_key_port(proto, port));
     }
 }
 
@@ -188,12 +160,15 @@ static __attribute__((noinline)) void add_flow(struct index_builder *b, const st
         add_value(b, INDEX_PROTO, INDEX_TAG_PROTO, flow->proto);
     }
     if ((flow->has & HAS_SPORT) != 0) {
-        add_key(b, index_key_port(flow->proto, flow->sport));
+        add_port(b, flow->proto, flow->sport);
     }
     if ((flow->has & HAS_DPORT) != 0) {
-        add_key(b, index_key_port(flow->proto, flow->dport));
+        add_port(b, flow->proto, flow->dport);
     }
-    if (flow->has == HAS_ALL) {
+    if (flow->has == HAS_ALL && b->without_flows) {
+        b->lost |= 1u << INDEX_FLOW;
+        b->flows_left_out++;
+    } else if (flow->has == HAS_ALL) {
         add_key(b, index_key_flow(flow->proto, &flow->src, flow->sport, &flow->dst, flow->dport));
     }
 }
@@ -208,14 +183,21 @@ static bool is_same_flow(const struct flow *a, const struct flow *b)
 /* Most packets belong to a flow that this frame has seen already, and end here. */
 static void add_flow_once(struct index_builder *b, const struct flow *flow)
 {
+    if (b->few_repeats && ++b->sample % FLOW_SAMPLE != 0) {
+        add_flow(b, flow);
+        return;
+    }
     uint64_t h = flow->src.low * 0x9e3779b97f4a7c15u ^ flow->dst.low * 0xc2b2ae3d27d4eb4fu ^
                  ((uint64_t)flow->sport << 32 | flow->dport) * 0x165667b19e3779f9u;
     struct flow *seen = &b->flows_seen[(h ^ h >> 29) % FLOWS_SEEN];
 
-    if (!is_same_flow(seen, flow)) {
-        *seen = *flow;
-        add_flow(b, flow);
+    b->flows_looked++;
+    if (is_same_flow(seen, flow)) {
+        b->flows_found++;
+        return;
     }
+    *seen = *flow;
+    add_flow(b, flow);
 }
 
 static inline void read_ports(const struct packet_view *packet, uint32_t at, struct flow *flow)
@@ -474,78 +456,4 @@ void index_builder_add(struct index_builder *b, const struct packet_view *packet
     } else {
         add_decoded(b, packet, link_type);
     }
-}
-
-/* The kinds that fit into n_bits, as a mask, with the number of their keys. Kinds are taken in the
- * order of what queries lose without them: flows come last, since their addresses and ports one by
- * one say nearly as much. */
-static uint8_t choose_kinds(const struct index_builder *b, uint64_t n_bits, uint32_t *n_keys)
-{
-    static const struct {
-        enum index_kind kind;
-        uint32_t bits; /* fewest a key that it may leave */
-    } order[INDEX_KINDS] = {
-        {INDEX_LINK, BITS_POOR}, {INDEX_PROTO, BITS_POOR}, {INDEX_ADDR, BITS_POOR},
-        {INDEX_PORT, BITS_POOR}, {INDEX_MAC, BITS_GOOD},   {INDEX_NET, BITS_GOOD},
-        {INDEX_FLOW, BITS_GOOD},
-    };
-    uint8_t kinds = 0;
-    uint32_t n = 0;
-
-    for (size_t i = 0; i < INDEX_KINDS; i++) {
-        uint32_t more = b->of_kind[order[i].kind];
-        uint8_t bit = (uint8_t)(1u << order[i].kind);
-        if ((b->lost & bit) == 0 && (more == 0 || (uint64_t)(n + more) * order[i].bits <= n_bits)) {
-            kinds |= bit;
-            n += more;
-        }
-    }
-    *n_keys = n;
-    return kinds;
-}
-
-/* The best number of probes is ln 2 times the bits a key. */
-static uint32_t probes_for(uint64_t n_bits, uint32_t n_keys)
-{
-    uint64_t k = n_keys == 0 ? 1 : (n_bits * 693 + 500ull * n_keys) / (1000ull * n_keys);
-
-    return k < 1 ? 1 : k > PROBES_BEST ? PROBES_BEST : (uint32_t)k;
-}
-
-static void set_bits(uint8_t *bits, uint32_t n_bits, uint32_t n_probes, uint64_t key)
-{
-    for (uint32_t i = 0; i < n_probes; i++) {
-        uint32_t bit = index_bit(key, i, n_bits);
-        bits[bit / 8] |= (uint8_t)(1u << bit % 8);
-    }
-}
-
-size_t index_builder_finish(struct index_builder *b, uint8_t *out, size_t cap)
-{
-    uint32_t n_keys;
-
-    if (cap <= INDEX_HEADER_BYTES) {
-        return 0;
-    }
-    uint64_t room = (uint64_t)(cap - INDEX_HEADER_BYTES) * 8;
-    uint8_t kinds = choose_kinds(b, room, &n_keys);
-    uint64_t best = (uint64_t)n_keys * BITS_BEST + 8;
-    uint32_t n_bytes = (uint32_t)((best < room ? best : room) / 8);
-    uint32_t n_probes = probes_for((uint64_t)n_bytes * 8, n_keys);
-    if (kinds == 0) {
-        return 0;
-    }
-
-    uint8_t *bits = out + INDEX_HEADER_BYTES;
-    memset(bits, 0, n_bytes);
-    out[0] = INDEX_VERSION;
-    out[1] = (uint8_t)n_probes;
-    out[2] = kinds;
-    out[3] = 0;
-    for (uint32_t i = 0; i < b->n_keys; i++) {
-        if ((kinds >> index_kind_of(b->keys[i]) & 1) != 0) {
-            set_bits(bits, n_bytes * 8, n_probes, b->keys[i]);
-        }
-    }
-    return INDEX_HEADER_BYTES + n_bytes;
 }

@@ -13,11 +13,17 @@
 #define FRAME_MAGIC   0x52465250u /* "PRFR" */
 #define AAD_BYTES     24u
 #define ZSTD_LEVEL    1
+/* After a frame that shrank to less than an eighth: floods and scans repeat themselves so much that
+ * the fast level is nearly as small and takes two thirds of the time, just when there is the least
+ * of it. */
+#define ZSTD_LEVEL_REPETITIVE (-2)
+#define IS_REPETITIVE(got, n) ((got) < (n) / 8)
 /* A frame that does not shrink by a sixteenth is stored raw: reading it back is then free. */
 #define WORTH(n) ((n) - (n) / 16)
 
 struct frame_encoder {
     ZSTD_CCtx *zstd;
+    int level;        /* for the next frame, by what the last one was like */
     uint8_t *scratch; /* compressed bytes on their way to being sealed */
     size_t scratch_cap;
 };
@@ -115,6 +121,7 @@ struct frame_encoder *frame_encoder_new(void)
     struct frame_encoder *e = x_alloc(sizeof *e);
 
     e->zstd = ZSTD_createCCtx();
+    e->level = ZSTD_LEVEL;
     REQUIRE(e->zstd != NULL);
     return e;
 }
@@ -136,8 +143,9 @@ size_t frame_bound(size_t n)
 /* The compressed length, or 0 when it does not pay. `out` has n bytes. */
 static size_t try_compress(struct frame_encoder *e, const uint8_t *raw, size_t n, uint8_t *out)
 {
-    size_t got = ZSTD_compressCCtx(e->zstd, out, WORTH(n), raw, n, ZSTD_LEVEL);
+    size_t got = ZSTD_compressCCtx(e->zstd, out, WORTH(n), raw, n, e->level);
 
+    e->level = !ZSTD_isError(got) && IS_REPETITIVE(got, n) ? ZSTD_LEVEL_REPETITIVE : ZSTD_LEVEL;
     return ZSTD_isError(got) ? 0 : got;
 }
 

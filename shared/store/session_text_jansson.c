@@ -117,7 +117,10 @@ static void read_iface(const json_t *in, struct iface *f)
     read_text(in, "mac", mac, sizeof mac);
     f->has_mac = strlen(mac) == 2 * sizeof f->mac;
     for (size_t i = 0; f->has_mac && i < sizeof f->mac; i++) {
-        f->mac[i] = (uint8_t)(hex_digit(mac[2 * i]) << 4 | hex_digit(mac[2 * i + 1]));
+        int high = hex_digit(mac[2 * i]);
+        int low = hex_digit(mac[2 * i + 1]);
+        f->has_mac = high >= 0 && low >= 0;
+        f->mac[i] = f->has_mac ? (uint8_t)(high * 16 + low) : 0;
     }
 }
 

@@ -229,7 +229,7 @@ static int open_parts(struct store *store, const struct store_options *o, struct
     struct store_descriptor d;
     int r = load_descriptor(store, o, &d, err);
 
-    if (r < 0) {
+    if (r != 0) {
         return r;
     }
     memcpy(store->id, d.id, sizeof store->id);

@@ -59,6 +59,7 @@ static int load_program(const struct flood *f)
         insn(BPF_LDX | BPF_MEM | BPF_W, R6, R1, offsetof(struct xdp_md, data), 0),
         insn(BPF_LDX | BPF_MEM | BPF_W, R7, R1, offsetof(struct xdp_md, data_end), 0),
         insn(BPF_ALU64 | BPF_MOV | BPF_X, R2, R6, 0, 0),
+        /* NOLINTNEXTLINE(misc-redundant-expression): both are 0 */
         insn(BPF_ALU64 | BPF_ADD | BPF_K, R2, 0, 0, UDP_END),
         insn(BPF_ALU64 | BPF_MOV | BPF_K, R0, 0, 0, XDP_ABORTED),
         insn(BPF_JMP | BPF_JGT | BPF_X, R2, R7, 6, 0),

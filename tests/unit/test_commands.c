@@ -118,7 +118,8 @@ static void check_option(const struct command_option *option)
     bool flag = option_is_flag(option);
 
     CHECK(option->name != NULL && is_name(option->name), "the name is a word");
-    CHECK(strncmp(option->name, "no-", 3) != 0 || option->kind == OPT_FLAG, option->name);
+    CHECK(option->name == NULL || strncmp(option->name, "no-", 3) != 0 || option->kind == OPT_FLAG,
+          option->name);
     CHECK(option->help != NULL && is_sentence(option->help), option->name);
     CHECK(flag == (option->placeholder == NULL), option->name);
     CHECK((option->kind == OPT_CHOICE) == (option->words != NULL), option->name);

@@ -259,7 +259,7 @@ static int describe_session(struct adopt *a, int64_t row, struct err *err)
                           " WHERE row=?",
                           "ssssti", s->name, s->node, s->filter, s->tags, s->started_ns, row);
     r = r < 0 ? r : catalogue_update_session(c, &known, err);
-    return r < 0 ? r : catalogue_put_ifaces(c, row, s->ifaces, s->n_ifaces, err);
+    return r < 0 ? r : catalogue_put_ifaces(c, row, s->ifaces, 0, s->n_ifaces, err);
 }
 
 static int adopt_orphan(struct adopt *a, const char *file, struct err *err)

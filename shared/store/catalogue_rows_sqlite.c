@@ -70,16 +70,16 @@ int catalogue_update_session(struct catalogue *c, const struct store_session *s,
 }
 
 int catalogue_put_ifaces(struct catalogue *c, int64_t session, const struct iface *ifaces,
-                         uint32_t n, struct err *err)
+                         uint32_t first, uint32_t n, struct err *err)
 {
     for (uint32_t i = 0; i < n; i++) {
         const struct iface *f = &ifaces[i];
         int r =
             catalogue_run(c, err, "INSERT OR REPLACE INTO interface VALUES(?,?,?,?,?,?,?,?,?,?,?)",
-                          "iissssbiiii", session, (int64_t)i, f->name, f->description, f->filter,
-                          f->os, f->has_mac ? f->mac : NULL, f->has_mac ? sizeof f->mac : (size_t)0,
-                          (int64_t)f->link_type, (int64_t)f->snaplen, (int64_t)f->speed_bps,
-                          (int64_t)f->ts_digits);
+                          "iissssbiiii", session, (int64_t)first + i, f->name, f->description,
+                          f->filter, f->os, f->has_mac ? f->mac : NULL,
+                          f->has_mac ? sizeof f->mac : (size_t)0, (int64_t)f->link_type,
+                          (int64_t)f->snaplen, (int64_t)f->speed_bps, (int64_t)f->ts_digits);
         if (r < 0) {
             return r;
         }
@@ -93,7 +93,7 @@ static void iface_of_row(sqlite3_stmt *stmt, struct iface *f)
         .link_type = column_u32(stmt, 5),
         .snaplen = column_u32(stmt, 6),
         .speed_bps = column_u64(stmt, 7),
-        .ts_digits = (uint8_t)column_u32(stmt, 8),
+        .ts_digits = column_u32(stmt, 8) > 9 ? 9 : (uint8_t)column_u32(stmt, 8),
         .has_mac = sqlite3_column_bytes(stmt, 4) == (int)sizeof f->mac,
     };
     column_text(stmt, 0, f->name, sizeof f->name);
@@ -166,7 +166,7 @@ int catalogue_sessions(struct catalogue *c, int64_t row, struct store_session **
         " min(CASE WHEN g.packets > 0 THEN g.min_time END),"
         " max(CASE WHEN g.packets > 0 THEN g.max_time END)"
         " FROM session s LEFT JOIN segment g ON g.session = s.row"
-        " WHERE s.state >= 0 AND (?1 = 0 OR s.row = ?1) GROUP BY s.row ORDER BY s.started, s.row";
+        " WHERE ?1 = 0 OR s.row = ?1 GROUP BY s.row ORDER BY s.started, s.row";
     struct store_session *list = NULL;
     sqlite3_stmt *stmt = NULL;
     size_t count = 0;
@@ -222,6 +222,14 @@ int catalogue_update_segment(struct catalogue *c, const struct catalogue_segment
                          (int64_t)g->packet_bytes, g->min_ns, g->max_ns, g->row);
 }
 
+bool catalogue_is_file_name(const char *file)
+{
+    size_t n = strlen(file);
+
+    return n > 4 && n < SEGMENT_FILE_MAX && file[0] != '.' && strchr(file, '/') == NULL &&
+           strcmp(file + n - 4, ".seg") == 0;
+}
+
 static void segment_of_row(sqlite3_stmt *stmt, struct catalogue_segment *g)
 {
     *g = (struct catalogue_segment){
@@ -240,6 +248,9 @@ static void segment_of_row(sqlite3_stmt *stmt, struct catalogue_segment *g)
         memcpy(g->id, sqlite3_column_blob(stmt, 3), sizeof g->id);
     }
     column_text(stmt, 4, g->file, sizeof g->file);
+    if (!catalogue_is_file_name(g->file)) {
+        snprintf(g->file, sizeof g->file, "?");
+    }
 }
 
 int catalogue_segments(struct catalogue *c, int64_t session, struct catalogue_segment **out,
@@ -277,7 +288,7 @@ int catalogue_segments(struct catalogue *c, int64_t session, struct catalogue_se
 
 static int64_t frame_id(int64_t segment, uint32_t number)
 {
-    return segment << 32 | number;
+    return (int64_t)((uint64_t)segment << 32 | number);
 }
 
 int catalogue_delete_segment(struct catalogue *c, int64_t segment, struct err *err)

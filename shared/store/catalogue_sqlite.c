@@ -1,17 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "shared/store/catalogue_sqlite.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "shared/base/mem.h"
 #include "shared/store/seal.h"
 
 #define BUSY_MS 10000
+/* A reader that is busy for longer keeps its pages in the log; they go with the next checkpoint. */
+#define CHECKPOINT_BUSY_MS 200
 
 static const char schema[] =
     "CREATE TABLE session(row INTEGER PRIMARY KEY, id TEXT UNIQUE NOT NULL, name TEXT, node TEXT,"
@@ -29,15 +33,41 @@ static const char schema[] =
        rest skips it */
     "CREATE TABLE frame(id INTEGER PRIMARY KEY, offset INTEGER, stored INTEGER, raw INTEGER,"
     " packets INTEGER, first_number INTEGER, packet_bytes INTEGER, min_time INTEGER,"
-    " max_time INTEGER, bloom BLOB);";
+    " max_time INTEGER, bloom BLOB);"
+    /* Files whose rows are gone already and which are about to go: retention_finish. */
+    "CREATE TABLE doomed(file TEXT PRIMARY KEY) WITHOUT ROWID;";
+
+static int database_failed(struct catalogue *c, struct err *err, const char *doing)
+{
+    return err_set(err, ERR_DATABASE, "%s: %s", doing, sqlite3_errmsg(c->db));
+}
+
+static int log_unreadable(struct err *err)
+{
+    return err_set(err, ERR_PERMISSION,
+                   "the catalogue was not closed and its log cannot be read without the right to "
+                   "write beside it: open the store once as its owner, or copy it");
+}
 
 static int sql_failed(struct catalogue *c, struct err *err, const char *doing)
 {
-    int code = sqlite3_errcode(c->db);
+    int code = sqlite3_extended_errcode(c->db);
+    bool full = code == SQLITE_IOERR_SHMSIZE || sqlite3_system_errno(c->db) == ENOSPC;
 
     switch (code & 0xff) {
+    case SQLITE_IOERR:
+    case SQLITE_CANTOPEN:
+        if (!full) {
+            return c->read_only && (code & 0xff) == SQLITE_CANTOPEN
+                       ? log_unreadable(err)
+                       : database_failed(c, err, doing);
+        }
+        /* fallthrough */
     case SQLITE_FULL:
         return err_set(err, ERR_FULL, "the catalogue cannot be written: the disk is full");
+    case SQLITE_READONLY:
+        return err_set(err, ERR_PERMISSION,
+                       "the catalogue cannot be written: no right to write to it");
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB:
         return err_set(err, ERR_DAMAGED,
@@ -48,7 +78,7 @@ static int sql_failed(struct catalogue *c, struct err *err, const char *doing)
     case SQLITE_LOCKED:
         return err_set(err, ERR_IN_USE, "the catalogue is busy: another program holds it");
     default:
-        return err_set(err, ERR_DATABASE, "%s: %s", doing, sqlite3_errmsg(c->db));
+        return database_failed(c, err, doing);
     }
 }
 
@@ -187,7 +217,7 @@ static int give_key(struct catalogue *c, const uint8_t *key, bool change)
 static int set_up(struct catalogue *c, struct err *err)
 {
     static const char *const pragmas[] = {
-        "PRAGMA journal_mode=WAL",  "PRAGMA synchronous=NORMAL",
+        "PRAGMA journal_mode=WAL",  "PRAGMA synchronous=FULL",
         "PRAGMA secure_delete=ON",  "PRAGMA wal_autocheckpoint=256",
         "PRAGMA temp_store=MEMORY", "PRAGMA journal_size_limit=1048576",
     };
@@ -223,7 +253,9 @@ static int create_schema(struct catalogue *c, struct err *err)
 
     snprintf(mark, sizeof mark, "PRAGMA application_id=%d; PRAGMA user_version=%d",
              CATALOGUE_APPLICATION_ID, CATALOGUE_FORMAT);
-    int r = catalogue_begin(c, err);
+    /* Only an empty file takes this; it lets catalogue_shrink give pages back. */
+    int r = catalogue_run(c, err, "PRAGMA auto_vacuum=INCREMENTAL", "");
+    r = r < 0 ? r : catalogue_begin(c, err);
     if (r == 0 && (sqlite3_exec(c->db, schema, NULL, NULL, NULL) != SQLITE_OK ||
                    sqlite3_exec(c->db, mark, NULL, NULL, NULL) != SQLITE_OK)) {
         r = sql_failed(c, err, "making the catalogue");
@@ -279,6 +311,34 @@ static void make_private(const char *path)
     }
 }
 
+static bool has_log(const char *path)
+{
+    char *log = x_sprintf("%s-wal", path);
+    struct stat st;
+    bool has = stat(log, &st) == 0 && st.st_size > 0;
+
+    mem_free(log);
+    return has;
+}
+
+/* "file:" with what means something in a URI escaped. */
+static char *immutable_uri(const char *path)
+{
+    char *uri = x_alloc(strlen(path) * 3 + 32);
+    /* Two slashes at the start would name a host. */
+    size_t n = (size_t)snprintf(uri, 8, path[0] == '/' ? "file://" : "file:");
+
+    for (const char *p = path; *p != '\0'; p++) {
+        if (strchr("%?#", *p) != NULL) {
+            n += (size_t)snprintf(uri + n, 4, "%%%02x", (unsigned)(unsigned char)*p);
+        } else {
+            uri[n++] = *p;
+        }
+    }
+    memcpy(uri + n, "?immutable=1", sizeof "?immutable=1");
+    return uri;
+}
+
 static int open_file(const char *path, bool create, struct catalogue *c)
 {
     if (create) {
@@ -287,15 +347,21 @@ static int open_file(const char *path, bool create, struct catalogue *c)
     int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | (create ? SQLITE_OPEN_CREATE : 0);
     int r = sqlite3_open_v2(path, &c->db, flags, NULL);
 
-    if (r == SQLITE_OK && sqlite3_db_readonly(c->db, "main") == 1) {
-        /* No right to write here, so WAL's shared memory cannot be made: nobody else writes either.
-         */
-        char *uri = sqlite3_mprintf("file:%s?immutable=1", path);
+    c->read_only = r == SQLITE_OK && sqlite3_db_readonly(c->db, "main") == 1;
+    if (c->read_only && !has_log(path)) {
+        /* Without the right to write, WAL's shared memory cannot be made; without a log it is not
+         * needed. With one, somebody writes and has made it. */
+        char *uri = immutable_uri(path);
         sqlite3_close(c->db);
         r = sqlite3_open_v2(uri, &c->db,
                             SQLITE_OPEN_READONLY | SQLITE_OPEN_URI | SQLITE_OPEN_NOMUTEX, NULL);
-        sqlite3_free(uri);
-        c->read_only = true;
+        mem_free(uri);
+    }
+    if (r == SQLITE_OK) {
+        /* The file may come from elsewhere: its schema runs nothing. */
+        sqlite3_db_config(c->db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
+        sqlite3_db_config(c->db, SQLITE_DBCONFIG_ENABLE_TRIGGER, 0, NULL);
+        sqlite3_db_config(c->db, SQLITE_DBCONFIG_ENABLE_VIEW, 0, NULL);
     }
     return r;
 }
@@ -372,8 +438,16 @@ int catalogue_check(struct catalogue *c, struct err *err)
 
 int catalogue_checkpoint(struct catalogue *c, struct err *err)
 {
-    /* Readers may hold it back; what is left goes at the next close. */
+    sqlite3_busy_timeout(c->db, CHECKPOINT_BUSY_MS);
     int r = sqlite3_wal_checkpoint_v2(c->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+    sqlite3_busy_timeout(c->db, BUSY_MS);
 
     return r == SQLITE_OK || (r & 0xff) == SQLITE_BUSY ? 0 : sql_failed(c, err, "checkpoint");
+}
+
+int catalogue_shrink(struct catalogue *c, struct err *err)
+{
+    int r = catalogue_run(c, err, "PRAGMA incremental_vacuum", "");
+
+    return r < 0 ? r : catalogue_checkpoint(c, err);
 }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The catalogue: sessions, their interfaces, segments and frames in one SQLite file, WAL,
- * secure_delete. What a session holds is the sum of its segments, never kept twice. Times are
- * stored with the top bit flipped (CATALOGUE_TIME), so that SQLite's signed order is ours from 1970
- * to 2554. Private to the store.
+ * secure_delete, every transaction durable when it returns. What a session holds is the sum of its
+ * segments, never kept twice. Times are stored with the top bit flipped (CATALOGUE_TIME), so that
+ * SQLite's signed order is ours from 1970 to 2554. Private to the store.
  */
 #pragma once
 
@@ -38,8 +38,10 @@ void catalogue_close(struct catalogue *c);
 int catalogue_rekey(struct catalogue *c, const uint8_t *key, struct err *err);
 /* SQLite's own check; ERR_DAMAGED with its first words. */
 int catalogue_check(struct catalogue *c, struct err *err);
-/* Everything into the main file, the log emptied: deleted bytes leave the disk. */
+/* Everything into the main file, the log emptied. Readers that hold it back are not waited for. */
 int catalogue_checkpoint(struct catalogue *c, struct err *err);
+/* Gives the pages of deleted rows back to the disk, then a checkpoint. */
+int catalogue_shrink(struct catalogue *c, struct err *err);
 
 int catalogue_begin(struct catalogue *c, struct err *err);
 int catalogue_commit(struct catalogue *c, struct err *err);
@@ -92,11 +94,15 @@ int catalogue_put_session(struct catalogue *c, struct store_session *session, st
 /* Writes state, ended and loss of session->row. */
 int catalogue_update_session(struct catalogue *c, const struct store_session *session,
                              struct err *err);
+/* ifaces[0..n-1] have the numbers first.. */
 int catalogue_put_ifaces(struct catalogue *c, int64_t session, const struct iface *ifaces,
-                         uint32_t n, struct err *err);
-/* All sessions, or the one with this row when row > 0. Rows being deleted are left out. */
+                         uint32_t first, uint32_t n, struct err *err);
+/* All sessions, or the one with this row when row > 0. */
 int catalogue_sessions(struct catalogue *c, int64_t row, struct store_session **out, size_t *n,
                        struct err *err);
+/* True for NAME.seg without a path: the catalogue may come from elsewhere, and what it names is
+ * deleted. */
+bool catalogue_is_file_name(const char *file);
 int catalogue_put_segment(struct catalogue *c, struct catalogue_segment *segment, struct err *err);
 int catalogue_update_segment(struct catalogue *c, const struct catalogue_segment *segment,
                              struct err *err);

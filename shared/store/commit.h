@@ -35,13 +35,15 @@ void commit_open_segment(struct commit *c, struct open_segment *segment);
 void commit_frame(struct commit *c, struct open_segment *segment,
                   const struct catalogue_frame *frame);
 void commit_close_segment(struct commit *c, struct open_segment *segment); /* moved */
-/* The first `from` interfaces are known already. */
-void commit_ifaces(struct commit *c, const struct iface *ifaces, uint32_t n);
+/* ifaces[from..n-1] are new; the others were told before. */
+void commit_ifaces(struct commit *c, const struct iface *ifaces, uint32_t from, uint32_t n);
 void commit_state(struct commit *c, enum store_state state);
 /* Deletes oldest closed segments until `bytes` more fit under the quota (0 quota: until at least
  * `bytes` are freed). Waits for it. ERR_FULL when nothing is left to delete. */
 int commit_make_room(struct commit *c, uint64_t bytes, struct err *err);
 /* The first error that the thread could not mend, or 0. */
 int commit_error(struct commit *c, struct err *err);
-/* Everything durable and entered, the session closed with this state and ledger. */
+/* Everything durable and entered, the session closed with this state and ledger. ERR_FULL when the
+ * catalogue has no room even without the reserve: the session is then recovered at the next
+ * opening. */
 int commit_finish(struct commit *c, const struct store_session *session, struct err *err);

@@ -17,6 +17,7 @@ struct op {
     struct open_segment *segment;
     struct catalogue_frame frame; /* bloom points behind this struct */
     struct iface *ifaces;         /* owned */
+    uint32_t first_iface;         /* number of ifaces[0] */
     uint32_t n_ifaces;
 };
 
@@ -35,6 +36,7 @@ struct commit {
     struct open_segment *open; /* the one segment being written; the thread's */
     enum store_state state;    /* as the writer wants it shown */
     bool hurry;
+    bool failing; /* the last try did not succeed: the next one waits its time */
     bool stop;
     bool room_wanted;
     uint64_t room_bytes;
@@ -84,7 +86,8 @@ static int enter(struct commit *c, struct op *op, struct err *err)
     case OP_CLOSE:
         return 0;
     case OP_IFACES:
-        return catalogue_put_ifaces(cat, c->session.row, op->ifaces, op->n_ifaces, err);
+        return catalogue_put_ifaces(cat, c->session.row, op->ifaces, op->first_iface, op->n_ifaces,
+                                    err);
     }
     return 0;
 }
@@ -167,6 +170,7 @@ static void run_once(struct commit *c)
     struct catalogue_segment before =
         c->open == NULL ? (struct catalogue_segment){0} : c->open->row;
     struct open_segment *was_open = c->open;
+    enum store_state was_state = c->session.state;
     c->first = NULL;
     c->last = &c->first;
     c->session.state = c->state;
@@ -190,19 +194,22 @@ static void run_once(struct commit *c)
             c->last = c->first == NULL ? last : c->last;
             c->first = first;
         }
-        c->session.state = STORE_RUNNING;
+        c->session.state = was_state;
         if (r != ERR_FULL && r != ERR_IN_USE) {
             c->failed = err;
         }
     }
+    c->failing = r < 0;
     pthread_cond_broadcast(&c->told);
 }
 
+/* What was told before the wish comes first: only segments that are entered as closed can go. */
 static void make_room(struct commit *c)
 {
     struct err err = {0};
     uint64_t bytes = c->room_bytes;
 
+    run_once(c);
     pthread_mutex_unlock(&c->lock);
     int r = retention_make_room(c->store, c->quota_bytes, bytes, c->session.row, &err);
     pthread_mutex_lock(&c->lock);
@@ -219,7 +226,7 @@ static void wait_ms(struct commit *c, long ms)
     until.tv_nsec += ms * 1000000L;
     until.tv_sec += until.tv_nsec / 1000000000L;
     until.tv_nsec %= 1000000000L;
-    while (!c->hurry && !c->stop && !c->room_wanted &&
+    while ((!c->hurry || c->failing) && !c->stop && !c->room_wanted &&
            pthread_cond_timedwait(&c->wake, &c->lock, &until) == 0) {
     }
 }
@@ -331,13 +338,15 @@ void commit_close_segment(struct commit *c, struct open_segment *segment)
     tell(c, op_new(OP_CLOSE, segment, 0));
 }
 
-void commit_ifaces(struct commit *c, const struct iface *ifaces, uint32_t n)
+void commit_ifaces(struct commit *c, const struct iface *ifaces, uint32_t from, uint32_t n)
 {
+    REQUIRE(from <= n);
     struct op *op = op_new(OP_IFACES, NULL, 0);
 
-    op->ifaces = x_alloc(n * sizeof *ifaces);
-    op->n_ifaces = n;
-    memcpy(op->ifaces, ifaces, n * sizeof *ifaces);
+    op->ifaces = x_alloc((n - from) * sizeof *ifaces);
+    op->first_iface = from;
+    op->n_ifaces = n - from;
+    memcpy(op->ifaces, ifaces + from, (n - from) * sizeof *ifaces);
     tell(c, op);
 }
 
@@ -360,6 +369,7 @@ int commit_make_room(struct commit *c, uint64_t bytes, struct err *err)
         pthread_cond_wait(&c->told, &c->lock);
     }
     int r = c->failed.code != 0 ? c->failed.code : c->room_result;
+    c->room_wanted = false;
     pthread_mutex_unlock(&c->lock);
     return r < 0 ? err_set(err, r, "no room can be made in '%s'", c->store->path) : 0;
 }
@@ -387,7 +397,10 @@ int commit_finish(struct commit *c, const struct store_session *session, struct 
         c->state = STORE_COMPLETE;
     }
     run_once(c);
-    bool left = c->first != NULL || c->session.state != c->state;
+    if (c->failing) {
+        run_once(c); /* now without the reserve */
+    }
+    bool left = c->failing;
     int r = c->failed.code;
     pthread_mutex_unlock(&c->lock);
     if (r < 0) {

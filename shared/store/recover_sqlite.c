@@ -31,31 +31,10 @@ bool store_needs_recovery(struct store *store)
 {
     char sql[200];
 
-    snprintf(
-        sql, sizeof sql,
-        "SELECT 1 FROM session WHERE state IN (%d, %d) OR (state = %d AND ended = %lld) LIMIT 1",
-        STORE_RUNNING, STORE_DELETING, STORE_DISK_FULL, (long long)CATALOGUE_TIME(0));
-    return any_row(store, sql);
-}
-
-static int finish_deletions(struct store *store, struct err *err)
-{
-    sqlite3_stmt *stmt = NULL;
-    int r = catalogue_query(&store->catalogue, &stmt, err, "SELECT row FROM session WHERE state=?",
-                            "i", (int64_t)STORE_DELETING);
-    int64_t row = 0;
-
-    if (r == 0) {
-        r = catalogue_step(&store->catalogue, stmt, err);
-        row = r > 0 ? sqlite3_column_int64(stmt, 0) : 0;
-        sqlite3_finalize(stmt);
-    }
-    if (r <= 0) {
-        return r;
-    }
-    struct store_session s = {.row = row};
-    r = store_delete_session(store, &s, err);
-    return r < 0 ? r : finish_deletions(store, err);
+    snprintf(sql, sizeof sql,
+             "SELECT 1 FROM session WHERE state = %d OR (state = %d AND ended = %lld) LIMIT 1",
+             STORE_RUNNING, STORE_DISK_FULL, (long long)CATALOGUE_TIME(0));
+    return any_row(store, sql) || any_row(store, "SELECT 1 FROM doomed LIMIT 1");
 }
 
 static uint64_t modified_ns(const struct store *store, const char *file)
@@ -106,7 +85,7 @@ static int recover_session(struct adopt *a, struct store_session *s, struct err 
     s->state = STORE_RECOVERED;
     r = r < 0 ? r : read_on(a, s, err);
     if (r == 0 && strcmp(a->session.id, s->id) == 0 && a->session.n_ifaces > 0) {
-        r = catalogue_put_ifaces(c, s->row, a->session.ifaces, a->session.n_ifaces, err);
+        r = catalogue_put_ifaces(c, s->row, a->session.ifaces, 0, a->session.n_ifaces, err);
     }
     if (a->damaged_frames > 0) {
         s->state = STORE_DAMAGED;
@@ -164,7 +143,7 @@ int store_recover(struct store *store, struct err *err)
     if (!store_needs_recovery(store)) {
         return 0;
     }
-    int r = finish_deletions(store, err);
+    int r = retention_finish(store, err);
     r = r < 0 ? r : store_sessions(store, &list, &n, err);
     bool any = false;
     for (size_t i = 0; i < n && r == 0; i++) {

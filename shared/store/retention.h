@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What leaves the store, so that the disk is really freed. Deleting a segment overwrites the
- * wrapped key in its header, unlinks it, and takes its rows out of the catalogue (secure_delete,
- * then a checkpoint).
+ * What leaves the store, so that the disk is really freed. The rows go first, in one transaction
+ * that notes which files are doomed; then the wrapped key in each file's header is overwritten and
+ * the file unlinked. So at every instant the catalogue names what is there and nothing else, and
+ * after a crash retention_finish does the rest.
  */
 #pragma once
 
@@ -14,8 +15,10 @@
 int retention_make_room(struct store *store, uint64_t quota_bytes, uint64_t bytes, int64_t keep,
                         struct err *err);
 
-/* A whole session with its key. Opened for writing. A crash half way is finished at the next
- * opening. */
+/* Deletes the files that are doomed. The caller holds the lock. */
+int retention_finish(struct store *store, struct err *err);
+
+/* A whole session with its key. Opened for writing. */
 int store_delete_session(struct store *store, const struct store_session *session, struct err *err);
 
 struct store_prune {

@@ -50,25 +50,119 @@ static int drop_session_row(struct store *store, int64_t session, struct err *er
     return r < 0 ? r : catalogue_run(c, err, "DELETE FROM session WHERE row=?", "i", session);
 }
 
-static int drop_segment(struct store *store, const struct catalogue_segment *g, int64_t keep,
-                        struct err *err)
+static int doom_segment(struct store *store, const struct catalogue_segment *g, struct err *err)
+{
+    struct catalogue *c = &store->catalogue;
+    int r = catalogue_run(c, err, "INSERT OR REPLACE INTO doomed VALUES(?)", "s", g->file);
+
+    return r < 0 ? r : catalogue_delete_segment(c, g->row, err);
+}
+
+static int drop_empty_session(struct store *store, int64_t session, struct err *err)
 {
     struct catalogue *c = &store->catalogue;
     sqlite3_stmt *stmt = NULL;
-    int r = segment_file_destroy(store, g->file, err);
+    int r = catalogue_query(c, &stmt, err, "SELECT 1 FROM segment WHERE session=? LIMIT 1", "i",
+                            session);
 
-    r = r < 0 ? r : catalogue_delete_segment(c, g->row, err);
-    if (r < 0 || g->session == keep) {
-        return r;
-    }
-    r = catalogue_query(c, &stmt, err, "SELECT 1 FROM segment WHERE session=? LIMIT 1", "i",
-                        g->session);
     if (r == 0) {
         r = catalogue_step(c, stmt, err);
         sqlite3_finalize(stmt);
-        r = r == 0 ? drop_session_row(store, g->session, err) : r < 0 ? r : 0;
+    }
+    return r == 0 ? drop_session_row(store, session, err) : r < 0 ? r : 0;
+}
+
+/* One transaction: these segments, and the sessions that have none left but for `keep`. */
+static int doom_all(struct store *store, const struct catalogue_segment *list, size_t n,
+                    int64_t keep, struct err *err)
+{
+    struct catalogue *c = &store->catalogue;
+    int r = catalogue_begin(c, err);
+
+    for (size_t i = 0; i < n && r == 0; i++) {
+        r = doom_segment(store, &list[i], err);
+        if (r == 0 && list[i].session != keep) {
+            r = drop_empty_session(store, list[i].session, err);
+        }
+    }
+    r = r < 0 ? r : catalogue_commit(c, err);
+    if (r < 0) {
+        catalogue_rollback(c);
     }
     return r;
+}
+
+/* On a full disk even deleting needs room, in the catalogue's log. What is on its way out anyway
+ * gives it, the oldest first. */
+static int doom(struct store *store, const struct catalogue_segment *list, size_t n, int64_t keep,
+                struct err *err)
+{
+    int r = doom_all(store, list, n, keep, err);
+
+    if (r == ERR_FULL) {
+        store_reserve_drop(store);
+        r = doom_all(store, list, n, keep, err);
+    }
+    for (size_t i = 0; i < n && r == ERR_FULL; i++) {
+        r = segment_file_destroy(store, list[i].file, err);
+        r = r < 0 ? r : doom_all(store, list, n, keep, err);
+    }
+    return r;
+}
+
+static int next_doomed(struct store *store, char *file, size_t n, struct err *err)
+{
+    sqlite3_stmt *stmt = NULL;
+    int r =
+        catalogue_query(&store->catalogue, &stmt, err,
+                        "SELECT file FROM doomed WHERE file > ? ORDER BY file LIMIT 1", "s", file);
+
+    if (r < 0) {
+        return r;
+    }
+    r = catalogue_step(&store->catalogue, stmt, err);
+    if (r > 0) {
+        snprintf(file, n, "%s", (const char *)sqlite3_column_text(stmt, 0));
+    }
+    sqlite3_finalize(stmt);
+    return r;
+}
+
+int retention_finish(struct store *store, struct err *err)
+{
+    char file[SEGMENT_FILE_MAX] = "";
+    bool any = false;
+    int r;
+
+    while ((r = next_doomed(store, file, sizeof file, err)) > 0) {
+        any = true;
+        r = catalogue_is_file_name(file) ? segment_file_destroy(store, file, err) : 0;
+        if (r < 0) {
+            return r;
+        }
+    }
+    if (!any) {
+        return r;
+    }
+    store_sync_dir(store->dir);
+    return r < 0 ? r : catalogue_run(&store->catalogue, err, "DELETE FROM doomed", "");
+}
+
+/* The oldest closed segments first in the list; returns how many have to go. */
+static size_t choose(struct catalogue_segment *list, size_t n, uint64_t total, uint64_t wanted,
+                     bool *enough)
+{
+    size_t chosen = 0;
+
+    *enough = total <= wanted;
+    for (size_t i = 0; i < n && !*enough; i++) {
+        if (list[i].closed) {
+            total -= list[i].bytes < total ? list[i].bytes : total;
+            list[chosen++] = list[i];
+            *enough = total <= wanted;
+        }
+    }
+    return chosen;
 }
 
 int retention_make_room(struct store *store, uint64_t quota_bytes, uint64_t bytes, int64_t keep,
@@ -76,63 +170,46 @@ int retention_make_room(struct store *store, uint64_t quota_bytes, uint64_t byte
 {
     struct catalogue_segment *list = NULL;
     size_t n = 0;
+    bool enough = false;
     int r = catalogue_segments(&store->catalogue, 0, &list, &n, err);
-    uint64_t total = store_disk_bytes(store);
-    uint64_t goal = quota_bytes > 0 ? quota_bytes : total;
-    bool enough = quota_bytes > 0 && total + bytes <= goal;
 
     if (r < 0) {
         return r;
     }
-    r = enough ? 0 : catalogue_begin(&store->catalogue, err);
-    for (size_t i = 0; i < n && r == 0 && !enough; i++) {
-        if (list[i].closed) {
-            r = drop_segment(store, &list[i], keep, err);
-            total -= list[i].bytes < total ? list[i].bytes : total;
-            enough = total + bytes <= goal;
-        }
+    uint64_t total = store_disk_bytes(store);
+    uint64_t goal = quota_bytes > 0 ? quota_bytes : total;
+    if (bytes > goal) {
+        bytes = goal;
     }
-    if (!sqlite3_get_autocommit(store->catalogue.db)) {
-        int done = catalogue_commit(&store->catalogue, err);
-        r = r < 0 ? r : done;
-    }
+    n = choose(list, n, total, goal - bytes, &enough);
+    r = n == 0 ? 0 : doom(store, list, n, keep, err);
     mem_free(list);
-    catalogue_checkpoint(&store->catalogue, NULL);
+    r = r < 0 || n == 0 ? r : retention_finish(store, err);
     if (r < 0) {
-        catalogue_rollback(&store->catalogue);
         return r;
     }
     return enough ? 0
                   : err_set(err, ERR_FULL, "nothing older is left to delete in '%s'", store->path);
 }
 
-int store_delete_session(struct store *store, const struct store_session *session, struct err *err)
+static int delete_session(struct store *store, const struct store_session *session, struct err *err)
 {
-    struct catalogue *c = &store->catalogue;
     struct catalogue_segment *list = NULL;
     size_t n = 0;
-    /* Marked first: from here on it is gone for every reader, and a crash is finished at the next
-     * opening. */
-    int r = catalogue_run(c, err, "UPDATE session SET state=? WHERE row=?", "ii",
-                          (int64_t)STORE_DELETING, session->row);
+    int r = catalogue_segments(&store->catalogue, session->row, &list, &n, err);
 
-    r = r < 0 ? r : catalogue_segments(c, session->row, &list, &n, err);
-    for (size_t i = 0; i < n && r == 0; i++) {
-        r = segment_file_destroy(store, list[i].file, err);
+    if (r == 0) {
+        r = n > 0 ? doom(store, list, n, 0, err) : drop_session_row(store, session->row, err);
     }
-    r = r < 0 ? r : catalogue_begin(c, err);
-    for (size_t i = 0; i < n && r == 0; i++) {
-        r = catalogue_delete_segment(c, list[i].row, err);
-    }
-    r = r < 0 ? r : drop_session_row(store, session->row, err);
-    r = r < 0 ? r : catalogue_commit(c, err);
     mem_free(list);
-    if (r < 0) {
-        catalogue_rollback(c);
-        return r;
-    }
-    store_sync_dir(store->dir);
-    return catalogue_checkpoint(c, err);
+    return r < 0 ? r : retention_finish(store, err);
+}
+
+int store_delete_session(struct store *store, const struct store_session *session, struct err *err)
+{
+    int r = delete_session(store, session, err);
+
+    return r < 0 ? r : catalogue_shrink(&store->catalogue, err);
 }
 
 /* "K=V" wants that value, "K" any. */
@@ -165,20 +242,30 @@ int store_prune(struct store *store, const struct store_prune *rule, struct stor
 {
     struct store_session *list = NULL;
     size_t n = 0;
+    bool measured = true;
     int r = store_sessions(store, &list, &n, err);
+    uint64_t total = store_disk_bytes(store);
 
     *out = (struct store_pruned){0};
     for (size_t i = 0; i < n && r == 0; i++) {
         uint64_t age_at = list[i].ended_ns > 0 ? list[i].ended_ns : list[i].started_ns;
         bool old = rule->before_ns > 0 && age_at < rule->before_ns;
-        bool large = rule->max_bytes > 0 && store_disk_bytes(store) > rule->max_bytes;
-        if ((old || large) && !is_kept(&list[i], rule)) {
-            r = store_delete_session(store, &list[i], err);
-            out->sessions += r == 0;
-            out->packets += r == 0 ? list[i].packets : 0;
-            out->bytes += r == 0 ? list[i].stored_bytes : 0;
+        if (total <= rule->max_bytes && !measured) {
+            r = catalogue_shrink(&store->catalogue, err);
+            total = store_disk_bytes(store);
+            measured = true;
         }
+        bool large = rule->max_bytes > 0 && total > rule->max_bytes;
+        if (r < 0 || (!old && !large) || is_kept(&list[i], rule)) {
+            continue;
+        }
+        r = delete_session(store, &list[i], err);
+        total -= list[i].stored_bytes < total ? list[i].stored_bytes : total;
+        measured = false;
+        out->sessions += r == 0;
+        out->packets += r == 0 ? list[i].packets : 0;
+        out->bytes += r == 0 ? list[i].stored_bytes : 0;
     }
     store_sessions_free(list, n);
-    return r;
+    return r < 0 ? r : catalogue_shrink(&store->catalogue, err);
 }

@@ -32,8 +32,8 @@ int segment_file_append(struct segment_file *f, const uint8_t *frame, size_t n, 
 int segment_file_sync(const struct segment_file *f, struct err *err);
 void segment_file_close(struct segment_file *f);
 
-/* Overwrites the header, so that the wrapped keys are gone, and unlinks. A file that is not there
- * is fine. */
+/* Overwrites the header of a sealed segment, so that the wrapped keys are gone, and unlinks. A file
+ * that is not there is fine. */
 int segment_file_destroy(const struct store *store, const char *file, struct err *err);
 
 /* Reading. */

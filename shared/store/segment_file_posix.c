@@ -130,7 +130,7 @@ int segment_file_destroy(const struct store *store, const char *file, struct err
 {
     static const uint8_t zeros[SEGMENT_HEADER_BYTES];
     char *path = store_file(store, file);
-    int fd = open(path, O_WRONLY | O_CLOEXEC);
+    int fd = store->encrypted ? open(path, O_WRONLY | O_CLOEXEC) : -1;
     int r = 0;
 
     if (fd >= 0) {

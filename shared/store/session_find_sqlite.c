@@ -32,10 +32,10 @@ int store_session_find(struct store *store, const char *text, struct store_sessi
                        struct err *err)
 {
     static const char *const by[] = {
-        "SELECT row FROM session WHERE state >= 0 AND id = lower(?)",
-        "SELECT row FROM session WHERE state >= 0 AND substr(id, 1, length(?1)) = lower(?1) LIMIT "
+        "SELECT row FROM session WHERE id = lower(?)",
+        "SELECT row FROM session WHERE substr(id, 1, length(?1)) = lower(?1) LIMIT "
         "2",
-        "SELECT row FROM session WHERE state >= 0 AND name = ? LIMIT 2",
+        "SELECT row FROM session WHERE name = ? LIMIT 2",
     };
     bool last = strcmp(text, "last") == 0;
     int64_t row = 0;
@@ -43,7 +43,7 @@ int store_session_find(struct store *store, const char *text, struct store_sessi
 
     if (last) {
         n = count_rows(store,
-                       "SELECT row FROM session WHERE state >= 0 AND ? IS NOT NULL"
+                       "SELECT row FROM session WHERE ? IS NOT NULL"
                        " ORDER BY started DESC, row DESC LIMIT 1",
                        text, &row, err);
     }

@@ -25,8 +25,6 @@
 #define STORE_BOUND_BYTES      72u
 /* Kept free so that the catalogue can still say "disk full" on a full disk. */
 #define STORE_RESERVE_BYTES (1024u * 1024u)
-/* A session row on its way out: invisible, and removed at the next opening for writing. */
-#define STORE_DELETING (-1)
 
 struct store_key {
     bool passphrase;

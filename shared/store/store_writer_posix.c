@@ -147,14 +147,16 @@ static int on_tick(struct consumer *c, uint64_t now_ns, struct err *err)
 
 static void take_ifaces(struct store_writer *w, const struct iface *ifaces, uint32_t n)
 {
-    REQUIRE(n <= IFACES_MAX);
+    uint32_t known = w->session.n_ifaces;
+
+    REQUIRE(n <= IFACES_MAX && n >= known);
     w->session.ifaces = x_realloc(w->session.ifaces, n * sizeof *ifaces);
     memcpy(w->session.ifaces, ifaces, n * sizeof *ifaces);
     w->session.n_ifaces = n;
     for (uint32_t i = 0; i < n; i++) {
         w->link_types[i] = ifaces[i].link_type;
     }
-    commit_ifaces(w->commit, ifaces, n);
+    commit_ifaces(w->commit, ifaces, known, n);
 }
 
 static int on_begin(struct consumer *c, const struct iface *ifaces, uint32_t n, struct err *err)

@@ -183,6 +183,7 @@ extern const struct command cmd_capture;
 extern const struct command cmd_sessions;
 extern const struct command cmd_query;
 extern const struct command cmd_export;
+extern const struct command cmd_sql;
 extern const struct command cmd_replay;
 extern const struct command cmd_delete;
 extern const struct command cmd_prune;

@@ -13,6 +13,7 @@ const struct command *const commands[] = {
     &cmd_sessions,
     &cmd_query,
     &cmd_export,
+    &cmd_sql,
     &cmd_replay,
     &cmd_delete,
     &cmd_prune,

@@ -22,6 +22,11 @@ bool terminal_has_color(const struct command_context *ctx, FILE *out)
            strcmp(term, "dumb") != 0 && isatty(fileno(out)) == 1;
 }
 
+bool terminal_is_on(FILE *out)
+{
+    return isatty(fileno(out)) == 1;
+}
+
 void progress_start(struct progress *progress, const struct command_context *ctx)
 {
     const char *term = getenv("TERM");

@@ -15,6 +15,9 @@
  * not "dumb". */
 bool terminal_has_color(const struct command_context *ctx, FILE *out);
 
+/* True when somebody reads `out` on a terminal. */
+bool terminal_is_on(FILE *out);
+
 struct progress {
     bool on;
     bool shown; /* a line stands on the terminal */

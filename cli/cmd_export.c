@@ -159,11 +159,13 @@ static int export(struct command_context *ctx, const struct export_args *args, s
         .go_on = on_look,
         .go_on_arg = &watching,
     };
-    int r = signals_catch(&ctx->err);
+    /* A pipe may block for ever: there an interrupt just ends the program. */
+    int r = export_makes_file(args->output) ? signals_catch(&ctx->err) : 0;
 
     if (r < 0) {
         return r;
     }
+    signal(SIGPIPE, SIG_IGN);
     progress_start(&watching.progress, ctx);
     r = export_run(store, &spec, &result, &ctx->err);
     progress_end(&watching.progress);

@@ -27,6 +27,10 @@ extern const char *const export_format_names[];
 /* By the suffix of the name, in any case; pcapng where it says nothing. */
 enum export_format export_format_of(const char *path);
 
+/* True when a file of that name will come up at the end of an export, and there is something to
+ * clean up when it is interrupted; false for standard output, pipes and devices. */
+bool export_makes_file(const char *path);
+
 struct export_spec {
     const struct store_session *sessions; /* borrowed */
     size_t n;
@@ -54,8 +58,9 @@ struct export_result {
     struct scan_damage damage;
 };
 
-/* *out is filled in on success; damage and left_out are for the caller to tell. ERR_EXISTS,
- * ERR_FILTER, ERR_UNSUPPORTED (several link types in a classic pcap), ERR_FULL, ERR_INTERRUPTED,
- * -EPIPE when nobody reads a pipe any more, and what the scan says. */
+/* *out is filled in on success; damage and left_out are for the caller to tell. ERR_USAGE for a
+ * path that is a part of the store; ERR_EXISTS, ERR_FILTER, ERR_UNSUPPORTED (several link types in
+ * a classic pcap), ERR_FULL, ERR_INTERRUPTED, -EPIPE when nobody reads a pipe any more, and what
+ * the scan says. */
 int export_run(struct store *store, const struct export_spec *spec, struct export_result *out,
                struct err *err);

@@ -74,6 +74,13 @@ static int open_hidden(struct export_file *f, struct err *err)
     return err_errno(err, errnum, "cannot make '%s'", f->path);
 }
 
+bool export_makes_file(const char *path)
+{
+    struct stat st;
+
+    return strcmp(path, "-") != 0 && (stat(path, &st) < 0 || S_ISREG(st.st_mode));
+}
+
 static int open_straight(struct export_file *f, struct err *err)
 {
     f->fd = open(f->path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
@@ -97,8 +104,7 @@ int export_file_open(struct export_file *f, const char *path, bool force, bool n
         .is_stdout = strcmp(path, "-") == 0,
         .force = force,
     };
-    bool there = !f->is_stdout && stat(path, &st) == 0;
-    bool straight = f->is_stdout || (there && !S_ISREG(st.st_mode));
+    bool straight = !export_makes_file(path);
     if (needs_name && straight) {
         return err_set(err, ERR_USAGE, "this format needs a file with a name, not '%s'", path);
     }
@@ -106,7 +112,7 @@ int export_file_open(struct export_file *f, const char *path, bool force, bool n
         f->fd = STDOUT_FILENO;
         return 0;
     }
-    if (there && S_ISDIR(st.st_mode)) {
+    if (stat(path, &st) == 0 && S_ISDIR(st.st_mode)) {
         return err_set(err, ERR_USAGE, "'%s' is a directory: give the name of a file", path);
     }
     if (straight) {

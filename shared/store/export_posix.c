@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/stat.h>
 #include <sys/utsname.h>
 
 #include "shared/base/clock_posix.h"
@@ -202,6 +203,29 @@ static int write_file(struct run *e, struct export_file *file, struct err *err)
     return r < 0 ? r : e->ops->finish(e->writer, &e->result.damage, err);
 }
 
+static bool is_same_file(const char *a, const char *b)
+{
+    struct stat x;
+    struct stat y;
+
+    return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+}
+
+/* --force must not replace the catalogue or a segment by what is exported from it. */
+static int check_target(const struct store *store, const char *path, struct err *err)
+{
+    const char *slash = strrchr(path, '/');
+    char *folder = slash == NULL ? x_strdup(".") : x_sprintf("%.*s/", (int)(slash - path), path);
+    char *segments = x_sprintf("%s.d", store_path(store));
+    bool wrong = strcmp(path, "-") != 0 &&
+                 (is_same_file(path, store_path(store)) || is_same_file(folder, segments));
+
+    mem_free(folder);
+    mem_free(segments);
+    return wrong ? err_set(err, ERR_USAGE, "'%s' is a part of the store that is exported", path)
+                 : 0;
+}
+
 int export_run(struct store *store, const struct export_spec *spec, struct export_result *out,
                struct err *err)
 {
@@ -215,8 +239,9 @@ int export_run(struct store *store, const struct export_spec *spec, struct expor
         .filter = spec->filter,
         .time_order = spec->n > 1,
     };
-    int r = scan_new(store, &scan_spec, &e.scan, err);
+    int r = check_target(store, spec->path, err);
 
+    r = r < 0 ? r : scan_new(store, &scan_spec, &e.scan, err);
     r = r < 0 ? r : export_file_open(&file, spec->path, spec->force, e.ops->own_file, err);
     r = r < 0 ? r : write_file(&e, &file, err);
     e.ops->free(e.writer);

@@ -188,6 +188,14 @@ test_output_rules() {
         "$(quiet_export --json -d plain.db -o out.ntar | jq -r '"\(.packets) \(.format)"')"
     check "the suffix decides in any case" bash -c \
         'packetrecorder export --quiet -d plain.db -o OUT.PCAP && cmp OUT.PCAP mixed.pcap'
+    cp plain.db plain.before
+    check_exit "the store is not replaced by what is in it" 2 quiet_export -d plain.db -o ./plain.db --force
+    check_exit "nor one of its segments" 2 \
+        quiet_export -d plain.db -o "$(ls plain.db.d/*.seg)" --format pcapng --force
+    check "really" cmp plain.db plain.before
+    mkfifo unread
+    check_exit "an interrupt ends a wait for a reader" 124 \
+        timeout -s INT 0.3 packetrecorder export --quiet -d plain.db -o unread
     check "nothing hidden is left" no_leftovers
 }
 

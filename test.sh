@@ -27,14 +27,18 @@ jobs=$(nproc)
 
 # note_failure NAME TEXT-FILE: a step that is no test of its own went wrong; counts as one failure.
 note_failure() {
-    { [ -z "${2:-}" ] || tail -n 60 "$2"; echo "not ok - $1"; echo "exit 1"; } >"$LOGS/0-${1// /-}.script"
+    {
+        printf 'not ok - %s\n' "$1"
+        [ -z "${2:-}" ] || grep -hE 'error|CMake Error' -A 4 "$2" | head -n 40 | sed 's/^/# /'
+        echo "exit 1"
+    } >"$LOGS/0-${1// /-}.script"
 }
 
 build() {
     local preset=$1 log=$LOGS/build-$1.log
     printf 'building %s\n' "$preset"
-    if ! { cmake --preset "$preset" -DBUILD_TESTING=ON && cmake --build --preset "$preset" -j "$jobs"; } \
-        >"$log" 2>&1 </dev/null; then
+    if ! { cmake --preset "$preset" -DBUILD_TESTING=ON -DPR_WERROR=ON &&
+        cmake --build --preset "$preset" -j "$jobs"; } >"$log" 2>&1 </dev/null; then
         note_failure "the $preset build" "$log"
         return 1
     fi

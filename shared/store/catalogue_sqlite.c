@@ -62,7 +62,7 @@ static int sql_failed(struct catalogue *c, struct err *err, const char *doing)
                        ? log_unreadable(err)
                        : database_failed(c, err, doing);
         }
-        /* fallthrough */
+        __attribute__((fallthrough));
     case SQLITE_FULL:
         return err_set(err, ERR_FULL, "the catalogue cannot be written: the disk is full");
     case SQLITE_READONLY:

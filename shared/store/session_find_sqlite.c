@@ -33,8 +33,7 @@ int store_session_find(struct store *store, const char *text, struct store_sessi
 {
     static const char *const by[] = {
         "SELECT row FROM session WHERE id = lower(?)",
-        "SELECT row FROM session WHERE substr(id, 1, length(?1)) = lower(?1) LIMIT "
-        "2",
+        "SELECT row FROM session WHERE substr(id, 1, length(?1)) = lower(?1) LIMIT 2",
         "SELECT row FROM session WHERE name = ? LIMIT 2",
     };
     bool last = strcmp(text, "last") == 0;

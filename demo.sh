@@ -30,7 +30,8 @@ demo.sh needs root: it installs packages with apt, makes two network namespaces 
 virtual interfaces between them (CAP_SYS_ADMIN, CAP_NET_ADMIN), and captures there (CAP_NET_RAW).
 It touches no interface of this machine and removes all of it at the end. Run:
     sudo ./demo.sh
-To build without it: ./setup.sh build, cmake --preset release, cmake --build --preset release
+To build alone, where `./setup.sh build` has installed the packages:
+    cmake --preset release -DBUILD_TESTING=OFF && cmake --build --preset release
 TEXT
     exit 1
 fi

@@ -5,10 +5,7 @@ numbered_sender.py runs, and looks at what is left. Called by crash.sh."""
 import os
 import random
 import signal
-import struct
-import subprocess
 import sys
-import threading
 import time
 
 import recorder
@@ -21,40 +18,8 @@ FILTER = "udp dst port 9999"
 SECOND = 10**9
 
 
-def times_sent():
-    with open(os.path.join(SCRATCH, "sent"), "rb") as f:
-        data = f.read()
-    return struct.unpack(f"<{len(data) // 8}Q", data[:len(data) // 8 * 8])
-
-
-class Capture:
-    """A running capture; `began_ns` is when it said its session's id, 0 while it did not."""
-
-    def __init__(self, store, name):
-        self.id = None
-        self.began_ns = 0
-        self.process = subprocess.Popen(
-            ["ip", "netns", "exec", NAMESPACE,
-             *store.command("capture", "-i", INTERFACE, "--name", name, "--", FILTER)],
-            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-        self.text = []
-        self.reader = threading.Thread(target=self.read)
-        self.reader.start()
-
-    def read(self):
-        for line in self.process.stderr:
-            self.text.append(line)
-            if line.startswith("session "):
-                self.began_ns = time.time_ns()
-                self.id = line.split()[1]
-
-    def end(self, number):
-        """Sends the signal; (when, exit code)."""
-        at = time.time_ns()
-        self.process.send_signal(number)
-        code = self.process.wait(timeout=60)
-        self.reader.join()
-        return at, code
+def capture_on(store, name):
+    return recorder.Live(store, NAMESPACE, INTERFACE, "--name", name, "--", FILTER)
 
 
 def check_packets(packets, sent, began_ns, until_ns):
@@ -94,14 +59,14 @@ def look_after(store, capture, killed_ns, verify_first):
     code, packets, err = store.packets(capture.id)
     if code != 0 or len(packets) != session[0]["packets"]:
         return f"export: exit {code}, {len(packets)} of {session[0]['packets']} packets\n{err}"
-    return check_packets(packets, times_sent(), capture.began_ns, killed_ns - SECOND)
+    return check_packets(packets, recorder.times_sent(os.path.join(SCRATCH, "sent")), capture.began_ns, killed_ns - SECOND)
 
 
 def kill_often(tap, stores, rng):
     early = 0
     for i in range(KILLS):
         store = stores[i % 2]
-        capture = Capture(store, f"kill {i}")
+        capture = capture_on(store, f"kill {i}")
         wait_s = rng.uniform(0, LONGEST_S) if i % 5 else rng.uniform(0, 0.15)
         # Some captures run for longer, so that there is something older than a second.
         time.sleep(wait_s + (1.3 if i % 4 == 1 else 0))
@@ -109,22 +74,22 @@ def kill_often(tap, stores, rng):
         early += capture.id is None
         wrong = look_after(store, capture, killed_ns, rng.random() < 0.5)
         if wrong is not None:
-            tap.check(f"kill {i} of a capture", False, wrong, f"exit {code}", "".join(capture.text))
+            tap.check(f"kill {i} of a capture", False, wrong, f"exit {code}", capture.said())
             return
     tap.check(f"{KILLS} kills of a running capture ({early} before its session began): verify is "
               "clean, nothing older than a second is missing", True)
 
 
 def capture_again(tap, store, name):
-    capture = Capture(store, "again")
+    capture = capture_on(store, "again")
     time.sleep(0.7)
     ended_ns, code = capture.end(signal.SIGTERM)
     session = [s for s in store.sessions() if s["id"] == capture.id]
     tap.check(f"{name}: a new capture into the same store is complete",
               code == 0 and len(session) == 1 and session[0]["state"] == "complete",
-              code, session, "".join(capture.text))
+              code, session, capture.said())
     code, packets, err = store.packets(capture.id)
-    wrong = check_packets(packets, times_sent(), capture.began_ns, ended_ns)
+    wrong = check_packets(packets, recorder.times_sent(os.path.join(SCRATCH, "sent")), capture.began_ns, ended_ns)
     tap.check(f"{name}: and holds all that was sent", code == 0 and wrong is None, wrong, err)
     code, out, err = store.run("verify")
     tap.check(f"{name}: the store is clean", code == 0 and out.endswith("clean\n"), out, err)

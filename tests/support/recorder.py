@@ -3,9 +3,12 @@
 exports, and printing one line a check (see tap.sh)."""
 import json
 import os
+import random
+import signal
 import struct
 import subprocess
 import sys
+import threading
 import time
 
 BIN = os.environ["PR_BIN"]
@@ -61,6 +64,61 @@ class Store:
         return p.returncode, read_pcap(p.stdout), p.stderr.decode(errors="replace")
 
 
+class Live:
+    """A capture that runs in a network namespace; `began_ns` is when it said its session's id, 0
+    while it did not."""
+
+    def __init__(self, store, namespace, interface, *more):
+        self.id = None
+        self.began_ns = 0
+        self.process = subprocess.Popen(
+            ["ip", "netns", "exec", namespace,
+             *store.command("capture", "-i", interface, *more)],
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        self.text = []
+        self.reader = threading.Thread(target=self.read)
+        self.reader.start()
+
+    def read(self):
+        for line in self.process.stderr:
+            self.text.append(line)
+            if line.startswith("session "):
+                self.id = line.split()[1]
+                self.began_ns = time.time_ns()
+
+    def said(self):
+        return "".join(self.text)
+
+    def end(self, number=signal.SIGTERM):
+        """Sends the signal; (when, exit code)."""
+        at = time.time_ns()
+        self.process.send_signal(number)
+        return at, self.wait()
+
+    def wait(self, timeout=60):
+        code = self.process.wait(timeout=timeout)
+        self.reader.join()
+        return code
+
+
+def times_sent(path):
+    """The log of numbered_sender.py: when each number was sent, in ns."""
+    with open(path, "rb") as f:
+        data = f.read()
+    return struct.unpack(f"<{len(data) // 8}Q", data[:len(data) // 8 * 8])
+
+
+def wait_for(seconds, condition):
+    """The first true value of condition() within so many seconds, else None."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        value = condition()
+        if value:
+            return value
+        time.sleep(0.02)
+    return None
+
+
 def read_pcap(data):
     """Packets of a classic little-endian pcap with nanoseconds."""
     found = []
@@ -106,7 +164,6 @@ def udp_frame(payload, source=1000, destination=2000):
 
 def numbered_packets(first, count, size=200, begin_ns=1_700_000_000 * 10**9, step_ns=1000):
     """Packets whose payload says which one it is; half of it does not compress."""
-    import random
     noise = random.Random(first).randbytes
     return [(begin_ns + i * step_ns,
              udp_frame(b"NUMBERED" + struct.pack("<Q", i) + noise(size // 2) + b"." * (size // 2),

@@ -85,6 +85,17 @@ int file_output_write(struct file_output *out, const void *data, size_t n,
     return 0;
 }
 
+int file_output_check(struct file_output *out, struct err *err)
+{
+    struct pollfd reader = {.fd = out->fd};
+
+    if (out->fd >= 0 && !out->is_regular && poll(&reader, 1, 0) == 1 &&
+        (reader.revents & POLLERR) != 0) {
+        return failed(out, EPIPE, err);
+    }
+    return 0;
+}
+
 int file_output_close(struct file_output *out, struct err *err)
 {
     int code = 0;

@@ -31,5 +31,10 @@ int file_output_open(struct file_output *out, const char *path, struct err *err)
 int file_output_write(struct file_output *out, const void *data, size_t n,
                       file_output_whole_cb whole, struct err *err);
 
+/* -EPIPE, as above, when the reader of a pipe is gone; else 0. For the time while nothing is
+ * written.
+ */
+int file_output_check(struct file_output *out, struct err *err);
+
 /* Safe on one that is not open. */
 int file_output_close(struct file_output *out, struct err *err);

@@ -8,10 +8,12 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "shared/base/bytes.h"
 #include "shared/base/clock_posix.h"
 #include "shared/base/mem.h"
 #include "shared/capture/file_encode.h"
 #include "shared/capture/file_output_posix.h"
+#include "shared/packet/pcap.h"
 
 /* What a statistics block takes at most: its fields and our comment. */
 #define STATISTICS_BYTES 256u
@@ -176,27 +178,42 @@ static void keep_ledgers(struct file_writer *w, const struct ledger *ledgers, ui
     w->ledgers_ns = now_ns;
 }
 
-/* A run of packets that goes into the present file. */
+/* How many packets are in the first n bytes of what was written for a run. */
+static uint32_t count_packets(const struct file_writer *w, const uint8_t *data, size_t n)
+{
+    uint32_t packets = 0;
+
+    for (size_t at = 0; at < n; packets++) {
+        at += w->format == FILE_FORMAT_PCAP ? PCAP_RECORD_HEADER_BYTES + get_le32(data + at + 8)
+                                            : get_le32(data + at + 4);
+    }
+    return packets;
+}
+
+/* A run of packets that goes into the present file. What a failure left out is counted as lost. */
 static int write_run(struct file_writer *w, const uint8_t *run, size_t n, uint32_t n_packets,
                      struct err *err)
 {
-    int code;
+    const uint8_t *data = run;
+    uint64_t before = w->out.bytes;
+    uint32_t written = n_packets;
 
     if (n == 0) {
         return 0;
     }
     if (w->format == FILE_FORMAT_PCAP) {
-        uint32_t left_out = file_encode_records(&w->scratch, run, n);
-        atomic_fetch_add(&w->lost, left_out);
-        n_packets -= left_out;
-        code = flush_scratch(w, err);
-    } else {
-        code = write_bytes(w, run, n, err);
+        written -= file_encode_records(&w->scratch, run, n);
+        data = w->scratch.data;
+        n = w->scratch.len;
     }
-    if (code == 0) {
-        w->packets += n_packets;
-        w->packets_in_file += n_packets;
+    int code = write_bytes(w, data, n, err);
+    if (code < 0) {
+        written = count_packets(w, data, (size_t)(w->out.bytes - before));
     }
+    buf_reset(&w->scratch);
+    atomic_fetch_add(&w->lost, n_packets - written);
+    w->packets += written;
+    w->packets_in_file += written;
     return code;
 }
 
@@ -210,6 +227,13 @@ static uint64_t size_limit(const struct file_writer *w)
     return w->rotate_bytes / 4 > closing ? w->rotate_bytes - closing : w->rotate_bytes;
 }
 
+/* What the packet takes in the file. */
+static uint64_t packet_bytes(const struct file_writer *w, const struct packet_view *packet)
+{
+    return w->format == FILE_FORMAT_PCAP ? PCAP_RECORD_HEADER_BYTES + packet->caplen
+                                         : block_packet_bytes(packet->caplen, packet->options_len);
+}
+
 /* Packet by packet, a new file where one is due; runs between them are written at once. */
 static int write_split(struct file_writer *w, const struct block *block, bool by_packet_time,
                        struct err *err)
@@ -218,12 +242,12 @@ static int write_split(struct file_writer *w, const struct block *block, bool by
     const uint8_t *run = cursor.p;
     const uint8_t *before = cursor.p;
     struct packet_view packet;
+    uint64_t size = w->out.bytes;
     uint32_t n = 0;
     int code = 0;
 
     while (code == 0 && block_next(&cursor, &packet) == 1) {
-        uint64_t size = w->out.bytes + (uint64_t)(cursor.p - run);
-        bool over = size > size_limit(w);
+        bool over = size + packet_bytes(w, &packet) > size_limit(w);
 
         if (by_packet_time && w->until_ns == 0) {
             w->until_ns = packet.time_ns + w->rotate_ns;
@@ -234,8 +258,10 @@ static int write_split(struct file_writer *w, const struct block *block, bool by
             code = code == 0 ? rotate(w, err) : code;
             w->until_ns = by_packet_time ? packet.time_ns + w->rotate_ns : w->until_ns;
             run = before;
+            size = w->out.bytes;
             n = 0;
         }
+        size += packet_bytes(w, &packet);
         n++;
         before = cursor.p;
     }
@@ -312,7 +338,9 @@ static int writer_tick(struct consumer *consumer, uint64_t now_ns, struct err *e
 {
     struct file_writer *w = writer_of(consumer);
 
-    return w->live ? rotate_by_clock(w, now_ns, err) : 0;
+    int code = file_output_check(&w->out, err);
+
+    return code == 0 && w->live ? rotate_by_clock(w, now_ns, err) : code;
 }
 
 static int writer_counters(struct consumer *consumer, const struct ledger *ledgers, uint32_t n,

@@ -100,7 +100,8 @@ const struct command cmd_sql = {
             "len, src, dst, sport, dport, proto, flags, info, data. Addresses and ports are those "
             "of the outermost IP header; times are text with nine digits in UTC, and time_ns "
             "nanoseconds since 1970. Three more columns exist for conditions with = alone: host "
-            "(src or dst), port (sport or dport) and filter, an expression of pcap-filter(7).",
+            "(src or dst), port (sport or dport) and filter, an expression of pcap-filter(7). Two "
+            "hosts are host = 'A' AND 'B' IN (src, dst).",
             "Conditions on session (also a prefix of at least 8 characters, a name, or 'last'), "
             "time, time_ns, src, dst, sport, dport, proto, host, port and filter are answered from "
             "the index, so that only the parts of the store that may hold a row are read. A time "

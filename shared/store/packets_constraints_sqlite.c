@@ -86,7 +86,7 @@ int packets_best_index(sqlite3_index_info *info)
     for (int i = 0; i < info->nConstraint; i++) {
         const struct sqlite3_index_constraint *constraint = &info->aConstraint[i];
         const struct pushed *p = find_pushed(constraint);
-        if (p == NULL || (!p->only && !is_binary(info, i))) {
+        if (p == NULL || (!p->exact && !is_binary(info, i))) {
             continue;
         }
         if (!constraint->usable && p->only) { /* this join order cannot be */

@@ -32,6 +32,8 @@ enum packets_sql_column {
     PACKETS_SQL_COLUMNS,
 };
 
+/* To SQLite a column has one value, so it concludes by itself that host = A AND host = B can never
+ * be true; host = A AND B IN (src, dst) says it. */
 #define PACKETS_SCHEMA                                                                             \
     "CREATE TABLE packets(session TEXT, number INTEGER, time TEXT, time_ns INTEGER, iface TEXT,"   \
     " link_type TEXT, caplen INTEGER, len INTEGER, src TEXT, dst TEXT, sport INTEGER,"             \

@@ -39,8 +39,9 @@ struct frame_job {
     /* Set by the worker. */
     uint8_t *out; /* owned */
     size_t out_cap;
-    size_t out_len; /* 0: no memory */
-    uint8_t *bloom; /* owned */
+    size_t out_len;      /* bytes in out; 0: no memory */
+    const uint8_t *body; /* raw, when it is stored as it is, behind out; else NULL */
+    uint8_t *bloom;      /* owned */
     size_t bloom_cap;
     size_t bloom_n;
     bool done;

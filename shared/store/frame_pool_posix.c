@@ -84,7 +84,7 @@ static void encode_job(const struct frame_pool *pool, struct worker_tools *tools
     job->out_len = 0;
     if (have(&job->out, &job->out_cap, frame_bound(job->raw_len))) {
         job->out_len = frame_encode(tools->encoder, &h, job->raw, job->raw_len, job->compress,
-                                    job->seal, job->out);
+                                    job->seal, job->out, &job->body);
     }
 }
 

@@ -71,9 +71,8 @@ struct frame_header {
     uint64_t payload_hash;
 };
 
-/* Writes the header for a payload of stored_len bytes that stands right behind it at out +
- * SEGMENT_FRAME_BYTES. */
-void frame_header_finish(uint8_t *out, const struct frame_header *h);
+/* Writes the whole header, SEGMENT_FRAME_BYTES, for a payload of h->stored_len bytes. */
+void frame_header_finish(uint8_t *out, const struct frame_header *h, const uint8_t *payload);
 /* The first 24 bytes alone, which sealing authenticates. */
 void frame_header_start(uint8_t *out, const struct frame_header *h);
 /* ERR_DAMAGED when this is no frame header or was changed. in: SEGMENT_FRAME_BYTES. */
@@ -87,9 +86,11 @@ void frame_encoder_free(struct frame_encoder *e);
 /* Bytes that `out` must have for a raw payload of n bytes. */
 size_t frame_bound(size_t n);
 /* Compresses (when asked and when it pays), seals (seal may be NULL) and frames. h: kind, number,
- * n_packets are given, the rest is filled in. Returns the frame's bytes, header included. */
+ * n_packets are given, the rest is filled in. Returns the frame's bytes in `out`, header included.
+ * A payload that stays as it is is not copied: then *body is `raw`, and its n bytes belong behind
+ * the header that was returned; else *body is NULL. */
 size_t frame_encode(struct frame_encoder *e, struct frame_header *h, const uint8_t *raw, size_t n,
-                    bool compress, const struct seal *seal, uint8_t *out);
+                    bool compress, const struct seal *seal, uint8_t *out, const uint8_t **body);
 
 struct frame_decoder;
 

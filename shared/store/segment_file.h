@@ -21,6 +21,14 @@ struct segment_file {
     struct catalogue_segment row;
 };
 
+/* A frame in one piece or two, as frame_encode gave it. */
+struct frame_bytes {
+    const uint8_t *head;
+    size_t head_n;
+    const uint8_t *body; /* NULL: all of it is in head */
+    size_t body_n;
+};
+
 /* Creates the next segment of a session. data_key: NULL when unencrypted. ERR_FULL leaves nothing
  * behind. */
 int segment_file_create(const struct store *store, const char *session_id, uint32_t sequence,
@@ -28,7 +36,7 @@ int segment_file_create(const struct store *store, const char *session_id, uint3
                         struct err *err);
 /* Appends whole or not at all: after a failed write the tail is cut off again and the segment must
  * be closed, since the frame's number is spent. ERR_FULL, ERR_IO. */
-int segment_file_append(struct segment_file *f, const uint8_t *frame, size_t n, struct err *err);
+int segment_file_append(struct segment_file *f, const struct frame_bytes *frame, struct err *err);
 int segment_file_sync(const struct segment_file *f, struct err *err);
 void segment_file_close(struct segment_file *f);
 

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "shared/base/bytes.h"
@@ -15,18 +16,25 @@
 
 #define RESYNC_BYTES (256u * 1024u)
 
-static int write_all(int fd, const uint8_t *p, size_t n)
+static int write_all(int fd, struct iovec *v, int n)
 {
     while (n > 0) {
-        ssize_t done = write(fd, p, n);
+        ssize_t done = v->iov_len == 0 ? 0 : writev(fd, v, n);
         if (done < 0 && errno == EINTR) {
             continue;
         }
-        if (done <= 0) {
+        if (done < 0 || (done == 0 && v->iov_len > 0)) {
             return done == 0 ? ENOSPC : errno;
         }
-        p += done;
-        n -= (size_t)done;
+        while (n > 0 && (size_t)done >= v->iov_len) {
+            done -= (ssize_t)v->iov_len;
+            v++;
+            n--;
+        }
+        if (n > 0) {
+            v->iov_base = (uint8_t *)v->iov_base + done;
+            v->iov_len -= (size_t)done;
+        }
     }
     return 0;
 }
@@ -54,7 +62,7 @@ static int write_header(const struct store *store, const uint8_t *data_key,
             return r;
         }
     }
-    int failed = write_all(f->fd, bytes, sizeof bytes);
+    int failed = write_all(f->fd, &(struct iovec){bytes, sizeof bytes}, 1);
     f->bytes = sizeof bytes;
     return failed == 0 ? 0 : err_errno(err, failed, "cannot write segment '%s'", f->row.file);
 }
@@ -93,9 +101,11 @@ int segment_file_create(const struct store *store, const char *session_id, uint3
     return r;
 }
 
-int segment_file_append(struct segment_file *f, const uint8_t *frame, size_t n, struct err *err)
+int segment_file_append(struct segment_file *f, const struct frame_bytes *frame, struct err *err)
 {
-    int failed = write_all(f->fd, frame, n);
+    struct iovec pieces[] = {{(void *)(uintptr_t)frame->head, frame->head_n},
+                             {(void *)(uintptr_t)frame->body, frame->body_n}};
+    int failed = write_all(f->fd, pieces, frame->body == NULL ? 1 : 2);
 
     if (failed != 0) {
         if (ftruncate(f->fd, (off_t)f->bytes) < 0) {
@@ -103,7 +113,7 @@ int segment_file_append(struct segment_file *f, const uint8_t *frame, size_t n, 
         }
         return err_errno(err, failed, "cannot write segment '%s'", f->row.file);
     }
-    f->bytes += n;
+    f->bytes += frame->head_n + (frame->body == NULL ? 0 : frame->body_n);
     f->next_frame++;
     return 0;
 }

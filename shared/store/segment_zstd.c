@@ -87,10 +87,10 @@ void frame_header_start(uint8_t *out, const struct frame_header *h)
     put_le32(out + 20, h->stored_len);
 }
 
-void frame_header_finish(uint8_t *out, const struct frame_header *h)
+void frame_header_finish(uint8_t *out, const struct frame_header *h, const uint8_t *payload)
 {
     frame_header_start(out, h);
-    put_le64(out + 24, XXH3_64bits(out + SEGMENT_FRAME_BYTES, h->stored_len));
+    put_le64(out + 24, XXH3_64bits(payload, h->stored_len));
     put_le64(out + 32, XXH3_64bits(out, 32));
 }
 
@@ -163,7 +163,7 @@ static uint8_t *grow(uint8_t **p, size_t *cap, size_t n)
 }
 
 size_t frame_encode(struct frame_encoder *e, struct frame_header *h, const uint8_t *raw, size_t n,
-                    bool compress, const struct seal *seal, uint8_t *out)
+                    bool compress, const struct seal *seal, uint8_t *out, const uint8_t **body)
 {
     uint8_t *payload = out + SEGMENT_FRAME_BYTES;
     const uint8_t *in = raw;
@@ -187,11 +187,11 @@ size_t frame_encode(struct frame_encoder *e, struct frame_header *h, const uint8
     if (seal != NULL) {
         frame_header_start(out, h);
         seal_frame(seal, h->number, out, AAD_BYTES, in, len, payload);
-    } else if (in != payload) {
-        memcpy(payload, in, len);
+        in = payload;
     }
-    frame_header_finish(out, h);
-    return SEGMENT_FRAME_BYTES + h->stored_len;
+    frame_header_finish(out, h, in);
+    *body = in == payload ? NULL : raw;
+    return SEGMENT_FRAME_BYTES + (*body == NULL ? h->stored_len : 0);
 }
 
 struct frame_decoder *frame_decoder_new(void)

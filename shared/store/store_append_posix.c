@@ -21,6 +21,7 @@
 
 #define FULL_RETRY_NS     (200u * 1000000u)
 #define FULL_MARGIN_BYTES (4u * 1024u * 1024u)
+#define QUOTA_SLACK_MAX   (8u * 1024u * 1024u)
 
 static void set_state(struct store_writer *w, enum store_state state)
 {
@@ -46,11 +47,13 @@ static int append_description(struct store_writer *w, struct err *err)
     size_t n = strlen(text);
     uint8_t *frame = x_alloc(frame_bound(n));
     struct frame_header h = {.kind = FRAME_SESSION, .number = w->segment->file.next_frame};
-    size_t len =
-        frame_encode(encoder, &h, (const uint8_t *)text, n, true, w->segment->file.seal, frame);
-    int r = segment_file_append(&w->segment->file, frame, len, err);
+    struct frame_bytes bytes = {.head = frame, .body_n = n};
+    uint64_t before = w->segment->file.bytes;
 
-    atomic_fetch_add(&w->stored, r == 0 ? len : 0);
+    bytes.head_n = frame_encode(encoder, &h, (const uint8_t *)text, n, true, w->segment->file.seal,
+                                frame, &bytes.body);
+    int r = segment_file_append(&w->segment->file, &bytes, err);
+    atomic_fetch_add(&w->stored, w->segment->file.bytes - before);
     mem_free(frame);
     mem_free(text);
     frame_encoder_free(encoder);
@@ -93,19 +96,21 @@ static bool room_again(const struct store_writer *w)
            (uint64_t)fs.f_bavail * fs.f_frsize > FULL_MARGIN_BYTES + STORE_RESERVE_BYTES;
 }
 
-/* ERR_FULL that the rule lets us live with becomes the state disk_full. */
+/* ERR_FULL that the rule lets us live with becomes the state disk_full. After any other error
+ * nothing more is written, and all that is under way is counted as lost. */
 static int became_full(struct store_writer *w, int code, struct err *err)
 {
     close_segment(w);
+    w->full = true;
+    w->retry_at_ns = UINT64_MAX;
     if (code != ERR_FULL) {
         return code;
     }
     if (w->full_rule == STORE_FULL_STOP || w->may_wait) {
         set_state(w, STORE_DISK_FULL);
-        return err_wrap(err,
-                        "disk full: free some space or set --quota; what was captured is kept");
+        err_wrap(err, "disk full: free some space or set --quota; what was captured is kept");
+        return code;
     }
-    w->full = true;
     w->retry_at_ns = clock_monotonic_ns() + FULL_RETRY_NS;
     set_state(w, STORE_DISK_FULL);
     return 0;
@@ -137,12 +142,17 @@ static void count_lost(struct store_writer *w, const struct frame_job *job)
     atomic_fetch_add(&w->lost, job->n_packets);
 }
 
+static size_t frame_bytes_of(const struct frame_job *job)
+{
+    return job->out_len + (job->body == NULL ? 0 : job->raw_len);
+}
+
 static void record(struct store_writer *w, const struct frame_job *job, uint64_t offset)
 {
     struct catalogue_frame f = {
         .number = job->number,
         .offset = offset,
-        .stored_len = (uint32_t)job->out_len,
+        .stored_len = (uint32_t)frame_bytes_of(job),
         .raw_len = job->raw_len,
         .n_packets = job->n_packets,
         .first_number = w->next_packet,
@@ -156,21 +166,49 @@ static void record(struct store_writer *w, const struct frame_job *job, uint64_t
     w->next_packet += job->n_packets;
     atomic_fetch_add(&w->packets, job->n_packets);
     atomic_fetch_add(&w->bytes, job->packet_bytes);
-    atomic_fetch_add(&w->stored, job->out_len);
+    atomic_fetch_add(&w->stored, frame_bytes_of(job));
     commit_frame(w->commit, w->segment, &f);
+}
+
+/* What the catalogue and its log may grow by before the next look. */
+static uint64_t quota_slack(const struct store_writer *w)
+{
+    uint64_t slack = w->quota_bytes / 32;
+
+    return slack < QUOTA_SLACK_MAX ? slack : QUOTA_SLACK_MAX;
+}
+
+/* Measuring looks at every file, so it is done near the quota and after every few MiB; in between
+ * the bytes appended are added up. */
+static bool fits(struct store_writer *w, size_t n)
+{
+    uint64_t stored = atomic_load(&w->stored);
+    uint64_t since = stored - w->disk_at_stored;
+    uint64_t slack = quota_slack(w);
+
+    if (w->disk_bytes > 0 && since < slack && w->disk_bytes + since + n + slack <= w->quota_bytes) {
+        return true;
+    }
+    w->disk_bytes = store_disk_bytes(w->store);
+    w->disk_at_stored = stored;
+    return w->disk_bytes + n + slack <= w->quota_bytes;
 }
 
 /* Under a quota each frame asks for its room. When only the open segment is left to drop, it is
  * rolled. */
 static int fit_quota(struct store_writer *w, size_t n, struct err *err)
 {
-    if (w->quota_bytes == 0 || store_disk_bytes(w->store) + n <= w->quota_bytes) {
+    if (w->quota_bytes == 0 || fits(w, n)) {
         return 0;
     }
     int r = commit_make_room(w->commit, n + w->segment_bytes, err);
+    w->disk_bytes = 0;
+    if (r == ERR_FULL && fits(w, n)) {
+        return 0;
+    }
     if (r == ERR_FULL && w->segment != NULL) {
         close_segment(w);
-        r = commit_make_room(w->commit, n, err);
+        r = commit_make_room(w->commit, n + quota_slack(w), err);
     }
     return r;
 }
@@ -195,14 +233,15 @@ static int rehome(struct store_writer *w, struct frame_job *job, struct err *err
 
 static int append_once(struct store_writer *w, struct frame_job *job, struct err *err)
 {
-    int r = fit_quota(w, job->out_len, err);
+    int r = fit_quota(w, frame_bytes_of(job), err);
 
     r = r < 0 ? r : rehome(w, job, err);
     if (r < 0) {
         return r;
     }
     uint64_t offset = w->segment->file.bytes;
-    r = segment_file_append(&w->segment->file, job->out, job->out_len, err);
+    const struct frame_bytes bytes = {job->out, job->out_len, job->body, job->raw_len};
+    r = segment_file_append(&w->segment->file, &bytes, err);
     if (r == 0) {
         record(w, job, offset);
     } else {
@@ -245,12 +284,13 @@ int store_writer_append_oldest(struct store_writer *w, bool wait, bool *any, str
 int store_writer_collect(struct store_writer *w, bool all, struct err *err)
 {
     bool any = true;
-    int r = 0;
+    int first = 0;
 
-    while (r == 0 && any) {
-        r = store_writer_append_oldest(w, all, &any, err);
+    while (any) {
+        int r = store_writer_append_oldest(w, all, &any, first == 0 ? err : NULL);
+        first = first == 0 ? r : first;
     }
-    return r < 0 ? r : commit_error(w->commit, err);
+    return first < 0 ? first : commit_error(w->commit, err);
 }
 
 int store_writer_place(struct store_writer *w, uint32_t raw_len, struct err *err)

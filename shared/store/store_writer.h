@@ -32,10 +32,16 @@ struct store_session_spec {
     uint64_t started_ns;
     enum store_compression compression;
     enum store_full_rule full_rule;
-    uint64_t quota_bytes; /* of the whole store on disk; the oldest segments go first; 0 = none */
+    /* Of the whole store on disk; the oldest segments go first. At least STORE_QUOTA_MIN; 0 = none.
+     */
+    uint64_t quota_bytes;
 };
 
-/* The session is in the catalogue, running, when this returns; its id is in `id` (STORE_ID_TEXT
+/* Below this the catalogue alone would push out every packet. */
+#define STORE_QUOTA_MIN (8u * 1024u * 1024u)
+
+/* ERR_USAGE for a quota that is too small, and what the catalogue says.
+ * The session is in the catalogue, running, when this returns; its id is in `id` (STORE_ID_TEXT
  * bytes). The store was opened for writing and must outlive the consumer, and its handle is not
  * used by anyone else until store_writer_free. */
 int store_writer_new(struct store *store, const struct store_session_spec *spec,

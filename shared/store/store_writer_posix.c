@@ -8,17 +8,19 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "shared/base/clock_posix.h"
 #include "shared/base/id.h"
 #include "shared/base/mem.h"
+#include "shared/store/retention.h"
 #include "shared/store/store_writer_state.h"
 
 #define GATHER_NS         (400u * 1000000u)
 #define SEGMENT_BYTES     (128u * 1024u * 1024u)
 #define SEGMENT_BYTES_MIN (1024u * 1024u)
-/* A quota holds at least this many segments, so that dropping one is a small step. */
+/* A quota holds at least this many segments. */
 #define QUOTA_SEGMENTS 16u
 #define WORKERS_MAX    4
 
@@ -115,11 +117,16 @@ static int on_block(struct consumer *c, struct block *block, const struct consum
     int r = 0;
 
     w->may_wait = load->may_wait;
+    if (block->len == 0) {
+        return 0;
+    }
     if (w->gathering != NULL && w->gathering->raw_len + block->len > FRAME_RAW_BYTES) {
         r = submit(w, compress, err);
     }
     if (r == 0 && w->gathering == NULL) {
-        r = next_job(w, &w->gathering, err);
+        struct frame_job *job = NULL;
+        r = next_job(w, &job, err);
+        w->gathering = r == 0 ? job : NULL;
         w->gathering_since_ns = clock_monotonic_ns();
     }
     if (r < 0) {
@@ -173,8 +180,9 @@ static int on_ifaces(struct consumer *c, const struct iface *ifaces, uint32_t n,
 {
     struct store_writer *w = writer_of(c);
     int r = submit(w, w->compression != STORE_COMPRESS_OFF, err);
+    int rest = store_writer_collect(w, true, r < 0 ? NULL : err);
 
-    r = r < 0 ? r : store_writer_collect(w, true, err);
+    r = r < 0 ? r : rest;
     take_ifaces(w, ifaces, n);
     return r < 0 ? r : store_writer_describe(w, err);
 }
@@ -184,10 +192,12 @@ static int on_finish(struct consumer *c, const struct ledger *ledgers, uint32_t 
 {
     struct store_writer *w = writer_of(c);
     int r = submit(w, w->compression != STORE_COMPRESS_OFF, err);
+    int rest = store_writer_collect(w, true, r < 0 ? NULL : err);
 
     (void)ledgers;
     (void)n;
-    r = r < 0 ? r : store_writer_collect(w, true, err);
+    r = r < 0 ? r : rest;
+    w->finished = true;
     w->session.ended_ns = ended_ns;
     w->session.loss = *total;
     w->session.loss.store = ledger_add(total->store, atomic_load(&w->lost));
@@ -239,12 +249,19 @@ static void describe(struct store_writer *w, const struct store_session_spec *sp
         .received = LEDGER_UNKNOWN, .kernel = LEDGER_UNKNOWN, .interface = LEDGER_UNKNOWN};
 }
 
-static uint64_t segment_size(uint64_t quota_bytes)
+/* Where the oldest segments give way, one is a small part of what the store may hold. */
+static uint64_t segment_size(const struct store *store, const struct store_session_spec *spec)
 {
     uint64_t size = SEGMENT_BYTES;
+    uint64_t holds = spec->quota_bytes > 0 ? spec->quota_bytes : UINT64_MAX;
+    struct statvfs fs;
 
-    if (quota_bytes > 0 && quota_bytes / QUOTA_SEGMENTS < size) {
-        size = quota_bytes / QUOTA_SEGMENTS;
+    if (spec->full_rule == STORE_FULL_DROP_OLDEST && statvfs(store->dir, &fs) == 0 &&
+        (uint64_t)fs.f_blocks * fs.f_frsize < holds) {
+        holds = (uint64_t)fs.f_blocks * fs.f_frsize;
+    }
+    if (holds / QUOTA_SEGMENTS < size) {
+        size = holds / QUOTA_SEGMENTS;
     }
     return size < SEGMENT_BYTES_MIN ? SEGMENT_BYTES_MIN : size;
 }
@@ -252,6 +269,9 @@ static uint64_t segment_size(uint64_t quota_bytes)
 int store_writer_new(struct store *store, const struct store_session_spec *spec,
                      struct consumer **out, char *id, struct err *err)
 {
+    if (spec->quota_bytes > 0 && spec->quota_bytes < STORE_QUOTA_MIN) {
+        return err_set(err, ERR_USAGE, "a quota is at least %u bytes (8 MiB)", STORE_QUOTA_MIN);
+    }
     struct store_writer *w = x_alloc(sizeof *w);
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
 
@@ -260,7 +280,7 @@ int store_writer_new(struct store *store, const struct store_session_spec *spec,
     w->compression = spec->compression;
     w->full_rule = spec->full_rule;
     w->quota_bytes = spec->quota_bytes;
-    w->segment_bytes = segment_size(spec->quota_bytes);
+    w->segment_bytes = segment_size(store, spec);
     w->next_packet = 1;
     atomic_init(&w->state, STORE_RUNNING);
     describe(w, spec);
@@ -284,14 +304,24 @@ int store_writer_new(struct store *store, const struct store_session_spec *spec,
     return 0;
 }
 
+/* A capture that failed to start leaves no session behind. */
 void store_writer_free(struct consumer *consumer)
 {
     if (consumer == NULL) {
         return;
     }
     struct store_writer *w = writer_of(consumer);
+    bool begun_for_nothing = !w->finished && atomic_load(&w->packets) == 0;
+    char file[SEGMENT_FILE_MAX] = "?";
+    if (begun_for_nothing && w->segment != NULL) {
+        memcpy(file, w->segment->file.row.file, sizeof file);
+    }
     frame_pool_free(w->pool);
     commit_free(w->commit);
+    if (begun_for_nothing) {
+        store_delete_session(w->store, &w->session, NULL);
+        segment_file_destroy(w->store, file, NULL);
+    }
     seal_free(w->data_key);
     mem_free(w->link_types);
     mem_free(w->session.ifaces);

@@ -33,9 +33,15 @@ struct store_writer {
 
     struct frame_job *gathering; /* the slot being filled, or NULL */
     uint64_t gathering_since_ns;
-    bool may_wait; /* as the last block said */
-    bool full;
-    uint64_t retry_at_ns;
+    bool may_wait;        /* as the last block said */
+    bool full;            /* nothing can be written; what comes is counted as lost */
+    uint64_t retry_at_ns; /* UINT64_MAX: never */
+    bool finished;
+
+    /* Under a quota: bytes of the store on disk when they were last measured, and w->stored then.
+     */
+    uint64_t disk_bytes;
+    uint64_t disk_at_stored;
 
     atomic_uint_fast64_t lost;
     atomic_uint_fast64_t packets;
@@ -46,7 +52,8 @@ struct store_writer {
 
 /* Appends the oldest finished job; *any tells whether there was one (wait: it is waited for). */
 int store_writer_append_oldest(struct store_writer *w, bool wait, bool *any, struct err *err);
-/* Appends what is done, or waits for and appends all that was started. */
+/* Appends what is done, or waits for and appends all that was started; after an error the rest is
+ * counted as lost. The first error. */
 int store_writer_collect(struct store_writer *w, bool all, struct err *err);
 /* Makes sure of a segment for a run of this length; rolls it when the run might not fit. Everything
  * in flight is appended before that, so the old segment stays whole. */

@@ -190,10 +190,10 @@ static void a_frame_that_promises_too_many_packets_is_no_frame(void **state)
     struct frame_header back;
 
     (void)state;
-    frame_header_finish(bytes, &h);
+    frame_header_finish(bytes, &h, bytes + SEGMENT_FRAME_BYTES);
     assert_int_equal(frame_header_read(bytes, &back), 0);
     h.n_packets = 3;
-    frame_header_finish(bytes, &h);
+    frame_header_finish(bytes, &h, bytes + SEGMENT_FRAME_BYTES);
     assert_int_equal(frame_header_read(bytes, &back), ERR_DAMAGED);
 }
 
@@ -205,7 +205,7 @@ static void an_empty_frame_that_claims_compression_is_damage(void **state)
     const uint8_t *raw;
 
     (void)state;
-    frame_header_finish(bytes, &h);
+    frame_header_finish(bytes, &h, bytes + SEGMENT_FRAME_BYTES);
     assert_int_equal(frame_header_read(bytes, &h), 0);
     assert_int_equal(frame_decode(d, &h, bytes, NULL, &raw), ERR_DAMAGED);
     frame_decoder_free(d);

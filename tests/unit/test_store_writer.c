@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The writer when something is in its way: each packet is stored or counted as lost.
+ */
+#include <dirent.h>
+
+#include "tests/support/store_place.h"
+
+#include "shared/base/mem.h"
+#include "shared/store/retention.h"
+#include "shared/store/segment.h"
+
+#define QUOTA (16u * 1024 * 1024)
+
+static size_t count_segments(const struct place *p)
+{
+    char dir[128];
+    const struct dirent *entry;
+    size_t n = 0;
+
+    snprintf(dir, sizeof dir, "%s.d", p->db);
+    DIR *d = opendir(dir);
+    assert_non_null(d);
+    while ((entry = readdir(d)) != NULL) {
+        n += strstr(entry->d_name, ".seg") != NULL;
+    }
+    closedir(d);
+    return n;
+}
+
+static struct consumer *begin_raw(struct store *store, uint64_t quota, char *id)
+{
+    struct store_session_spec spec = {.started_ns = clock_wall_ns(),
+                                      .compression = STORE_COMPRESS_OFF,
+                                      .full_rule = STORE_FULL_STOP,
+                                      .quota_bytes = quota};
+    struct iface f = ethernet("eth0");
+    struct consumer *c = NULL;
+    struct err err = {0};
+
+    assert_int_equal(store_writer_new(store, &spec, &c, id, &err), 0);
+    assert_int_equal(c->ops->begin(c, &f, 1, &err), 0);
+    return c;
+}
+
+/* What put_block does, but the answer is the caller's. */
+static int feed(struct consumer *c, uint32_t first, uint32_t last)
+{
+    struct block *block = block_new(BLOCK_BYTES_DEFAULT);
+    struct consumer_load load = {.limit = 8, .may_wait = true};
+    struct err err = {0};
+    uint8_t bytes[256];
+
+    for (uint32_t n = first; n < last; n++) {
+        struct packet_view p = {.time_ns = time_of(n), .data = bytes};
+        p.caplen = p.len = (uint32_t)make_packet(bytes, n);
+        assert_true(block_append(block, &p));
+    }
+    int r = c->ops->block(c, block, &load, &err);
+    block_unref(block);
+    return r;
+}
+
+static void what_cannot_be_written_is_counted_to_the_last_packet(void **state)
+{
+    struct place p;
+    char id[STORE_ID_TEXT];
+    char dir[128];
+    char away[140];
+    struct err err = {0};
+    struct ledger total = {0};
+    struct store_writer_stats stats;
+    uint32_t fed = 0;
+    int r = 0;
+
+    (void)state;
+    place_init(&p, NULL);
+    snprintf(dir, sizeof dir, "%s.d", p.db);
+    snprintf(away, sizeof away, "%s.away", dir);
+    struct store *store = open_store(&p, STORE_CREATE);
+    struct consumer *c = begin_raw(store, QUOTA, id);
+    for (; fed < 20000; fed += 1000) {
+        assert_int_equal(feed(c, fed, fed + 1000), 0);
+    }
+    assert_int_equal(rename(dir, away), 0); /* no new segment can be made */
+    for (; fed < 200000 && r == 0; fed += 1000) {
+        r = feed(c, fed, fed + 1000);
+    }
+    assert_true(r < 0);
+    assert_int_equal(c->ops->finish(c, &total, 1, &total, clock_wall_ns(), &err), 0);
+    store_writer_stats(c, &stats);
+    assert_true(stats.packets > 0);
+    assert_true(c->ops->lost(c) > 0);
+    assert_int_equal(stats.packets + c->ops->lost(c), fed);
+    store_writer_free(c);
+    assert_int_equal(rename(away, dir), 0);
+    store_close(store);
+    place_deinit(&p);
+}
+
+static void a_capture_that_did_not_start_leaves_nothing(void **state)
+{
+    struct place p;
+    char id[STORE_ID_TEXT];
+    struct store_session *list = NULL;
+    struct err err = {0};
+    size_t n = 1;
+
+    (void)state;
+    place_init(&p, NULL);
+    struct store *store = open_store(&p, STORE_CREATE);
+    store_writer_free(begin_raw(store, 0, id));
+    assert_int_equal(store_sessions(store, &list, &n, &err), 0);
+    assert_int_equal(n, 0);
+    store_sessions_free(list, n);
+    assert_int_equal(count_segments(&p), 0);
+    store_close(store);
+    store = open_store(&p, STORE_READ);
+    assert_string_equal(store_repairs(store), "");
+    store_close(store);
+    place_deinit(&p);
+}
+
+static void an_empty_block_is_no_packet(void **state)
+{
+    struct place p;
+    char id[STORE_ID_TEXT];
+
+    (void)state;
+    place_init(&p, NULL);
+    struct store *store = open_store(&p, STORE_CREATE);
+    struct consumer *c = begin_raw(store, 0, id);
+    assert_int_equal(feed(c, 0, 0), 0);
+    assert_int_equal(feed(c, 0, 10), 0);
+    assert_int_equal(feed(c, 0, 0), 0);
+    finish(c, 10);
+    store_close(store);
+    place_deinit(&p);
+}
+
+static void a_quota_for_no_packets_is_refused(void **state)
+{
+    struct place p;
+    char id[STORE_ID_TEXT];
+    struct store_session_spec spec = {.quota_bytes = STORE_QUOTA_MIN - 1};
+    struct consumer *c = NULL;
+    struct err err = {0};
+
+    (void)state;
+    place_init(&p, NULL);
+    struct store *store = open_store(&p, STORE_CREATE);
+    assert_int_equal(store_writer_new(store, &spec, &c, id, &err), ERR_USAGE);
+    store_close(store);
+    place_deinit(&p);
+}
+
+static void a_raw_payload_is_not_copied(void **state)
+{
+    uint8_t raw[4096];
+    uint8_t out[SEGMENT_FRAME_BYTES + sizeof raw + SEAL_TAG_BYTES];
+    struct frame_encoder *e = frame_encoder_new();
+    struct frame_header h = {.kind = FRAME_PACKETS};
+    const uint8_t *body = NULL;
+
+    (void)state;
+    seal_random(raw, sizeof raw);
+    assert_int_equal(frame_encode(e, &h, raw, sizeof raw, true, NULL, out, &body),
+                     SEGMENT_FRAME_BYTES);
+    assert_ptr_equal(body, raw);
+    memset(raw, 7, sizeof raw);
+    assert_true(frame_encode(e, &h, raw, sizeof raw, true, NULL, out, &body) < sizeof raw / 2);
+    assert_null(body);
+    assert_int_equal(frame_encode(e, &h, raw, sizeof raw, false, NULL, out, &body),
+                     SEGMENT_FRAME_BYTES);
+    assert_ptr_equal(body, raw);
+    frame_encoder_free(e);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_cannot_be_written_is_counted_to_the_last_packet),
+        cmocka_unit_test(a_capture_that_did_not_start_leaves_nothing),
+        cmocka_unit_test(an_empty_block_is_no_packet),
+        cmocka_unit_test(a_quota_for_no_packets_is_refused),
+        cmocka_unit_test(a_raw_payload_is_not_copied),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

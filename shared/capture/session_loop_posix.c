@@ -344,6 +344,9 @@ static void end_lanes(struct session *s)
     end.n_ledgers = s->intake.n_ifaces;
     end.ended_ns = s->result.ended_ns;
     end.drop_queue = atomic_load(&s->abort);
+    if (end.drop_queue) {
+        s->result.end = SESSION_END_ABORTED;
+    }
     for (uint32_t i = 0; i < s->n_lanes; i++) {
         lane_end(s->lanes[i], &end);
     }

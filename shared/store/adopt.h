@@ -13,6 +13,7 @@ struct adopt {
     struct store *store;
     struct frame_decoder *decoder;
     struct index_builder *index;
+    bool after_crash; /* adopt_orphans removes what is too short for a header */
     struct store_session
         session; /* the newest description read, ifaces owned; id empty when none was */
     uint64_t frames;
@@ -20,16 +21,23 @@ struct adopt {
     uint64_t cut_bytes;
     uint64_t damaged_frames;
     uint64_t damaged_packets; /* as their headers say; a lower bound where a header is lost */
+    uint64_t damaged_before;  /* damaged_frames when the session in hand began */
+    uint64_t modified_ns;     /* when the orphan in hand was last written to */
+    int64_t made;             /* the last session that was made for an orphan, or 0 */
 };
 
 void adopt_init(struct adopt *a, struct store *store);
 void adopt_deinit(struct adopt *a);
 
 /* Walks the frames of a segment from byte `offset`, entering each in the catalogue under row (whose
- * numbers grow with it). `cut`: a torn tail is cut off the file. The caller holds a transaction.
+ * numbers grow with it). `cut`: what follows the last frame was torn by a crash and is cut off the
+ * file; else it is damage, but for the beginning of a frame. The caller holds a transaction.
  * ERR_DAMAGED when the file cannot be opened as a segment. */
 int adopt_segment(struct adopt *a, struct catalogue_segment *row, uint64_t offset, bool cut,
                   struct err *err);
+
+/* When a segment file was last written to, in ns; 0 when it is not there. */
+uint64_t adopt_modified_ns(const struct store *store, const char *file);
 
 /* Names of all segment files, sorted (so by session, then sequence); owned by the caller: each and
  * the list. */

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "shared/base/id.h"
@@ -13,6 +14,10 @@
 #include "shared/packet/block.h"
 #include "shared/store/frame_pool.h"
 #include "shared/store/session_text.h"
+
+static const struct ledger unknown_loss = {
+    LEDGER_UNKNOWN, 0, LEDGER_UNKNOWN, LEDGER_UNKNOWN, LEDGER_UNKNOWN, LEDGER_UNKNOWN,
+    LEDGER_UNKNOWN};
 
 void adopt_init(struct adopt *a, struct store *store)
 {
@@ -58,14 +63,37 @@ static bool read_run(struct adopt *a, const uint8_t *raw, const struct frame_hea
     return r == 0 && n == h->n_packets;
 }
 
-static void take_description(struct adopt *a, const uint8_t *raw, size_t n)
+static void id_text_of(const struct segment_header *h, char out[ID_TEXT_MAX])
+{
+    struct id id;
+
+    memcpy(id.bytes, h->session_id, sizeof id.bytes);
+    id_format(&id, out);
+}
+
+static void forget_description(struct adopt *a)
+{
+    mem_free(a->session.ifaces);
+    a->session = (struct store_session){0};
+}
+
+/* Of this session only: in an unsealed segment anything may stand. */
+static void take_description(struct adopt *a, const struct segment_reader *reader,
+                             const uint8_t *raw, size_t n)
 {
     struct store_session read;
+    char id[ID_TEXT_MAX];
 
-    if (session_text_read((const char *)raw, n, &read) == 0) {
-        mem_free(a->session.ifaces);
-        a->session = read;
+    id_text_of(&reader->header, id);
+    if (session_text_read((const char *)raw, n, &read) < 0) {
+        return;
     }
+    if (strcmp(read.id, id) != 0) {
+        mem_free(read.ifaces);
+        return;
+    }
+    forget_description(a);
+    a->session = read;
 }
 
 static int enter_frame(struct adopt *a, struct catalogue_segment *row, uint64_t offset,
@@ -106,33 +134,63 @@ static int cut_tail(struct adopt *a, const struct catalogue_segment *row, uint64
     return r;
 }
 
-static int walk(struct adopt *a, struct segment_reader *reader, struct catalogue_segment *row,
-                uint64_t offset, bool cut, struct err *err)
+/* One segment being read. */
+struct walk {
+    struct adopt *a;
+    struct segment_reader reader;
+    struct catalogue_segment *row;
+    uint64_t offset; /* of the frame in hand */
+    int64_t last;    /* number of the frame before; they only grow */
+    bool cut;
+};
+
+/* A crash leaves the beginning of a frame. h: as far as it was read. */
+static bool is_torn(const struct walk *w, const struct frame_header *h)
+{
+    uint64_t left = w->reader.size - w->offset;
+
+    return left < SEGMENT_FRAME_BYTES ||
+           (h->kind != 0 && left < (uint64_t)SEGMENT_FRAME_BYTES + h->stored_len);
+}
+
+/* Past what is no frame (or, when it is intact, not the next one), with what is lost counted. */
+static int step_over(struct walk *w, const struct frame_header *h, bool intact, struct err *err)
+{
+    uint64_t next = intact ? w->offset + SEGMENT_FRAME_BYTES + h->stored_len
+                           : segment_reader_resync(&w->reader, w->offset + 1);
+    bool tail = !intact && next >= w->reader.size;
+    int r = 0;
+
+    if (tail && (w->cut || is_torn(w, h))) {
+        r = w->cut ? cut_tail(w->a, w->row, w->offset, w->reader.size, err) : 0;
+    } else {
+        w->a->damaged_frames++;
+        w->a->damaged_packets += h->kind == FRAME_PACKETS ? h->n_packets : 0;
+    }
+    w->offset = next;
+    return r;
+}
+
+static int walk(struct walk *w, struct err *err)
 {
     struct frame_header h;
     const uint8_t *raw;
     int r = 0;
 
-    while (offset < reader->size && r == 0) {
-        r = segment_reader_frame(reader, a->decoder, offset, &h, &raw, err);
-        if (r == ERR_DAMAGED) {
-            uint64_t next = segment_reader_resync(reader, offset + 1);
-            if (next >= reader->size) {
-                return cut ? cut_tail(a, row, offset, reader->size, err) : 0;
-            }
-            a->damaged_frames++;
-            a->damaged_packets += h.kind == FRAME_PACKETS ? h.n_packets : 0;
-            offset = next;
-            r = 0;
+    while (w->offset < w->reader.size && r == 0) {
+        r = segment_reader_frame(&w->reader, w->a->decoder, w->offset, &h, &raw, err);
+        if (r == ERR_DAMAGED || (r == 0 && h.number <= w->last)) {
+            r = step_over(w, &h, r == 0, err);
             continue;
         }
         if (r == 0 && h.kind == FRAME_SESSION) {
-            take_description(a, raw, h.raw_len);
+            take_description(w->a, &w->reader, raw, h.raw_len);
         } else if (r == 0) {
-            r = enter_frame(a, row, offset, &h, raw, err);
+            r = enter_frame(w->a, w->row, w->offset, &h, raw, err);
         }
-        offset += SEGMENT_FRAME_BYTES + h.stored_len;
-        row->bytes = offset;
+        w->last = h.number;
+        w->offset += SEGMENT_FRAME_BYTES + h.stored_len;
+        w->row->bytes = w->offset;
     }
     return r;
 }
@@ -140,8 +198,8 @@ static int walk(struct adopt *a, struct segment_reader *reader, struct catalogue
 int adopt_segment(struct adopt *a, struct catalogue_segment *row, uint64_t offset, bool cut,
                   struct err *err)
 {
-    struct segment_reader reader;
-    int r = segment_reader_open(a->store, row->file, row->id, &reader, err);
+    struct walk w = {.a = a, .row = row, .offset = offset, .last = -1, .cut = cut};
+    int r = segment_reader_open(a->store, row->file, row->id, &w.reader, err);
 
     if (r < 0) {
         return r;
@@ -150,16 +208,30 @@ int adopt_segment(struct adopt *a, struct catalogue_segment *row, uint64_t offse
         /* The description stands at the head; without it the packets' link types are unknown. */
         struct frame_header h;
         const uint8_t *raw;
-        if (segment_reader_frame(&reader, a->decoder, SEGMENT_HEADER_BYTES, &h, &raw, NULL) == 0 &&
+        if (segment_reader_frame(&w.reader, a->decoder, SEGMENT_HEADER_BYTES, &h, &raw, NULL) ==
+                0 &&
             h.kind == FRAME_SESSION) {
-            take_description(a, raw, h.raw_len);
+            take_description(a, &w.reader, raw, h.raw_len);
         }
     } else {
-        offset = SEGMENT_HEADER_BYTES;
+        w.offset = SEGMENT_HEADER_BYTES;
     }
-    r = walk(a, &reader, row, offset, cut, err);
-    segment_reader_close(&reader);
+    r = walk(&w, err);
+    segment_reader_close(&w.reader);
     return r;
+}
+
+uint64_t adopt_modified_ns(const struct store *store, const char *file)
+{
+    char *path = store_file(store, file);
+    struct stat st;
+    uint64_t ns = 0;
+
+    if (stat(path, &st) == 0) {
+        ns = (uint64_t)st.st_mtim.tv_sec * 1000000000u + (uint64_t)st.st_mtim.tv_nsec;
+    }
+    mem_free(path);
+    return ns;
 }
 
 static int by_name(const void *a, const void *b)
@@ -229,19 +301,16 @@ static int session_row(struct adopt *a, const char *id, uint64_t created_ns, int
 
     if (r == 0 && *row == 0) {
         struct store_session s = {
-            .started_ns = created_ns,
-            .state = STORE_RECOVERED,
-            .tags = "{}",
-            .loss = {LEDGER_UNKNOWN, 0, LEDGER_UNKNOWN, LEDGER_UNKNOWN, LEDGER_UNKNOWN,
-                     LEDGER_UNKNOWN, LEDGER_UNKNOWN},
-        };
+            .started_ns = created_ns, .state = STORE_RECOVERED, .tags = "{}", .loss = unknown_loss};
         snprintf(s.id, sizeof s.id, "%s", id);
         r = catalogue_put_session(&a->store->catalogue, &s, err);
-        *row = s.row;
+        *row = a->made = s.row;
     }
     return r;
 }
 
+/* A session that the catalogue has knows better than the head of one of its segments, but not
+ * better than the description at its end. */
 static int describe_session(struct adopt *a, int64_t row, struct err *err)
 {
     const struct store_session *s = &a->session;
@@ -252,13 +321,20 @@ static int describe_session(struct adopt *a, int64_t row, struct err *err)
     }
     struct store_session known = *s;
     known.row = row;
-    known.state = s->ended_ns > 0 ? s->state : STORE_RECOVERED;
-    known.state = a->damaged_frames > 0 ? STORE_DAMAGED : known.state;
-    int r = catalogue_run(c, err,
+    if (s->ended_ns == 0) {
+        known.state = STORE_RECOVERED;
+        known.ended_ns = a->modified_ns;
+        known.loss = unknown_loss;
+    }
+    known.state = a->damaged_frames > a->damaged_before ? STORE_DAMAGED : known.state;
+    int r = 0;
+    if (row == a->made || s->ended_ns > 0) {
+        r = catalogue_run(c, err,
                           "UPDATE session SET name=?, node=?, filter=?, tags=?, started=?"
                           " WHERE row=?",
                           "ssssti", s->name, s->node, s->filter, s->tags, s->started_ns, row);
-    r = r < 0 ? r : catalogue_update_session(c, &known, err);
+        r = r < 0 ? r : catalogue_update_session(c, &known, err);
+    }
     return r < 0 ? r : catalogue_put_ifaces(c, row, s->ifaces, 0, s->n_ifaces, err);
 }
 
@@ -266,15 +342,13 @@ static int adopt_orphan(struct adopt *a, const char *file, struct err *err)
 {
     struct segment_reader reader;
     struct catalogue_segment row = {.closed = true, .min_ns = UINT64_MAX};
-    char id_text[ID_TEXT_MAX];
-    struct id id;
+    char id[ID_TEXT_MAX];
     int r = segment_reader_open(a->store, file, NULL, &reader, err);
 
     if (r < 0) {
         return r;
     }
-    memcpy(id.bytes, reader.header.session_id, sizeof id.bytes);
-    id_format(&id, id_text);
+    id_text_of(&reader.header, id);
     memcpy(row.id, reader.header.segment_id, sizeof row.id);
     row.sequence = reader.header.sequence;
     row.first_number = reader.header.first_number;
@@ -282,15 +356,30 @@ static int adopt_orphan(struct adopt *a, const char *file, struct err *err)
     segment_reader_close(&reader);
 
     snprintf(row.file, sizeof row.file, "%s", file);
-    if (strcmp(a->session.id, id_text) != 0) {
-        mem_free(a->session.ifaces);
-        a->session = (struct store_session){0};
+    if (strcmp(a->session.id, id) != 0) {
+        forget_description(a);
+        a->damaged_before = a->damaged_frames;
     }
-    r = session_row(a, id_text, created_ns, &row.session, err);
+    a->modified_ns = adopt_modified_ns(a->store, file);
+    r = session_row(a, id, created_ns, &row.session, err);
     r = r < 0 ? r : catalogue_put_segment(&a->store->catalogue, &row, err);
-    r = r < 0 ? r : adopt_segment(a, &row, 0, true, err);
+    r = r < 0 ? r : adopt_segment(a, &row, 0, false, err);
     r = r < 0 ? r : catalogue_update_segment(&a->store->catalogue, &row, err);
     return r < 0 ? r : describe_session(a, row.session, err);
+}
+
+/* A segment that a crash left before its header was whole; nothing was ever in it. */
+static bool was_stillborn(const struct store *store, const char *file)
+{
+    char *path = store_file(store, file);
+    struct stat st;
+    bool is = stat(path, &st) == 0 && st.st_size < (off_t)SEGMENT_HEADER_BYTES;
+
+    if (is) {
+        unlink(path);
+    }
+    mem_free(path);
+    return is;
 }
 
 int adopt_orphans(struct adopt *a, uint64_t *adopted, struct err *err)
@@ -303,7 +392,7 @@ int adopt_orphans(struct adopt *a, uint64_t *adopted, struct err *err)
     for (size_t i = 0; i < n && r == 0; i++) {
         int64_t known = 0;
         r = find_row(a->store, "SELECT row FROM segment WHERE file=?", files[i], &known, err);
-        if (r < 0 || known != 0) {
+        if (r < 0 || known != 0 || (a->after_crash && was_stillborn(a->store, files[i]))) {
             continue;
         }
         struct err why = {0};

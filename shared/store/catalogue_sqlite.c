@@ -214,23 +214,20 @@ static int give_key(struct catalogue *c, const uint8_t *key, bool change)
 }
 #endif
 
-static int set_up(struct catalogue *c, struct err *err)
+static int set_up(struct catalogue *c, bool writes, struct err *err)
 {
     static const char *const pragmas[] = {
-        "PRAGMA journal_mode=WAL",  "PRAGMA synchronous=FULL",
-        "PRAGMA secure_delete=ON",  "PRAGMA wal_autocheckpoint=256",
-        "PRAGMA temp_store=MEMORY", "PRAGMA journal_size_limit=1048576",
+        "PRAGMA synchronous=FULL",           "PRAGMA secure_delete=ON",
+        "PRAGMA temp_store=MEMORY",          "PRAGMA wal_autocheckpoint=256",
+        "PRAGMA journal_size_limit=1048576",
     };
+    /* A reader leaves the mode alone: a rekey may have changed it for a while. */
+    int r = writes ? catalogue_run(c, err, "PRAGMA journal_mode=WAL", "") : 0;
 
-    sqlite3_busy_timeout(c->db, BUSY_MS);
-    sqlite3_extended_result_codes(c->db, 1);
-    for (size_t i = 0; i < ARRAY_LEN(pragmas) && !c->read_only; i++) {
-        int r = catalogue_run(c, err, pragmas[i], "");
-        if (r < 0) {
-            return r;
-        }
+    for (size_t i = 0; i < ARRAY_LEN(pragmas) && !c->read_only && r == 0; i++) {
+        r = catalogue_run(c, err, pragmas[i], "");
     }
-    return 0;
+    return r;
 }
 
 static int64_t pragma_int(struct catalogue *c, const char *sql, struct err *err)
@@ -252,7 +249,7 @@ static int create_schema(struct catalogue *c, struct err *err)
     char mark[160];
 
     snprintf(mark, sizeof mark, "PRAGMA application_id=%d; PRAGMA user_version=%d",
-             CATALOGUE_APPLICATION_ID, CATALOGUE_FORMAT);
+             CATALOGUE_APPLICATION_ID, CATALOGUE_VERSION);
     /* Only an empty file takes this; it lets catalogue_shrink give pages back. */
     int r = catalogue_run(c, err, "PRAGMA auto_vacuum=INCREMENTAL", "");
     r = r < 0 ? r : catalogue_begin(c, err);
@@ -290,12 +287,15 @@ static int identify(struct catalogue *c, const char *path, bool create, struct e
         return err_set(err, ERR_NOT_A_STORE, "'%s' is a database, but not a packetrecorder store",
                        path);
     }
-    if (version > CATALOGUE_FORMAT) {
+    if (version % 0x10001 != 0) {
+        return err_set(err, ERR_DAMAGED, "the first page of the catalogue '%s' is damaged", path);
+    }
+    if (version > CATALOGUE_VERSION) {
         return err_set(err, ERR_VERSION,
                        "'%s' has store format %" PRId64
                        "; this program reads up to %d: use a newer "
                        "packetrecorder",
-                       path, version, CATALOGUE_FORMAT);
+                       path, version / 0x10001, CATALOGUE_FORMAT);
     }
     return 0;
 }
@@ -366,11 +366,12 @@ static int open_file(const char *path, bool create, struct catalogue *c)
     return r;
 }
 
-int catalogue_open(const char *path, const uint8_t *key, unsigned flags, struct catalogue *out,
-                   struct err *err)
+/* Whole: the log's index in this process's memory, in place of a file that a full disk has no room
+ * for. Fails when another process uses the log; then the file is there. */
+static int try_open(const char *path, const uint8_t *key, bool create, bool whole,
+                    struct catalogue *out, struct err *err)
 {
     struct catalogue c = {.encrypted = key != NULL};
-    bool create = (flags & CATALOGUE_CREATE) != 0;
     int r = open_file(path, create, &c);
 
     if (r != SQLITE_OK) {
@@ -379,14 +380,17 @@ int catalogue_open(const char *path, const uint8_t *key, unsigned flags, struct 
         sqlite3_close(c.db);
         return r;
     }
+    sqlite3_busy_timeout(c.db, BUSY_MS);
+    sqlite3_extended_result_codes(c.db, 1);
     if (key != NULL && give_key(&c, key, false) != SQLITE_OK) {
         r = err_set(err, ERR_UNSUPPORTED,
                     "this packetrecorder was built without SQLCipher and cannot open the encrypted "
                     "store '%s'",
                     path);
     } else {
-        r = identify(&c, path, create, err);
-        r = r < 0 ? r : set_up(&c, err);
+        r = whole ? catalogue_run(&c, err, "PRAGMA locking_mode=EXCLUSIVE", "") : 0;
+        r = r < 0 ? r : identify(&c, path, create, err);
+        r = r < 0 ? r : set_up(&c, create, err);
     }
     if (r < 0) {
         sqlite3_close(c.db);
@@ -394,6 +398,15 @@ int catalogue_open(const char *path, const uint8_t *key, unsigned flags, struct 
     }
     *out = c;
     return 0;
+}
+
+int catalogue_open(const char *path, const uint8_t *key, unsigned flags, struct catalogue *out,
+                   struct err *err)
+{
+    bool create = (flags & CATALOGUE_CREATE) != 0;
+    int r = try_open(path, key, create, false, out, err);
+
+    return r == ERR_FULL && !create ? try_open(path, key, create, true, out, err) : r;
 }
 
 void catalogue_close(struct catalogue *c)

@@ -14,6 +14,8 @@
 #include "shared/store/store.h"
 
 #define CATALOGUE_FORMAT 1
+/* As user_version, the format twice: a flipped bit is not taken for a newer format. */
+#define CATALOGUE_VERSION (CATALOGUE_FORMAT * 0x10001)
 /* "PRec" in the SQLite header of unencrypted catalogues. */
 #define CATALOGUE_APPLICATION_ID 0x50526563
 
@@ -28,6 +30,7 @@ struct catalogue {
     bool encrypted;
 };
 
+/* Whoever may write gives CATALOGUE_CREATE. Without it a full disk does not matter. */
 enum catalogue_open_flags { CATALOGUE_CREATE = 1 };
 
 /* key: CATALOGUE_KEY_BYTES or NULL. ERR_KEY when it does not open, ERR_NOT_A_STORE, ERR_VERSION,

@@ -14,8 +14,10 @@
 #include "shared/base/mem.h"
 
 #define DESCRIPTOR_MAGIC "PRSTORE1"
-#define LOCK_WAIT_MS     300
-#define LOCK_STEP_MS     20
+/* Over everything before it: a damaged slot is not taken for a wrong key. */
+#define SLOT_HASH_AT (STORE_SLOT_AT + SEAL_SLOT_BYTES)
+#define LOCK_WAIT_MS 300
+#define LOCK_STEP_MS 20
 
 char *store_file(const struct store *store, const char *file)
 {
@@ -30,14 +32,17 @@ static int parse(const char *path, struct store_descriptor *d, struct err *err)
         return err_set(err, ERR_NOT_A_STORE,
                        "'%s' is not the description of a packetrecorder store", path);
     }
+    if (get_le64(p + 64) != XXH3_64bits(p, 64)) {
+        return err_set(err, ERR_DAMAGED, "'%s' is damaged", path);
+    }
     if (get_le16(p + 8) > STORE_FORMAT) {
         return err_set(err, ERR_VERSION,
                        "'%s' has store format %u; this program reads up to %u: use a newer "
                        "packetrecorder",
                        path, get_le16(p + 8), STORE_FORMAT);
     }
-    if (get_le64(p + 64) != XXH3_64bits(p, 64)) {
-        return err_set(err, ERR_DAMAGED, "'%s' is damaged", path);
+    if (get_le64(p + SLOT_HASH_AT) != XXH3_64bits(p, SLOT_HASH_AT)) {
+        return err_set(err, ERR_DAMAGED, "the key slot in '%s' is damaged", path);
     }
     d->encrypted = (p[12] & 1) != 0;
     memcpy(d->id, p + 16, sizeof d->id);
@@ -75,6 +80,7 @@ void store_descriptor_make(struct store_descriptor *d, const struct seal_kdf *kd
     if (d->encrypted) {
         seal_slot_write(p + STORE_SLOT_AT, kdf, master, catalogue_key, p, STORE_BOUND_BYTES);
     }
+    put_le64(p + SLOT_HASH_AT, XXH3_64bits(p, SLOT_HASH_AT));
 }
 
 int store_descriptor_write(const char *path, const struct store_descriptor *d, struct err *err)
@@ -126,7 +132,7 @@ static bool lock_within(int fd, int wait_ms)
     return true;
 }
 
-int store_lock(struct store *store, struct err *err)
+static int lock(struct store *store, int wait_ms, struct err *err)
 {
     char *path = store_file(store, "lock");
     int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
@@ -134,7 +140,7 @@ int store_lock(struct store *store, struct err *err)
 
     if (fd < 0) {
         r = err_errno(err, errno, "cannot lock '%s'", path);
-    } else if (!lock_within(fd, LOCK_WAIT_MS)) {
+    } else if (!lock_within(fd, wait_ms)) {
         char who[32] = "?";
         ssize_t n = pread(fd, who, sizeof who - 1, 0);
         who[n > 0 ? n : 0] = '\0';
@@ -155,6 +161,16 @@ int store_lock(struct store *store, struct err *err)
     }
     mem_free(path);
     return r;
+}
+
+int store_lock(struct store *store, struct err *err)
+{
+    return lock(store, LOCK_WAIT_MS, err);
+}
+
+bool store_try_lock(struct store *store)
+{
+    return lock(store, 0, NULL) == 0;
 }
 
 void store_unlock(struct store *store)

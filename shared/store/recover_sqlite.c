@@ -9,7 +9,6 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "shared/base/mem.h"
 #include "shared/store/adopt.h"
@@ -37,17 +36,21 @@ bool store_needs_recovery(struct store *store)
     return any_row(store, sql) || any_row(store, "SELECT 1 FROM doomed LIMIT 1");
 }
 
-static uint64_t modified_ns(const struct store *store, const char *file)
+bool store_has_segments(const struct store *store)
 {
-    char *path = store_file(store, file);
-    struct stat st;
-    uint64_t ns = 0;
+    char **files = NULL;
+    size_t n = 0;
 
-    if (stat(path, &st) == 0) {
-        ns = (uint64_t)st.st_mtim.tv_sec * 1000000000u + (uint64_t)st.st_mtim.tv_nsec;
+    if (adopt_list_files(store, &files, &n, NULL) < 0) {
+        return false;
     }
-    mem_free(path);
-    return ns;
+    adopt_free_files(files, n);
+    return n > 0;
+}
+
+bool store_lost_sessions(struct store *store)
+{
+    return !any_row(store, "SELECT 1 FROM session LIMIT 1") && store_has_segments(store);
 }
 
 /* The segments that the catalogue has as open, from their known end. */
@@ -63,7 +66,7 @@ static int read_on(struct adopt *a, struct store_session *s, struct err *err)
             continue;
         }
         struct err why = {0};
-        uint64_t at = modified_ns(a->store, list[i].file);
+        uint64_t at = adopt_modified_ns(a->store, list[i].file);
         s->ended_ns = at > s->ended_ns ? at : s->ended_ns;
         r = adopt_segment(a, &list[i], list[i].bytes, true, &why);
         if (r == ERR_NOT_FOUND || r == ERR_DAMAGED) {
@@ -77,6 +80,21 @@ static int read_on(struct adopt *a, struct store_session *s, struct err *err)
     return r;
 }
 
+/* A session whose last words are in its segment had ended before the crash. For the others, what
+ * the crash did not let anybody write down is unknown, not 0. */
+static void take_end(const struct adopt *a, struct store_session *s)
+{
+    if (strcmp(a->session.id, s->id) == 0 && a->session.ended_ns > 0) {
+        s->state = s->state == STORE_DAMAGED ? s->state : a->session.state;
+        s->ended_ns = a->session.ended_ns;
+        s->loss = a->session.loss;
+        return;
+    }
+    s->loss = (struct ledger){
+        LEDGER_UNKNOWN, 0, LEDGER_UNKNOWN, LEDGER_UNKNOWN, LEDGER_UNKNOWN, LEDGER_UNKNOWN,
+        LEDGER_UNKNOWN};
+}
+
 static int recover_session(struct adopt *a, struct store_session *s, struct err *err)
 {
     struct catalogue *c = &a->store->catalogue;
@@ -87,13 +105,10 @@ static int recover_session(struct adopt *a, struct store_session *s, struct err 
     if (r == 0 && strcmp(a->session.id, s->id) == 0 && a->session.n_ifaces > 0) {
         r = catalogue_put_ifaces(c, s->row, a->session.ifaces, 0, a->session.n_ifaces, err);
     }
+    take_end(a, s);
     if (a->damaged_frames > 0) {
         s->state = STORE_DAMAGED;
     }
-    /* What the crash did not let anybody write down is unknown, not 0. */
-    s->loss = (struct ledger){
-        LEDGER_UNKNOWN, 0, LEDGER_UNKNOWN, LEDGER_UNKNOWN, LEDGER_UNKNOWN, LEDGER_UNKNOWN,
-        LEDGER_UNKNOWN};
     r = r < 0 ? r : catalogue_update_session(c, s, err);
     r = r < 0 ? r : catalogue_commit(c, err);
     if (r < 0) {
@@ -119,12 +134,13 @@ static bool unfinished(const struct store_session *s)
 }
 
 /* Segments begun in the last moment, which the catalogue has not heard of. */
-static int recover_orphans(struct store *store, struct err *err)
+static int recover_orphans(struct store *store, bool after_crash, struct err *err)
 {
     struct adopt a;
     uint64_t adopted = 0;
 
     adopt_init(&a, store);
+    a.after_crash = after_crash;
     int r = catalogue_begin(&store->catalogue, err);
     r = r < 0 ? r : adopt_orphans(&a, &adopted, err);
     r = r < 0 ? r : catalogue_commit(&store->catalogue, err);
@@ -161,14 +177,15 @@ int store_recover(struct store *store, struct err *err)
     }
     store_sessions_free(list, n);
     if (r == 0 && any) {
-        r = recover_orphans(store, err);
+        r = recover_orphans(store, true, err);
+        store_reserve_drop(store);
     }
     return r;
 }
 
 int store_rebuild(struct store *store, struct err *err)
 {
-    int r = recover_orphans(store, err);
+    int r = recover_orphans(store, false, err);
 
     if (r == 0 && any_row(store, "SELECT 1 FROM session LIMIT 1")) {
         snprintf(store->repairs, sizeof store->repairs,

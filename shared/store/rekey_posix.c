@@ -57,6 +57,8 @@ static int wipe_old_slot(const struct rekey *k, uint8_t *header)
     return mine >= 0 ? 0 : ERR_DAMAGED;
 }
 
+/* 1 when it was done, 0 for a segment whose header no key opens: it does not hold up the others, it
+ * is as lost as before. */
 static int one_segment(const struct rekey *k, const char *file, enum slot_step step,
                        struct err *err)
 {
@@ -64,16 +66,14 @@ static int one_segment(const struct rekey *k, const char *file, enum slot_step s
     struct segment_header h;
     char *path = store_file(k->store, file);
     int fd = open(path, O_RDWR | O_CLOEXEC);
-    int r = 0;
+    ssize_t n = fd < 0 ? -1 : pread(fd, header, sizeof header, 0);
+    int r = 1;
 
-    if (fd < 0 || pread(fd, header, sizeof header, 0) != (ssize_t)sizeof header) {
-        r = err_errno(err, fd < 0 ? errno : EIO, "segment '%s'", file);
-    } else if (segment_header_read(header, &h) < 0 ||
+    if (n < 0) {
+        r = err_errno(err, errno, "segment '%s'", file);
+    } else if (n != (ssize_t)sizeof header || segment_header_read(header, &h) < 0 ||
                (step == SLOT_ADD ? add_slot(k, header) : wipe_old_slot(k, header)) < 0) {
-        r = err_set(err, ERR_DAMAGED,
-                    "the header of segment '%s' is damaged: run packetrecorder verify, delete its "
-                    "session, then rekey again",
-                    file);
+        r = 0;
     } else if (pwrite(fd, header, sizeof header, 0) != (ssize_t)sizeof header ||
                fdatasync(fd) < 0) {
         r = err_errno(err, errno, "cannot write segment '%s'", file);
@@ -93,12 +93,12 @@ static int all_segments(const struct rekey *k, enum slot_step step, uint64_t *n_
     int r = adopt_list_files(k->store, &files, &n, err);
 
     *n_done = 0;
-    for (size_t i = 0; i < n && r == 0; i++) {
+    for (size_t i = 0; i < n && r >= 0; i++) {
         r = one_segment(k, files[i], step, err);
-        *n_done += r == 0;
+        *n_done += r > 0;
     }
     adopt_free_files(files, n);
-    return r;
+    return r < 0 ? r : 0;
 }
 
 static int write_new_descriptor(const struct rekey *k, struct err *err)
@@ -208,10 +208,11 @@ int store_rekey_finish(struct store *store, bool by_new_key, struct err *err)
         if (by_new_key) {
             r = promote_descriptor(store, err);
         }
-        if (by_new_key || access(fresh, F_OK) != 0) {
-            r = r < 0 ? r : all_segments(&k, SLOT_WIPE_OLD, &wiped, err);
-        } else {
-            unlink(fresh); /* the catalogue never took the new key: the rekey did not happen */
+        /* Without the new key the catalogue never took it: the rekey did not happen, and what it
+         * left behind in the headers goes. Else the old wrappings go. */
+        r = r < 0 ? r : all_segments(&k, SLOT_WIPE_OLD, &wiped, err);
+        if (r == 0 && !by_new_key) {
+            unlink(fresh);
         }
         if (r == 0) {
             clear_marker(store);

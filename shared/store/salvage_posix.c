@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -12,19 +13,21 @@
 #include "shared/base/mem.h"
 #include "shared/store/adopt.h"
 
-static void set_aside(const char *path)
+/* Never over an older one: nothing is lost, not even what is broken. */
+static int set_aside(const char *path, struct err *err)
 {
-    char *aside =
-        x_sprintf("%s.damaged-%llu", path, (unsigned long long)(clock_wall_ns() / 1000000000u));
+    uint64_t now_s = clock_wall_ns() / 1000000000u;
+    char *aside = x_sprintf("%s.damaged-%" PRIu64, path, now_s);
 
-    /* Never over an older one: nothing is lost, not even what is broken. */
-    if (access(aside, F_OK) == 0) {
-        unlink(aside);
+    for (unsigned i = 2; access(aside, F_OK) == 0; i++) {
+        mem_free(aside);
+        aside = x_sprintf("%s.damaged-%" PRIu64 "-%u", path, now_s, i);
     }
-    if (rename(path, aside) < 0 && errno != ENOENT) {
-        unlink(path);
-    }
+    int r = rename(path, aside) < 0 && errno != ENOENT
+                ? err_errno(err, errno, "cannot put '%s' aside", path)
+                : 0;
     mem_free(aside);
+    return r;
 }
 
 /* The first segment with a whole header tells whether and how the store is encrypted. */
@@ -90,8 +93,8 @@ static int new_descriptor(struct store *store, const struct store_key *key, stru
         seal_random(d.id, sizeof d.id);
         seal_random(secret, SEAL_KEY_BYTES); /* from here on the catalogue's key */
         store_descriptor_make(&d, &kdf, master, secret);
-        set_aside(path);
-        r = store_descriptor_write(path, &d, err);
+        r = set_aside(path, err);
+        r = r < 0 ? r : store_descriptor_write(path, &d, err);
         mem_free(path);
     } else {
         r = err_set(err, ERR_KEY, "the key does not open the segments in '%s'", store->dir);
@@ -118,9 +121,9 @@ int store_salvage(const struct store_options *options, struct store **out, struc
     }
     if (r == 0) {
         static const char *const beside[] = {"", "-wal", "-shm"};
-        for (size_t i = 0; i < ARRAY_LEN(beside); i++) {
+        for (size_t i = 0; i < ARRAY_LEN(beside) && r == 0; i++) {
             char *path = x_sprintf("%s%s", probe.path, beside[i]);
-            set_aside(path);
+            r = set_aside(path, err);
             mem_free(path);
         }
     }

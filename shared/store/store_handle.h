@@ -5,7 +5,8 @@
  *
  *   0  magic "PRSTORE1"   8  u16 format   10 u16 0   12 u8 flags (1 = encrypted)   13.. 0
  *   16 store id (16)      32 u64 created, ns         40.. 0      64 u64 XXH3 of bytes 0..63
- *   72 key slot (104): wraps the catalogue's random key     176.. 0, STORE_DESCRIPTOR_BYTES in all
+ *   72 key slot (104): wraps the catalogue's random key     176 u64 XXH3 of bytes 0..175
+ *   184.. 0, STORE_DESCRIPTOR_BYTES in all
  *
  * During a rekey `store.new` stands beside it: see store_rekey.
  */
@@ -67,14 +68,19 @@ int store_descriptor_write(const char *path, const struct store_descriptor *d, s
 /* Makes the file of n bytes durable under its name (also used by exports of small files). */
 int store_sync_dir(const char *dir);
 
-/* Takes or probes the writer's lock. ERR_IN_USE names the holder. */
+/* Takes the writer's lock; a reader that repairs is waited for. ERR_IN_USE names the holder. */
 int store_lock(struct store *store, struct err *err);
+/* The same at once or not at all. */
+bool store_try_lock(struct store *store);
 void store_unlock(struct store *store);
 
 /* The reserve: made when there is room, given up when the disk is full. */
 void store_reserve_make(const struct store *store);
 void store_reserve_drop(const struct store *store);
 
+/* True when there is a segment file at all; and when there is one, but no session. */
+bool store_has_segments(const struct store *store);
+bool store_lost_sessions(struct store *store);
 /* True when a crash (or a running writer) left sessions unfinished. */
 bool store_needs_recovery(struct store *store);
 /* After a crash: closes sessions that were running, cuts torn tails, finishes deletions. Holds the

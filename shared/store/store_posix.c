@@ -135,7 +135,7 @@ static int load_descriptor(struct store *store, const struct store_options *o,
     } else if (!have_dir && o->mode != STORE_CREATE) {
         r = err_set(err, ERR_NOT_FOUND, "no store '%s': packetrecorder capture -d '%s' makes one",
                     store->path, store->path);
-    } else if (!exists(path) && !have_db && o->mode == STORE_CREATE) {
+    } else if (!exists(path) && !have_db && o->mode == STORE_CREATE && !store_has_segments(store)) {
         r = make_dir(store, err);
         r = r < 0 ? r : make_descriptor(store, o->key, err);
     }
@@ -169,7 +169,8 @@ static int open_catalogue(struct store *store, const struct store_options *o,
     if (r == 0) {
         r = catalogue_open(store->path, d->encrypted ? catalogue_key : NULL,
                            create ? CATALOGUE_CREATE : 0, &store->catalogue, err);
-        if (r == ERR_KEY) {
+        if (r == ERR_KEY || r == ERR_NOT_A_STORE) {
+            /* The descriptor beside it says whose it is. */
             r = err_set(err, ERR_DAMAGED,
                         "the catalogue '%s' is damaged: packetrecorder verify rebuilds it from the "
                         "segments",
@@ -181,7 +182,8 @@ static int open_catalogue(struct store *store, const struct store_options *o,
         struct err again = {0};
         r = unlock(store, o->key, &next, catalogue_key, &again);
         if (r == 0) {
-            r = catalogue_open(store->path, catalogue_key, 0, &store->catalogue, &again);
+            r = catalogue_open(store->path, catalogue_key, create ? CATALOGUE_CREATE : 0,
+                               &store->catalogue, &again);
         }
         store->by_new_key = r == 0;
         if (r < 0) {
@@ -208,20 +210,23 @@ static int check_key(const struct store *store, const struct store_options *o, s
         store->path);
 }
 
-/* A reader repairs too, when a crash left something to repair, nobody writes and it has the right.
- */
+/* A reader repairs too, when a crash left something to repair, nobody writes and it has the right
+ * and the room. */
 static int repair(struct store *store, bool rebuild, struct err *err)
 {
-    int r = 0;
+    bool reader = store->lock_fd < 0;
 
+    /* Also when a rebuild was interrupted, and when the file was emptied. */
+    rebuild = rebuild || store_lost_sessions(store);
     if (store->catalogue.read_only || (!rebuild && !store_needs_recovery(store))) {
         return 0;
     }
-    if (store->lock_fd < 0 && store_lock(store, NULL) < 0) {
+    if (reader && !store_try_lock(store)) {
         return 0; /* a writer is at work: what looks unfinished is its session */
     }
-    r = rebuild ? store_rebuild(store, err) : 0;
-    return r < 0 ? r : store_recover(store, err);
+    int r = rebuild ? store_rebuild(store, err) : 0;
+    r = r < 0 ? r : store_recover(store, err);
+    return reader && !rebuild && r == ERR_FULL ? 0 : r;
 }
 
 static int open_parts(struct store *store, const struct store_options *o, struct err *err)

@@ -8,7 +8,11 @@
 
 #include "shared/store/store.h"
 
-/* Text, owned by the caller (mem_free). */
+/* A capture file may announce thousands of interfaces with long texts; beyond this only what
+ * reading packets needs is kept of them. Well below FRAME_RAW_MAX. */
+#define SESSION_TEXT_MAX (8u * 1024u * 1024u)
+
+/* Text, owned by the caller (mem_free). What is not UTF-8 is written with '?'. */
 char *session_text_write(const struct store_session *session);
 /* Fills *out from n bytes of text; ifaces are owned by the caller. ERR_DAMAGED; *out untouched
  * then. */

@@ -32,9 +32,14 @@ static void read_text(const json_t *object, const char *key, char *out, size_t n
     snprintf(out, n, "%s", text == NULL ? "" : text);
 }
 
-static json_t *iface_json(const struct iface *f)
+static json_t *iface_json(const struct iface *f, bool brief)
 {
     char mac[16] = "";
+
+    if (brief) {
+        return json_pack("{s:I, s:I, s:i}", "link_type", (json_int_t)f->link_type, "snaplen",
+                         (json_int_t)f->snaplen, "digits", f->ts_digits);
+    }
 
     for (size_t i = 0; f->has_mac && i < sizeof f->mac; i++) {
         snprintf(mac + i * 2, 3, "%02x", f->mac[i]);
@@ -69,7 +74,7 @@ static struct iface clean_iface(const struct iface *f)
     return clean;
 }
 
-char *session_text_write(const struct store_session *s)
+static char *write_text(const struct store_session *s, bool brief)
 {
     json_t *ifaces = json_array();
     struct store_session clean = *s;
@@ -77,13 +82,14 @@ char *session_text_write(const struct store_session *s)
     make_utf8(clean.name);
     make_utf8(clean.node);
     make_utf8(clean.filter);
+    make_utf8(clean.tags);
     for (uint32_t i = 0; i < s->n_ifaces; i++) {
         struct iface f = clean_iface(&s->ifaces[i]);
-        json_array_append_new(ifaces, iface_json(&f));
+        json_array_append_new(ifaces, iface_json(&f, brief));
     }
     json_t *root = json_pack(
         "{s:s, s:s, s:s, s:s, s:s, s:i, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "id", s->id,
-        "name", clean.name, "node", clean.node, "filter", clean.filter, "tags", s->tags, "state",
+        "name", clean.name, "node", clean.node, "filter", clean.filter, "tags", clean.tags, "state",
         (int)s->state, "started", (json_int_t)s->started_ns, "ended", (json_int_t)s->ended_ns,
         "captured", counter(s->loss.captured), "received", counter(s->loss.received), "kernel",
         counter(s->loss.kernel), "interface", counter(s->loss.interface), "limit",
@@ -92,6 +98,17 @@ char *session_text_write(const struct store_session *s)
     char *text = json_dumps(root, JSON_COMPACT);
     REQUIRE(text != NULL);
     json_decref(root);
+    return text;
+}
+
+char *session_text_write(const struct store_session *s)
+{
+    char *text = write_text(s, false);
+
+    if (strlen(text) > SESSION_TEXT_MAX) {
+        mem_free(text);
+        text = write_text(s, true);
+    }
     return text;
 }
 
@@ -108,14 +125,15 @@ static void read_iface(const json_t *in, struct iface *f)
         .link_type = (uint32_t)read_number(in, "link_type"),
         .snaplen = (uint32_t)read_number(in, "snaplen"),
         .speed_bps = read_number(in, "speed"),
-        .ts_digits = (uint8_t)read_number(in, "digits"),
+        .ts_digits = read_number(in, "digits") > 9 ? 9 : (uint8_t)read_number(in, "digits"),
     };
     read_text(in, "name", f->name, sizeof f->name);
     read_text(in, "description", f->description, sizeof f->description);
     read_text(in, "filter", f->filter, sizeof f->filter);
     read_text(in, "os", f->os, sizeof f->os);
     read_text(in, "mac", mac, sizeof mac);
-    f->has_mac = strlen(mac) == 2 * sizeof f->mac;
+    f->has_mac =
+        strlen(mac) == 2 * sizeof f->mac && strspn(mac, "0123456789abcdef") == 2 * sizeof f->mac;
     for (size_t i = 0; f->has_mac && i < sizeof f->mac; i++) {
         int high = hex_digit(mac[2 * i]);
         int low = hex_digit(mac[2 * i + 1]);

@@ -75,13 +75,24 @@ static int read_secret(int fd, const char *path, char *text, struct err *err)
                        "key file '%s' can be read by others than its owner: chmod 600 '%s'", path,
                        path);
     }
-    ssize_t n = 0;
+    size_t n = 0;
     ssize_t got;
-    while (n < (ssize_t)SECRET_MAX && (got = read(fd, text + n, SECRET_MAX - (size_t)n)) > 0) {
-        n += got;
+    while (n <= SECRET_MAX && (got = read(fd, text + n, SECRET_MAX + 1 - n)) != 0) {
+        if (got < 0 && errno != EINTR) {
+            return err_errno(err, errno, "key file '%s'", path);
+        }
+        n += got > 0 ? (size_t)got : 0;
     }
     text[n] = '\0';
-    text[strcspn(text, "\r\n")] = '\0';
+    size_t line = strcspn(text, "\r\n");
+    if (line < n && text[line] == '\0') {
+        /* Taken as text, 32 random bytes would be a passphrase that ends at the first zero. */
+        return err_set(err, ERR_KEY,
+                       "key file '%s' holds bytes that are no text: packetrecorder keys db-new "
+                       "makes a key",
+                       path);
+    }
+    text[line] = '\0'; /* longer than SECRET_MAX is refused by store_key_from_text */
     return 0;
 }
 
@@ -93,7 +104,7 @@ int store_key_from_file(const char *path, struct store_key **out, struct err *er
         int code = err_errno(err, errno, "key file '%s'", path);
         return code == ERR_NOT_FOUND ? err_set(err, ERR_KEY, "no key file '%s'", path) : code;
     }
-    char *text = (char *)seal_alloc(SECRET_MAX + 1);
+    char *text = (char *)seal_alloc(SECRET_MAX + 2);
     int r = read_secret(fd, path, text, err);
     if (r == 0) {
         r = store_key_from_text(text, out, err);

@@ -95,7 +95,7 @@ static json_t *json_value(const struct sql_value *value)
         return value->n == 0 ? json_string("") : output_json_text(value->bytes);
     case SQL_BLOB:
         put_hex(&hex, value->bytes, value->n);
-        out = json_stringn((const char *)hex.data, hex.len);
+        out = json_stringn(hex.len > 0 ? (const char *)hex.data : "", hex.len);
         buf_deinit(&hex);
         return out;
     default:

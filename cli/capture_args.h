@@ -50,6 +50,9 @@ void capture_report_start(const struct command_context *ctx, const struct captur
 void capture_describe(struct store_session *out, const struct capture_args *args, const char *id,
                       const struct session_result *result);
 
+/* ERR_USAGE for a name that -s could not find again: not UTF-8, too long, 'last' or 'all'. */
+int capture_check_name(const char *name, struct err *err);
+
 /* The tags as the text of a JSON object; owned by the caller (mem_free). ERR_USAGE when they are
  * longer than a store keeps. */
 int capture_tags(const struct option_pairs *tags, char **out, struct err *err);

@@ -40,7 +40,7 @@ void capture_report_counters(const struct session_counters *counters)
 void capture_report_start(const struct command_context *ctx, const struct capture_args *args,
                           struct source *const *sources, uint32_t n_sources)
 {
-    const char *target = args->write != NULL ? args->write : args->store.database;
+    const char *file = args->write != NULL ? args->write : args->beside;
     char *given = options_describe_given(ctx);
 
     fputs(args->read != NULL ? "reading" : "capturing on", stderr);
@@ -55,9 +55,14 @@ void capture_report_start(const struct command_context *ctx, const struct captur
         fprintf(stderr, "%s '%s' (%s, %s)", i > 0 ? "," : "", iface->name, link_type,
                 iface->ts_digits == 9 ? "ns" : "us");
     }
-    fprintf(stderr, " into %s '%s'", args->write != NULL ? "file" : "store", target);
-    if (args->beside != NULL) {
-        fprintf(stderr, " and file '%s'", args->beside);
+    if (args->write == NULL) {
+        fprintf(stderr, " into store '%s'", args->store.database);
+    }
+    if (file != NULL) {
+        bool is_stdout = strcmp(file, "-") == 0;
+        fprintf(stderr, " %s %s%s%s", args->write != NULL ? "into" : "and",
+                is_stdout ? "standard output" : "file '", is_stdout ? "" : file,
+                is_stdout ? "" : "'");
     }
     if (args->filter != NULL && args->filter[0] != '\0') {
         fprintf(stderr, ", filter: %s", args->filter);
@@ -100,6 +105,26 @@ void capture_describe(struct store_session *out, const struct capture_args *args
         copy_text(out->tags, sizeof out->tags, tags);
     }
     mem_free(tags);
+}
+
+int capture_check_name(const char *name, struct err *err)
+{
+    if (name == NULL) {
+        return 0;
+    }
+    json_t *text = json_string(name);
+    json_decref(text);
+    if (text == NULL) {
+        return err_set(err, ERR_USAGE, "the name is not UTF-8");
+    }
+    if (strlen(name) >= STORE_NAME_MAX) {
+        return err_set(err, ERR_USAGE, "the name is longer than %d bytes", STORE_NAME_MAX - 1);
+    }
+    if (strcmp(name, "last") == 0 || strcmp(name, "all") == 0) {
+        return err_set(err, ERR_USAGE, "no session can be named '%s': -s %s means something else",
+                       name, name);
+    }
+    return 0;
 }
 
 int capture_tags(const struct option_pairs *tags, char **out, struct err *err)

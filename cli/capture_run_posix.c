@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "cli/database.h"
@@ -25,6 +26,7 @@
 #include "shared/capture/source_file.h"
 #include "shared/capture/source_pcap.h"
 #include "shared/packet/filter.h"
+#include "shared/store/retention.h"
 
 /* How long a second interrupt waits for files to be closed before it ends the process. */
 #define ABORT_WAIT_MS 3000
@@ -99,6 +101,35 @@ static void make_id(char out[STORE_ID_TEXT])
     id_format(&id, out);
 }
 
+static bool is_same_file(const char *a, const char *b)
+{
+    struct stat st_a;
+    struct stat st_b;
+    int found = strcmp(a, "-") == 0 ? fstat(STDIN_FILENO, &st_a) : stat(a, &st_a);
+
+    return found == 0 && stat(b, &st_b) == 0 && S_ISREG(st_a.st_mode) &&
+           st_a.st_dev == st_b.st_dev && st_a.st_ino == st_b.st_ino;
+}
+
+/* Opening a file for writing empties it: not one that this capture needs. */
+static int check_file(const struct run *run, const char *path)
+{
+    const struct capture_args *args = run->args;
+
+    if (strcmp(path, "-") == 0 || args->rotate_bytes != 0 || args->rotate_ns != 0) {
+        return 0;
+    }
+    if (args->read != NULL && is_same_file(args->read, path)) {
+        return err_set(&run->ctx->err, ERR_USAGE,
+                       "'%s' is the file that is read; give what is written another name", path);
+    }
+    if (args->write == NULL && is_same_file(args->store.database, path)) {
+        return err_set(&run->ctx->err, ERR_USAGE,
+                       "'%s' is the store; give the file beside it another name", path);
+    }
+    return 0;
+}
+
 static int open_file_writer(struct run *run)
 {
     const struct capture_args *args = run->args;
@@ -115,7 +146,8 @@ static int open_file_writer(struct run *run)
                        "packets are not for a terminal; send standard output to a file or a "
                        "program");
     }
-    return file_writer_new(&opts, &run->file_writer, &run->ctx->err);
+    int code = check_file(run, opts.path);
+    return code == 0 ? file_writer_new(&opts, &run->file_writer, &run->ctx->err) : code;
 }
 
 static int open_store_writer(struct run *run)
@@ -318,10 +350,27 @@ static int finish(struct run *run)
     return code == 0 ? printed : code;
 }
 
+/* A capture that could not start is no session. */
+static void forget_session(struct run *run)
+{
+    struct store_session *session = NULL;
+
+    if (run->store != NULL && run->id[0] != '\0' &&
+        store_session_find(run->store, run->id, &session, NULL) == 0) {
+        (void)store_delete_session(run->store, session, NULL);
+        store_sessions_free(session, 1);
+    }
+}
+
 static void release(struct run *run)
 {
+    bool started = run->session != NULL;
+
     session_free(run->session);
     store_writer_free(run->store_writer);
+    if (!started) {
+        forget_session(run);
+    }
     file_writer_free(run->file_writer);
     store_close(run->store);
     for (uint32_t i = 0; i < run->n_sources; i++) {

@@ -189,6 +189,7 @@ static int run(struct command_context *ctx, void *args_)
     int code = check_source(ctx, args);
 
     code = code == 0 ? check_targets(ctx, args) : code;
+    code = code == 0 ? capture_check_name(args->name, &ctx->err) : code;
     return code == 0 ? capture_run(ctx, args) : code;
 }
 

@@ -116,11 +116,22 @@ static int append_pair(struct option_pairs *pairs, char *text, struct err *err)
     return 0;
 }
 
+/* A variable that a script forgot to set: '' would be a store in memory, or the working directory.
+ */
+static bool must_not_be_empty(const struct command_option *option)
+{
+    return option->kind == OPT_LIST ||
+           (option->kind == OPT_STRING && option->complete == COMPLETE_FILE);
+}
+
 int option_set_value(const struct command_option *option, void *args, char *text, uint64_t now_ns,
                      struct err *err)
 {
     void *place = option_place(option, args);
 
+    if (text[0] == '\0' && must_not_be_empty(option)) {
+        return err_set(err, ERR_USAGE, "the value is empty");
+    }
     switch (option->kind) {
     case OPT_STRING:
         *(const char **)place = text;

@@ -7,6 +7,7 @@
 
 #include "shared/base/bytes.h"
 #include "shared/packet/block.h"
+#include "shared/packet/link_type.h"
 #include "shared/packet/pcap.h"
 #include "shared/packet/pcapng.h"
 
@@ -51,11 +52,15 @@ int file_encode_check_pcap(const struct iface *ifaces, uint32_t n, struct err *e
 {
     for (uint32_t i = 1; i < n; i++) {
         if (ifaces[i].link_type != ifaces[0].link_type) {
+            char first[LINK_TYPE_TEXT_MAX];
+            char other[LINK_TYPE_TEXT_MAX];
+
+            link_type_text(ifaces[0].link_type, first);
+            link_type_text(ifaces[i].link_type, other);
             return err_set(err, ERR_UNSUPPORTED,
-                           "a classic pcap file holds one link type, but '%s' has %u and '%s' has "
-                           "%u; give the file a name that ends in .pcapng",
-                           ifaces[0].name, ifaces[0].link_type, ifaces[i].name,
-                           ifaces[i].link_type);
+                           "a classic pcap file holds one link type, but '%s' has %s and '%s' has "
+                           "%s; give the file a name that ends in .pcapng",
+                           ifaces[0].name, first, ifaces[i].name, other);
         }
     }
     return 0;

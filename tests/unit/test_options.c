@@ -333,6 +333,8 @@ static void wrong_values_are_refused_with_the_option_named(void **state)
     check_refused("record --tag novalue", "option '--tag': 'novalue' is not KEY=VALUE");
     check_refused("record --tag =v", "option '--tag': '=v' is not KEY=VALUE");
     check_refused("record --tag a=1 --tag a=2", "option '--tag': the key 'a' is given twice");
+    check_refused("record --database=", "option '--database': the value is empty");
+    check_refused("record --interface=", "option '--interface': the value is empty");
     check_refused("record --force=yes", "option '--force' takes no value");
     check_refused("record --no-promisc=1", "option '--no-promisc' takes no value");
 }

@@ -96,7 +96,7 @@ const struct command cmd_sql = {
             "Runs SQL statements, in SQLite's words, over the tables of a store. Nothing is copied "
             "and nothing is written: CREATE TABLE and the like work in memory and are forgotten at "
             "the end.",
-            "packets has the columns session, number, time, time_ns, iface, link_type, caplen, "
+            "'packets' has the columns session, number, time, time_ns, iface, link_type, caplen, "
             "len, src, dst, sport, dport, proto, flags, info, data. Addresses and ports are those "
             "of the outermost IP header; times are text with nine digits in UTC, and time_ns "
             "nanoseconds since 1970. Three more columns exist for conditions with = alone: host "
@@ -107,9 +107,9 @@ const struct command cmd_sql = {
             "the index, so that only the parts of the store that may hold a row are read. A time "
             "may be compared with anything that --from of query takes. ORDER BY time needs no "
             "sorting.",
-            "sessions (id, name, node, state, filter, started, ended, packets, bytes, "
+            "'sessions' (id, name, node, state, filter, started, ended, packets, bytes, "
             "stored_bytes, first_time, last_time, tags, lost_kernel, lost_interface, lost_limit, "
-            "lost_store) and interfaces (session, number, name, link_type, snaplen, description, "
+            "lost_store) and 'interfaces' (session, number, name, link_type, snaplen, description, "
             "mac, filter, speed_bps, os) are the catalogue.",
             "Prints a table on a terminal, tab-separated lines with the names first elsewhere; "
             "with --json an array of objects for each statement that gives rows. Blobs are hex.",

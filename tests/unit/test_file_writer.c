@@ -230,7 +230,7 @@ static void an_empty_capture_is_a_valid_file(void **state)
 static void rotation_by_size_splits_between_packets(void **state)
 {
     struct fixture *f = *state;
-    int packets[64];
+    int packets[64] = {0};
     off_t largest;
     int sum = 0;
     struct err err = {0};
@@ -252,7 +252,7 @@ static void rotation_by_size_splits_between_packets(void **state)
 static void a_packet_larger_than_the_size_gets_a_file_of_its_own(void **state)
 {
     struct fixture *f = *state;
-    int packets[8];
+    int packets[8] = {0};
     off_t largest;
     struct err err = {0};
 
@@ -268,7 +268,7 @@ static void only_the_newest_files_are_kept(void **state)
 {
     struct fixture *f = *state;
     struct file_writer_stats stats;
-    int packets[8];
+    int packets[8] = {0};
     off_t largest;
     struct err err = {0};
 
@@ -286,7 +286,7 @@ static void only_the_newest_files_are_kept(void **state)
 static void files_rotate_by_packet_time(void **state)
 {
     struct fixture *f = *state;
-    int packets[8];
+    int packets[8] = {0};
     off_t largest;
     struct err err = {0};
 
@@ -304,7 +304,7 @@ static void files_rotate_by_packet_time(void **state)
 static void live_captures_rotate_by_the_clock_and_not_while_empty(void **state)
 {
     struct fixture *f = *state;
-    int packets[8];
+    int packets[8] = {0};
     off_t largest;
     struct err err = {0};
 

@@ -9,6 +9,7 @@
 #   import-plain import-sealed import-compressed-sealed    `capture -r` of a mixed capture of 1 GiB
 #   store-size store-index export-raw export-compressed query-5tuple     what was imported
 #   memory                                         for 60 s, with --long 10 minutes
+#   replay                                         50,000 packets a second, timed at the other end
 # Everything is in memory (/dev/shm), so that no disk is measured. Exit 0 when every row was
 # measured, whether or not its target was met; the table says that.
 set -uo pipefail
@@ -16,7 +17,8 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../.." || exit 1
 export LC_ALL=C
 
 all_rows=(live-store live-store-encrypted live-write import-plain import-sealed
-    import-compressed-sealed store-size store-index export-raw export-compressed query-5tuple memory)
+    import-compressed-sealed store-size store-index export-raw export-compressed query-5tuple memory
+    replay)
 rows=("${all_rows[@]}")
 runs=5
 packets=3000000
@@ -28,7 +30,7 @@ readonly BUFFER=32MiB
 readonly RARE='host 10.1.0.7 and host 198.18.99.99 and tcp port 43210 and tcp port 443'
 
 usage() {
-    sed -n '4,13s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2
+    sed -n '4,14s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2
     exit 2
 }
 
@@ -343,6 +345,65 @@ row_memory() {
     [ "$(calc "$late > $early + 1 ? 1 : 0")" = 0 ] || missing="grows from $early to $late MiB"
     put_row memory "memory beyond the kernel buffer, $seconds s (ratio: largest MiB)" – MiB \
         "$(stat memory.ours max)" '<=' 64 "$missing"
+}
+
+# ---- replay ---------------------------------------------------------------------------------
+
+readonly REPLAY_PACKETS=250000
+readonly REPLAY_GAP_NS=20000
+
+# Packets of FRAME_BYTES every 20 us, to nobody's address.
+make_even() {
+    python3 - "$SCRATCH/even.pcap" "$REPLAY_PACKETS" "$REPLAY_GAP_NS" "$FRAME_BYTES" <<'PYTHON'
+import struct, sys
+path, count, gap, size = sys.argv[1], *map(int, sys.argv[2:])
+frame = bytes.fromhex("020000000099020000000001" "88b5") + bytes(size - 14)
+with open(path, "wb") as out:
+    out.write(struct.pack("<IHHiIII", 0xA1B23C4D, 2, 4, 0, 0, 262144, 1))
+    for n in range(count):
+        at = 1_700_000_000_000_000_000 + n * gap
+        out.write(struct.pack("<IIII", at // 10**9, at % 10**9, size, size) + frame)
+PYTHON
+}
+
+# gap_errors FILE: median and 99th percentile of what the gaps in the capture are off, in us.
+gap_errors() {
+    python3 - "$1" "$REPLAY_GAP_NS" <<'PYTHON'
+import struct, sys
+data, gap = open(sys.argv[1], "rb").read(), int(sys.argv[2])
+at, times = 24, []
+while at + 16 <= len(data):
+    second, ns, size, _ = struct.unpack_from("<IIII", data, at)
+    times.append(second * 10**9 + ns)
+    at += 16 + size
+errors = sorted(abs(b - a - gap) for a, b in zip(times, times[1:]))
+print(errors[len(errors) // 2] / 1e3, errors[len(errors) * 99 // 100] / 1e3, len(times))
+PYTHON
+}
+
+# What the other end's kernel saw, not what we say of ourselves.
+row_replay() {
+    local pid i median p99 seen missing=''
+    live_up
+    make_even
+    for ((i = 1; i <= runs; i++)); do
+        start_in "$NS_B" tcpdump -i "$IF_B" -n -B 65536 --nano -c "$REPLAY_PACKETS" \
+            -w "$SCRATCH/seen.pcap" ether proto 0x88b5 2>"$SCRATCH/stderr"
+        pid=$STARTED
+        wait_for 20 is_capturing "$SCRATCH/stderr" || die "tcpdump did not start"
+        in_a "$PR_BIN" replay -r "$SCRATCH/even.pcap" -i "$IF_A" >"$SCRATCH/stdout" || die "replay"
+        wait_for 5 has_ended "$pid" || kill -TERM "$pid"
+        wait "$pid"
+        read -r median p99 seen < <(gap_errors "$SCRATCH/seen.pcap")
+        [ "$seen" = "$REPLAY_PACKETS" ] || missing="$((REPLAY_PACKETS - seen)) packets missing"
+        add replay-median.ours "$median"
+        add replay-p99.ours "$p99"
+    done
+    rm -f "$SCRATCH/seen.pcap" "$SCRATCH/even.pcap"
+    put_row replay-median 'replay at 50 kpps, error of the gaps, median (ratio: µs)' – µs \
+        "$(stat replay-median.ours median)" '<=' 50 "$missing"
+    put_row replay-p99 'replay at 50 kpps, error of the gaps, p99 (ratio: µs)' – µs \
+        "$(stat replay-p99.ours median)" '<=' 1000 "$missing"
 }
 
 # ---------------------------------------------------------------------------------------------

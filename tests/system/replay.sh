@@ -88,8 +88,6 @@ for key in sys.argv[1:]: value = value[key]
 print(value)' "$@"
 }
 
-has_started() { grep -q '^capturing on' capture.log; }
-
 # captured_while FILE COUNT COMMAND…: captures COUNT packets in B into FILE while the command runs.
 captured_while() {
     local file=$1 count=$2 pid
@@ -98,7 +96,7 @@ captured_while() {
     in_b "$PR_BIN" capture -i "$IF_B" -w "$file" -c "$count" -t 60 2>capture.log \
         -- ether dst 02:00:00:00:00:99 &
     pid=$!
-    wait_for 10 has_started || return 1
+    wait_for 10 is_capturing capture.log || return 1
     "$@" || return 1
     wait_for 20 has_ended "$pid" || kill -INT "$pid"
     wait "$pid"
@@ -212,7 +210,7 @@ test_recorded_interface() {
     in_a "$PR_BIN" capture -i "$IF_A" -d recorded.db -c 5 -t 20 2>capture.log \
         -- ether dst 02:00:00:00:00:99 >/dev/null &
     local pid=$!
-    wait_for 10 has_started
+    wait_for 10 is_capturing capture.log
     replay_in_a -r whole.pcapng -i "$IF_A" --speed 0 >/dev/null
     wait "$pid"
     check_equal "a session goes out where it was recorded" 5 \

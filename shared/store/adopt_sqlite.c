@@ -37,18 +37,21 @@ static uint32_t link_type_of(const struct adopt *a, uint32_t iface)
     return iface < a->session.n_ifaces ? a->session.ifaces[iface].link_type : UINT32_MAX;
 }
 
-/* Counts and indexes a run; false when it is not a run of n packets. */
+/* Counts and indexes a run; false when it is not a run of n packets. Where the link type of one is
+ * not known the frame gets no index, so that it is read and not passed over. */
 static bool read_run(struct adopt *a, const uint8_t *raw, const struct frame_header *h,
                      struct catalogue_frame *f, uint8_t **bloom)
 {
     struct block_cursor cursor = block_cursor(raw, h->raw_len);
     struct packet_view packet;
+    bool known = true;
     uint32_t n = 0;
     int r;
 
     index_builder_reset(a->index);
     f->min_ns = UINT64_MAX;
     while ((r = block_next(&cursor, &packet)) > 0) {
+        known = known && packet.iface < a->session.n_ifaces;
         index_builder_add(a->index, &packet, link_type_of(a, packet.iface));
         f->packet_bytes += packet.caplen;
         f->min_ns = packet.time_ns < f->min_ns ? packet.time_ns : f->min_ns;
@@ -59,7 +62,7 @@ static bool read_run(struct adopt *a, const uint8_t *raw, const struct frame_hea
     cap = cap < INDEX_FLOOR ? INDEX_FLOOR : cap;
     *bloom = x_alloc(cap);
     f->bloom = *bloom;
-    f->bloom_n = index_builder_finish(a->index, *bloom, cap);
+    f->bloom_n = known ? index_builder_finish(a->index, *bloom, cap) : 0;
     return r == 0 && n == h->n_packets;
 }
 
@@ -96,16 +99,38 @@ static void take_description(struct adopt *a, const struct segment_reader *reade
     a->session = read;
 }
 
-static int enter_frame(struct adopt *a, struct catalogue_segment *row, uint64_t offset,
-                       const struct frame_header *h, const uint8_t *raw, struct err *err)
+/* One segment being read. */
+struct walk {
+    struct adopt *a;
+    struct segment_reader reader;
+    struct catalogue_segment *row;
+    uint64_t offset;      /* of the frame in hand */
+    int64_t last;         /* number of the frame before; they only grow */
+    uint64_t passed_over; /* packets in damaged frames: those behind keep their numbers */
+    bool cut;
+};
+
+static void count_damage(struct walk *w, const struct frame_header *h)
 {
+    uint64_t packets = h->kind == FRAME_PACKETS ? h->n_packets : 0;
+
+    w->a->damaged_frames++;
+    w->a->damaged_packets += packets;
+    w->passed_over += packets;
+}
+
+static int enter_frame(struct walk *w, const struct frame_header *h, const uint8_t *raw,
+                       struct err *err)
+{
+    struct adopt *a = w->a;
+    struct catalogue_segment *row = w->row;
     struct catalogue_frame f = {
         .number = h->number,
-        .offset = offset,
+        .offset = w->offset,
         .stored_len = SEGMENT_FRAME_BYTES + h->stored_len,
         .raw_len = h->raw_len,
         .n_packets = h->n_packets,
-        .first_number = row->first_number + row->packets,
+        .first_number = row->first_number + row->packets + w->passed_over,
     };
     uint8_t *bloom = NULL;
     int r = 0;
@@ -116,8 +141,7 @@ static int enter_frame(struct adopt *a, struct catalogue_segment *row, uint64_t 
         a->frames++;
         a->packets += h->n_packets;
     } else {
-        a->damaged_frames++;
-        a->damaged_packets += h->n_packets;
+        count_damage(w, h);
     }
     mem_free(bloom);
     return r;
@@ -134,16 +158,6 @@ static int cut_tail(struct adopt *a, const struct catalogue_segment *row, uint64
     return r;
 }
 
-/* One segment being read. */
-struct walk {
-    struct adopt *a;
-    struct segment_reader reader;
-    struct catalogue_segment *row;
-    uint64_t offset; /* of the frame in hand */
-    int64_t last;    /* number of the frame before; they only grow */
-    bool cut;
-};
-
 /* A crash leaves the beginning of a frame. h: as far as it was read. */
 static bool is_torn(const struct walk *w, const struct frame_header *h)
 {
@@ -153,19 +167,21 @@ static bool is_torn(const struct walk *w, const struct frame_header *h)
            (h->kind != 0 && left < (uint64_t)SEGMENT_FRAME_BYTES + h->stored_len);
 }
 
-/* Past what is no frame (or, when it is intact, not the next one), with what is lost counted. */
+/* Past what is no frame (or, when it is intact, not the next one), with what is lost counted. A
+ * header that holds tells where its frame ends; inside it packets may well have carried frames of
+ * another store. */
 static int step_over(struct walk *w, const struct frame_header *h, bool intact, struct err *err)
 {
-    uint64_t next = intact ? w->offset + SEGMENT_FRAME_BYTES + h->stored_len
-                           : segment_reader_resync(&w->reader, w->offset + 1);
+    uint64_t behind = w->offset + SEGMENT_FRAME_BYTES + h->stored_len;
+    uint64_t next =
+        intact ? behind : segment_reader_resync(&w->reader, h->kind != 0 ? behind : w->offset + 1);
     bool tail = !intact && next >= w->reader.size;
     int r = 0;
 
     if (tail && (w->cut || is_torn(w, h))) {
         r = w->cut ? cut_tail(w->a, w->row, w->offset, w->reader.size, err) : 0;
     } else {
-        w->a->damaged_frames++;
-        w->a->damaged_packets += h->kind == FRAME_PACKETS ? h->n_packets : 0;
+        count_damage(w, h);
     }
     w->offset = next;
     return r;
@@ -173,25 +189,39 @@ static int step_over(struct walk *w, const struct frame_header *h, bool intact, 
 
 static int walk(struct walk *w, struct err *err)
 {
-    struct frame_header h;
+    struct frame_header h = {0};
     const uint8_t *raw;
     int r = 0;
 
     while (w->offset < w->reader.size && r == 0) {
         r = segment_reader_frame(&w->reader, w->a->decoder, w->offset, &h, &raw, err);
-        if (r == ERR_DAMAGED || (r == 0 && h.number <= w->last)) {
+        w->cut = w->cut && r != ERR_IO; /* what the disk does not read may come back */
+        if (r == ERR_DAMAGED || r == ERR_IO || (r == 0 && h.number <= w->last)) {
             r = step_over(w, &h, r == 0, err);
             continue;
         }
         if (r == 0 && h.kind == FRAME_SESSION) {
             take_description(w->a, &w->reader, raw, h.raw_len);
         } else if (r == 0) {
-            r = enter_frame(w->a, w->row, w->offset, &h, raw, err);
+            r = enter_frame(w, &h, raw, err);
         }
         w->last = h.number;
         w->offset += SEGMENT_FRAME_BYTES + h.stored_len;
         w->row->bytes = w->offset;
     }
+    return r;
+}
+
+static int last_number(struct store *store, int64_t segment, int64_t *last, struct err *err)
+{
+    sqlite3_stmt *stmt = NULL;
+    struct catalogue_frame f;
+    int r = catalogue_frames(&store->catalogue, segment, false, &stmt, err);
+
+    while (r >= 0 && (r = catalogue_next_frame(&store->catalogue, stmt, &f, err)) > 0) {
+        *last = f.number;
+    }
+    sqlite3_finalize(stmt);
     return r;
 }
 
@@ -216,7 +246,8 @@ int adopt_segment(struct adopt *a, struct catalogue_segment *row, uint64_t offse
     } else {
         w.offset = SEGMENT_HEADER_BYTES;
     }
-    r = walk(&w, err);
+    r = last_number(a->store, row->row, &w.last, err);
+    r = r < 0 ? r : walk(&w, err);
     segment_reader_close(&w.reader);
     return r;
 }
@@ -398,7 +429,8 @@ int adopt_orphans(struct adopt *a, uint64_t *adopted, struct err *err)
         struct err why = {0};
         r = adopt_orphan(a, files[i], &why);
         *adopted += r == 0;
-        if (r == ERR_DAMAGED || r == ERR_NOT_A_STORE) {
+        if (r == ERR_DAMAGED || r == ERR_NOT_A_STORE || r == ERR_NOT_FOUND || r == ERR_VERSION ||
+            r == ERR_IO) {
             a->damaged_frames++; /* no header: nothing in it can be read; verify names the file */
             r = 0;
         } else if (r < 0) {

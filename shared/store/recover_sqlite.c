@@ -69,7 +69,7 @@ static int read_on(struct adopt *a, struct store_session *s, struct err *err)
         uint64_t at = adopt_modified_ns(a->store, list[i].file);
         s->ended_ns = at > s->ended_ns ? at : s->ended_ns;
         r = adopt_segment(a, &list[i], list[i].bytes, true, &why);
-        if (r == ERR_NOT_FOUND || r == ERR_DAMAGED) {
+        if (r == ERR_NOT_FOUND || r == ERR_DAMAGED || r == ERR_IO) {
             s->state = STORE_DAMAGED;
             r = 0;
         }
@@ -185,7 +185,9 @@ int store_recover(struct store *store, struct err *err)
 
 int store_rebuild(struct store *store, struct err *err)
 {
-    int r = recover_orphans(store, false, err);
+    int r = retention_finish(store, err); /* those are not lost but deleted */
+
+    r = r < 0 ? r : recover_orphans(store, false, err);
 
     if (r == 0 && any_row(store, "SELECT 1 FROM session LIMIT 1")) {
         snprintf(store->repairs, sizeof store->repairs,

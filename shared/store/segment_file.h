@@ -68,5 +68,3 @@ int segment_reader_frame(struct segment_reader *r, struct frame_decoder *d, uint
                          struct frame_header *h, const uint8_t **raw, struct err *err);
 /* Offset of the next intact frame header at or behind `from`, or r->size. */
 uint64_t segment_reader_resync(struct segment_reader *r, uint64_t from);
-/* True when an intact frame header stands at `at`, or the file ends there. */
-bool segment_reader_is_frame_end(const struct segment_reader *r, uint64_t at);

@@ -329,12 +329,3 @@ uint64_t segment_reader_resync(struct segment_reader *r, uint64_t from)
     mem_free(buf);
     return r->size;
 }
-
-bool segment_reader_is_frame_end(const struct segment_reader *r, uint64_t at)
-{
-    uint8_t head[SEGMENT_FRAME_BYTES];
-    struct frame_header h;
-
-    return at == r->size || (at < r->size && read_at(r, at, head, sizeof head) == 0 &&
-                             frame_header_read(head, &h) == 0);
-}

@@ -22,7 +22,7 @@ struct file {
 };
 
 /* The segment file of a session with this sequence. */
-static void load(struct file *f, const struct place *p, const char *id, uint32_t sequence)
+static void load_segment(struct file *f, const struct place *p, const char *id, uint32_t sequence)
 {
     struct stat st;
 
@@ -131,7 +131,7 @@ static void frames_that_changed_places(const char *key)
 
     place_init(&p, key);
     write_raw_session(&p, "one", 0, 40000, id);
-    load(&f, &p, id, 1);
+    load_segment(&f, &p, id, 1);
     assert_true(find_frames(&f, at, h) >= 3);
     assert_int_equal(h[0].stored_len, h[1].stored_len);
     size_t n = SEGMENT_FRAME_BYTES + h[0].stored_len;
@@ -170,8 +170,8 @@ static void a_segment_in_the_place_of_another_is_damage(void **state)
     place_init(&p, NULL);
     write_raw_session(&p, "one", 0, 5000, one);
     write_raw_session(&p, "two", 0, 5000, two);
-    load(&f, &p, one, 1);
-    load(&g, &p, two, 1);
+    load_segment(&f, &p, one, 1);
+    load_segment(&g, &p, two, 1);
     memcpy(g.path, f.path, sizeof g.path);
     save(&g, g.n);
     unload(&f);
@@ -179,6 +179,87 @@ static void a_segment_in_the_place_of_another_is_damage(void **state)
     assert_int_equal(read_all(&p, "one", &damage), 0);
     assert_int_equal(damage.packets, 5000);
     assert_int_equal(read_all(&p, "two", &damage), 5000);
+    place_deinit(&p);
+}
+
+/* Packets that carried a segment file: after damage its frames are not taken for our own. */
+static void frames_inside_packets_are_packets(void **state)
+{
+    struct place p;
+    char inner[STORE_ID_TEXT];
+    char outer[STORE_ID_TEXT];
+    struct file f;
+    size_t at[FRAMES_MAX];
+    struct frame_header h[FRAMES_MAX];
+    struct block *block = block_new(BLOCK_BYTES_DEFAULT);
+    struct consumer_load load = {.limit = 8, .may_wait = true};
+    struct iface eth = ethernet("eth0");
+    struct store_session_spec spec = {.name = "outer", .compression = STORE_COMPRESS_OFF};
+    struct consumer *c = NULL;
+    struct err err = {0};
+    struct scan_damage damage;
+
+    (void)state;
+    place_init(&p, NULL);
+    write_raw_session(&p, "inner", 0, 1000, inner);
+    load_segment(&f, &p, inner, 1);
+    assert_int_equal(find_frames(&f, at, h), 1);
+    struct packet_view packet = {.time_ns = time_of(0), .data = f.bytes + at[0]};
+    packet.caplen = packet.len = SEGMENT_FRAME_BYTES + h[0].stored_len;
+    assert_true(block_append(block, &packet));
+    unload(&f);
+    struct store *store = open_store(&p, STORE_WRITE);
+    assert_int_equal(store_writer_new(store, &spec, &c, outer, &err), 0);
+    assert_int_equal(c->ops->begin(c, &eth, 1, &err), 0);
+    assert_int_equal(c->ops->block(c, block, &load, &err), 0);
+    assert_int_equal(c->ops->tick(c, clock_monotonic_ns() + 10000000000u, &err), 0);
+    block_unref(block);
+    for (uint32_t n = 1; n < 9000; n += 1000) {
+        put_block(c, n, n + 1000);
+    }
+    finish(c, 9001);
+    store_close(store);
+
+    load_segment(&f, &p, outer, 1);
+    assert_true(find_frames(&f, at, h) >= 2);
+    assert_int_equal(h[0].n_packets, 1);
+    f.bytes[at[0] + SEGMENT_FRAME_BYTES + 20] ^= 1;
+    save(&f, f.n);
+    unload(&f);
+    assert_int_equal(unlink(p.db), 0);
+    assert_int_equal(read_all(&p, "outer", &damage), 9000);
+    place_deinit(&p);
+}
+
+/* A frame without a known interface has no index: it is read, not passed over. */
+static void a_session_that_lost_its_first_description_is_still_found(void **state)
+{
+    struct place p;
+    char id[STORE_ID_TEXT];
+    struct file f;
+    struct store_session *s = NULL;
+    struct scan *scan = NULL;
+    struct err err = {0};
+    uint64_t n = 0;
+
+    (void)state;
+    place_init(&p, NULL);
+    write_raw_session(&p, "one", 0, 9000, id);
+    load_segment(&f, &p, id, 1);
+    f.bytes[SEGMENT_HEADER_BYTES + SEGMENT_FRAME_BYTES] ^= 1;
+    save(&f, f.n);
+    unload(&f);
+    assert_int_equal(unlink(p.db), 0);
+    struct store *store = open_store(&p, STORE_READ);
+    assert_int_equal(store_session_find(store, id, &s, &err), 0);
+    assert_int_equal(s->n_ifaces, 1); /* the description at the end has it */
+    struct scan_spec spec = {.sessions = s, .n = 1, .to_ns = UINT64_MAX, .filter = "port 4321"};
+    assert_int_equal(scan_new(store, &spec, &scan, &err), 0);
+    assert_int_equal(scan_count(scan, &n, &err), 0);
+    assert_int_equal(n, 1);
+    scan_free(scan);
+    store_sessions_free(s, 1);
+    store_close(store);
     place_deinit(&p);
 }
 
@@ -216,6 +297,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(frames_that_changed_places_are_damage),
         cmocka_unit_test(a_segment_in_the_place_of_another_is_damage),
+        cmocka_unit_test(frames_inside_packets_are_packets),
+        cmocka_unit_test(a_session_that_lost_its_first_description_is_still_found),
         cmocka_unit_test(a_frame_that_promises_too_many_packets_is_no_frame),
         cmocka_unit_test(an_empty_frame_that_claims_compression_is_damage),
     };

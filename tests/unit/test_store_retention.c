@@ -82,6 +82,31 @@ static void a_deletion_that_a_crash_cut_short_is_finished(void **state)
     place_deinit(&p);
 }
 
+static void a_deleted_session_does_not_come_back(void **state)
+{
+    struct place p;
+    char id[STORE_ID_TEXT];
+    struct store_session *list = NULL;
+    struct err err = {0};
+    size_t n = 1;
+
+    (void)state;
+    place_init(&p, NULL);
+    write_session(&p, "only", 0, 1000, id);
+    struct store *store = open_store(&p, STORE_WRITE);
+    run_sql(store, "INSERT INTO doomed SELECT file FROM segment");
+    run_sql(store, "DELETE FROM segment");
+    run_sql(store, "DELETE FROM session");
+    store_close(store);
+    store = open_store(&p, STORE_READ);
+    assert_int_equal(store_sessions(store, &list, &n, &err), 0);
+    assert_int_equal(n, 0);
+    assert_false(has_segment(&p, id));
+    store_sessions_free(list, n);
+    store_close(store);
+    place_deinit(&p);
+}
+
 static void no_file_outside_the_store_is_deleted(void **state)
 {
     struct place p;
@@ -161,6 +186,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_deletion_that_a_crash_cut_short_is_finished),
+        cmocka_unit_test(a_deleted_session_does_not_come_back),
         cmocka_unit_test(no_file_outside_the_store_is_deleted),
         cmocka_unit_test(the_catalogue_gives_its_pages_back),
         cmocka_unit_test(a_wish_for_room_comes_after_what_was_told),

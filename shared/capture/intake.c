@@ -122,6 +122,10 @@ static int adopt_ifaces(struct intake_feed *feed, struct err *err)
         if (feed->snaplen != 0 && (to->snaplen == 0 || to->snaplen > feed->snaplen)) {
             to->snaplen = feed->snaplen;
         }
+        if (feed->is_file) {
+            intake->ledgers[intake->n_ifaces].kernel = LEDGER_UNKNOWN;
+            intake->ledgers[intake->n_ifaces].interface = LEDGER_UNKNOWN;
+        }
         feed->compiled[i] = NULL;
         if (feed->filtering.set != NULL) {
             feed->compiled[i] = feed->filtering.compile(feed->filtering.set, from->link_type, &why);
@@ -170,7 +174,8 @@ int intake_feed_init(struct intake_feed *feed, struct intake *intake, struct sou
     if (filtering != NULL) {
         feed->filtering = *filtering;
     }
-    feed->sink.packet = source->ops->fd(source) >= 0 ? on_live_packet : on_file_packet;
+    feed->is_file = source->ops->fd(source) < 0;
+    feed->sink.packet = feed->is_file ? on_file_packet : on_live_packet;
     return source->n_ifaces > 0 ? adopt_ifaces(feed, err) : 0;
 }
 

@@ -54,6 +54,7 @@ struct intake_feed {
     uint32_t *ids;                  /* the source's number of an interface to ours; owned */
     uint32_t n_ids;
     uint32_t snaplen; /* cuts packets, 0 = as they come */
+    bool is_file;     /* what kernel and interface lost is not known */
 };
 
 struct intake {

@@ -244,6 +244,7 @@ static void files_are_filtered_cut_and_told_once_of_useless_link_types(void **st
     assert_true(give(&feed, 0, 99, 1)); /* no match, so not received either */
     assert_true(give(&feed, 0, 200, 1));
     assert_int_equal(f.intake.ledgers[0].received, 1);
+    assert_true(f.intake.ledgers[0].kernel == LEDGER_UNKNOWN); /* a file does not tell */
     struct block_cursor cursor = block_cursor(f.intake.open->data, f.intake.open->len);
     assert_int_equal(block_next(&cursor, &packet), 1);
     assert_int_equal(packet.caplen, 64);

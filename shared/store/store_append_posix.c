@@ -21,7 +21,9 @@
 
 #define FULL_RETRY_NS     (200u * 1000000u)
 #define FULL_MARGIN_BYTES (4u * 1024u * 1024u)
-#define QUOTA_SLACK_MAX   (8u * 1024u * 1024u)
+/* The last of a disk is not for packets: the catalogue has to say that it is full. */
+#define FULL_FLOOR_BYTES (1024u * 1024u)
+#define QUOTA_SLACK_MAX  (8u * 1024u * 1024u)
 
 static void set_state(struct store_writer *w, enum store_state state)
 {
@@ -60,11 +62,34 @@ static int append_description(struct store_writer *w, struct err *err)
     return r;
 }
 
+static uint64_t disk_free(const struct store_writer *w)
+{
+    struct statvfs fs;
+
+    return statvfs(w->store->dir, &fs) == 0 ? (uint64_t)fs.f_bavail * fs.f_frsize : UINT64_MAX;
+}
+
+static int check_room(const struct store_writer *w, size_t n, struct err *err)
+{
+    return disk_free(w) >= n + FULL_FLOOR_BYTES
+               ? 0
+               : err_set(err, ERR_FULL, "cannot write to '%s': no space left on device",
+                         w->store->dir);
+}
+
+static bool room_again(const struct store_writer *w)
+{
+    return disk_free(w) > FULL_MARGIN_BYTES + STORE_RESERVE_BYTES;
+}
+
 static int open_segment(struct store_writer *w, struct err *err)
 {
     struct open_segment *s = x_alloc(sizeof *s);
-    int r = segment_file_create(w->store, w->session.id, w->sequence + 1, w->next_packet,
-                                w->data_key, &s->file, err);
+    int r = check_room(w, SEGMENT_HEADER_BYTES, err);
+
+    r = r < 0 ? r
+              : segment_file_create(w->store, w->session.id, w->sequence + 1, w->next_packet,
+                                    w->data_key, &s->file, err);
 
     if (r < 0) {
         mem_free(s);
@@ -86,14 +111,6 @@ static int open_segment(struct store_writer *w, struct err *err)
     w->submitted_bytes = s->file.bytes;
     commit_open_segment(w->commit, s);
     return 0;
-}
-
-static bool room_again(const struct store_writer *w)
-{
-    struct statvfs fs;
-
-    return statvfs(w->store->dir, &fs) == 0 &&
-           (uint64_t)fs.f_bavail * fs.f_frsize > FULL_MARGIN_BYTES + STORE_RESERVE_BYTES;
 }
 
 /* ERR_FULL that the rule lets us live with becomes the state disk_full. After any other error
@@ -241,7 +258,8 @@ static int append_once(struct store_writer *w, struct frame_job *job, struct err
     }
     uint64_t offset = w->segment->file.bytes;
     const struct frame_bytes bytes = {job->out, job->out_len, job->body, job->raw_len};
-    r = segment_file_append(&w->segment->file, &bytes, err);
+    r = check_room(w, frame_bytes_of(job), err);
+    r = r < 0 ? r : segment_file_append(&w->segment->file, &bytes, err);
     if (r == 0) {
         record(w, job, offset);
     } else {

@@ -82,6 +82,7 @@ static int enter(struct commit *c, struct op *op, struct err *err)
     case OP_OPEN:
         return catalogue_put_segment(cat, row, err);
     case OP_FRAME:
+        REQUIRE(row != NULL);
         return catalogue_put_frame(cat, row->row, &op->frame, err);
     case OP_CLOSE:
         return 0;

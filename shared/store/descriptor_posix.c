@@ -101,6 +101,9 @@ int store_descriptor_write(const char *path, const struct store_descriptor *d, s
     if (r == 0 && rename(hidden, path) < 0) {
         r = err_errno(err, errno, "cannot rename '%s'", hidden);
     }
+    if (r == 0 && store_sync_parent(path) < 0) {
+        r = err_errno(err, errno, "cannot make the name '%s' durable", path);
+    }
     if (r < 0) {
         unlink(hidden);
     }
@@ -116,6 +119,16 @@ int store_sync_dir(const char *dir)
     if (fd >= 0) {
         close(fd);
     }
+    return r;
+}
+
+int store_sync_parent(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    char *dir = slash == NULL ? x_strdup(".") : x_sprintf("%.*s/", (int)(slash - path), path);
+    int r = store_sync_dir(dir);
+
+    mem_free(dir);
     return r;
 }
 

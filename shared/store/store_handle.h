@@ -65,8 +65,9 @@ void store_descriptor_make(struct store_descriptor *d, const struct seal_kdf *kd
 /* Written under a hidden name, made durable and renamed. */
 int store_descriptor_write(const char *path, const struct store_descriptor *d, struct err *err);
 
-/* Makes the file of n bytes durable under its name (also used by exports of small files). */
+/* Makes the names in a directory durable; and those in the directory that path stands in. */
 int store_sync_dir(const char *dir);
+int store_sync_parent(const char *path);
 
 /* Takes the writer's lock; a reader that repairs is waited for. ERR_IN_USE names the holder. */
 int store_lock(struct store *store, struct err *err);

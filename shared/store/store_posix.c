@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "shared/store/store.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -118,26 +119,65 @@ static int make_dir(struct store *store, struct err *err)
     if (mkdir(store->dir, 0700) < 0 && errno != EEXIST) {
         return err_errno(err, errno, "cannot make '%s'", store->dir);
     }
+    store_sync_parent(store->dir);
     return 0;
 }
 
-/* The descriptor decides everything else: made for a new store, read for an old one. */
+/* True when there is nothing in the directory but what the making of a store puts there first. */
+static bool is_unused(const struct store *store)
+{
+    DIR *dir = opendir(store->dir);
+    const struct dirent *entry;
+    bool unused = true;
+
+    while (dir != NULL && unused && (entry = readdir(dir)) != NULL) {
+        const char *name = entry->d_name;
+        unused = name[0] == '.' || strcmp(name, "lock") == 0 || strcmp(name, "store.tmp") == 0;
+    }
+    if (dir != NULL) {
+        closedir(dir);
+    }
+    return unused;
+}
+
+/* Is there a store, or room for one? Writes nothing but the directory. */
+static int look_at_place(struct store *store, const struct store_options *o, struct err *err)
+{
+    bool have_dir = exists(store->dir);
+    char *descriptor = store_file(store, "store");
+    bool have = exists(descriptor) || (have_dir && store_has_segments(store));
+    int r = 0;
+
+    mem_free(descriptor);
+    if (have || (have_dir && exists(store->path))) {
+        return 0;
+    }
+    if (exists(store->path)) {
+        r = foreign_file(store->path, err);
+    } else if (o->mode != STORE_CREATE) {
+        r = err_set(err, ERR_NOT_FOUND, "no store '%s': packetrecorder capture -d '%s' makes one",
+                    store->path, store->path);
+    } else if (have_dir && !is_unused(store)) {
+        r = err_set(err, ERR_NOT_A_STORE,
+                    "'%s' exists and belongs to something else: use another --database",
+                    store->dir);
+    } else {
+        r = make_dir(store, err);
+    }
+    return r;
+}
+
+/* The descriptor decides everything else: made for a new store, read for an old one. A new one is
+ * made under the lock, so that two programs never make two. */
 static int load_descriptor(struct store *store, const struct store_options *o,
                            struct store_descriptor *d, struct err *err)
 {
-    bool have_dir = exists(store->dir);
-    bool have_db = exists(store->path);
     char *path = store_file(store, "store");
     int r = 0;
 
-    if (!have_dir && have_db) {
-        r = foreign_file(store->path, err);
-    } else if (!have_dir && o->mode != STORE_CREATE) {
-        r = err_set(err, ERR_NOT_FOUND, "no store '%s': packetrecorder capture -d '%s' makes one",
-                    store->path, store->path);
-    } else if (!exists(path) && !have_db && o->mode == STORE_CREATE && !store_has_segments(store)) {
-        r = make_dir(store, err);
-        r = r < 0 ? r : make_descriptor(store, o->key, err);
+    if (o->mode == STORE_CREATE && !exists(path) && !exists(store->path) &&
+        !store_has_segments(store)) {
+        r = make_descriptor(store, o->key, err);
     }
     if (r == 0) {
         r = store_descriptor_read(path, d, err);
@@ -232,18 +272,19 @@ static int repair(struct store *store, bool rebuild, struct err *err)
 static int open_parts(struct store *store, const struct store_options *o, struct err *err)
 {
     struct store_descriptor d;
-    int r = load_descriptor(store, o, &d, err);
+    int r = look_at_place(store, o, err);
 
-    if (r != 0) {
+    if (r == 0 && (o->mode != STORE_READ || !exists(store->path))) {
+        r = store_lock(store, err);
+    }
+    r = r < 0 ? r : load_descriptor(store, o, &d, err);
+    if (r < 0) {
         return r;
     }
     memcpy(store->id, d.id, sizeof store->id);
     store->encrypted = d.encrypted;
     r = check_key(store, o, err);
     bool rebuild = !exists(store->path);
-    if (r == 0 && (o->mode != STORE_READ || rebuild)) {
-        r = store_lock(store, err);
-    }
     r = r < 0 ? r : open_catalogue(store, o, &d, err);
     if (r == 0 && store->encrypted && store->lock_fd >= 0) {
         r = store_rekey_finish(store, store->by_new_key, err);

@@ -43,7 +43,7 @@ def make_template(name, key):
     for i in range(SESSIONS):
         path = os.path.join(SCRATCH, "in.pcap")
         with open(path, "wb") as f:
-            f.write(recorder.pcap_bytes(recorder.numbered_packets(i * PACKETS, PACKETS)))
+            f.write(recorder.pcap_bytes(recorder.numbered_packets(i * PACKETS, PACKETS, size=1800)))
         code, _, err = store.run("capture", "-r", path, "--name", f"s{i}")
         assert code == 0, err
     return store
@@ -132,12 +132,12 @@ def one_kind(tap, template, kind, rng):
     kill_many(tap, f"{kind}: delete", work, rng, lambda s: s.command("delete", "s2"),
               nothing, lambda s: wrong_with_store(s, [ALL, [n for n in ALL if n != "s2"]]))
     kept = [ALL[i:] for i in range(SESSIONS + 1)]
-    kill_many(tap, f"{kind}: prune", work, rng, lambda s: s.command("prune", "--max-bytes", "600kB"),
+    kill_many(tap, f"{kind}: prune", work, rng, lambda s: s.command("prune", "--max-bytes", "4MB"),
               nothing, lambda s: wrong_with_store(s, kept))
     path = os.path.join(SCRATCH, "in.pcap")
     ring = kept + [sorted(k + ["new"]) for k in kept]
     kill_many(tap, f"{kind}: import under a quota", work, rng,
-              lambda s: s.command("capture", "-r", path, "--quota", "3MB", "--name", "new"),
+              lambda s: s.command("capture", "-r", path, "--quota", "9MB", "--name", "new"),
               nothing, lambda s: wrong_with_store(s, ring))
     work.end()
 

@@ -19,6 +19,6 @@ mount -t tmpfs -o size=64m,mode=700 packetrecorder "$SCRATCH/disk" 2>/dev/null |
 at_exit umount -l "$SCRATCH/disk"
 net_up || skip_all "network namespaces are not allowed here"
 export PR_BIN PR_BUILD
-start_in "$NS_A" python3 "$here/../support/numbered_sender.py" 10.77.0.2 9999 2000 "$SCRATCH/sent"
+start_in "$NS_A" python3 "$here/../support/numbered_sender.py" 10.77.0.2 7777 2000 "$SCRATCH/sent"
 python3 "$here/../support/disk_full.py" "$SCRATCH" "$NS_A" "$IF_A" "$NS_B" "$IF_B" || tap_failures=1
 tap_done

@@ -3,7 +3,9 @@
 
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "shared/base/clock_posix.h"
 #include "shared/base/mem.h"
@@ -17,8 +19,26 @@
 #define SLACK_DEFAULT 50000u
 #define SHOWN_WAIT_NS NS_PER_SECOND
 
+/* struct sched_attr of the kernel, first version; not every C library has it. */
+struct scheduling {
+    uint32_t size;
+    uint32_t policy;
+    uint64_t flags;
+    int32_t nice;
+    uint32_t priority;
+    uint64_t runtime_ns;
+    uint64_t deadline_ns;
+    uint64_t period_ns;
+};
+
+/* The shortest slice that there is. Since Linux 6.12 a thread may ask for it without any rights: it
+ * gets no more of the processor, but sooner after it wakes (EEVDF). With three busy processes on
+ * two cores that is the difference between 4 ms and 1 ms of error at the 99th percentile. */
+#define SLICE_NS 100000u
+
 struct replay {
     struct replay_opts opts;
+    struct scheduling scheduling; /* as it was; size 0 = unknown */
     struct replay_report report;
     uint64_t asked_stop_ns;
     uint64_t last_sent_ns; /* when the packet before went out */
@@ -30,6 +50,21 @@ struct replay {
     uint8_t data[BATCH_BYTES];
 };
 
+static void ask_for_short_slices(struct replay *replay)
+{
+    struct scheduling *before = &replay->scheduling;
+
+    if (syscall(SYS_sched_getattr, 0, before, sizeof *before, 0) < 0) {
+        before->size = 0;
+        return;
+    }
+    if (before->policy == 0) { /* SCHED_OTHER: else somebody has arranged for more than this */
+        struct scheduling mine = *before;
+        mine.runtime_ns = SLICE_NS;
+        (void)syscall(SYS_sched_setattr, 0, &mine, 0);
+    }
+}
+
 struct replay *replay_new(const struct replay_opts *opts)
 {
     struct replay *replay = x_alloc(sizeof *replay);
@@ -38,6 +73,7 @@ struct replay *replay_new(const struct replay_opts *opts)
     pacing_init(&replay->report.pacing, opts->speed);
     /* The kernel may wake a sleeper so much late to save power; the default is 50 us. */
     prctl(PR_SET_TIMERSLACK, 1UL, 0UL, 0UL, 0UL);
+    ask_for_short_slices(replay);
     return replay;
 }
 
@@ -45,6 +81,9 @@ void replay_free(struct replay *replay)
 {
     if (replay != NULL) {
         prctl(PR_SET_TIMERSLACK, (unsigned long)SLACK_DEFAULT, 0UL, 0UL, 0UL);
+        if (replay->scheduling.size > 0) {
+            (void)syscall(SYS_sched_setattr, 0, &replay->scheduling, 0);
+        }
     }
     mem_free(replay);
 }

@@ -29,7 +29,7 @@ int store_vtab_connect(sqlite3 *db, const struct store_module *module, int argc,
                        const char *const *argv, const char *schema, sqlite3_vtab **out,
                        char **error);
 /* xDisconnect and xDestroy. */
-int store_vtab_disconnect(sqlite3_vtab *vtab);
+int store_vtab_disconnect(sqlite3_vtab *base);
 
 /* Leaves the sentence with the table; returns SQLITE_ERROR. */
 int store_vtab_fail(sqlite3_vtab *vtab, const struct err *err);

@@ -167,11 +167,17 @@ int scan_plan_make(struct store *store, const struct scan_spec *spec, struct fil
                    struct scan_plan *out, struct err *err)
 {
     struct making m = {.store = store, .spec = spec, .filters = filters, .plan = out};
-    int r = 0;
+    /* One moment of the catalogue: what is deleted meanwhile is planned and then counted as gone.
+     */
+    bool own = sqlite3_get_autocommit(store->catalogue.db) != 0;
+    int r = own ? catalogue_run(&store->catalogue, err, "BEGIN", "") : 0;
 
     *out = (struct scan_plan){0};
     for (size_t i = 0; i < spec->n && r == 0; i++) {
         r = add_session(&m, (uint32_t)i, err);
+    }
+    if (own) {
+        catalogue_rollback(&store->catalogue);
     }
     if (r < 0) {
         scan_plan_deinit(out);

@@ -31,6 +31,7 @@ struct open_frame {
     struct block_cursor cursor;
     uint32_t index;          /* of the packet that cursor stands before */
     struct run_order *order; /* owned; only where a frame is not sorted in itself */
+    uint32_t n_order;
     struct packet_view packet;
     uint64_t number;
 };
@@ -208,7 +209,7 @@ static bool matches(const struct scan *scan, const struct open_frame *f)
 static int step(struct open_frame *f)
 {
     if (f->order != NULL) {
-        if (f->index == f->frame->n_packets) {
+        if (f->index == f->n_order) {
             return 0;
         }
         const struct run_order *o = &f->order[f->index++];
@@ -281,23 +282,24 @@ static void sort_frame(struct open_frame *f)
     struct block_cursor cursor = f->cursor;
     struct packet_view p;
     uint64_t last = 0;
+    uint32_t n = 0;
     bool sorted = true;
+    int r;
 
-    while (block_next(&cursor, &p) > 0) {
+    for (; (r = block_next(&cursor, &p)) > 0; n++) {
         sorted = sorted && p.time_ns >= last;
         last = p.time_ns;
     }
-    if (sorted) {
-        return;
+    if (sorted || r < 0) {
+        return; /* what is no run is found out when it is read */
     }
-    f->order = x_alloc(f->frame->n_packets * sizeof *f->order);
+    f->order = x_alloc(n * sizeof *f->order);
+    f->n_order = n;
     cursor = f->cursor;
-    uint32_t n = 0;
-    const uint8_t *at = cursor.p;
-    while (n < f->frame->n_packets && block_next(&cursor, &p) > 0) {
-        f->order[n] = (struct run_order){p.time_ns, (uint32_t)(at - f->raw), n};
-        at = cursor.p;
-        n++;
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t at = (uint32_t)(cursor.p - f->raw);
+        block_next(&cursor, &p);
+        f->order[i] = (struct run_order){p.time_ns, at, i};
     }
     qsort(f->order, n, sizeof *f->order, by_time);
 }

@@ -178,6 +178,46 @@ static void sessions_merge_in_time_order(void **state)
     place_deinit(&p);
 }
 
+/* A block whose packets lie backwards in time comes out forwards, with the numbers they have. */
+static void a_frame_that_is_not_sorted_is_merged_in_time_order(void **state)
+{
+    struct place p;
+    char id[STORE_ID_TEXT];
+    struct block *block = block_new(BLOCK_BYTES_DEFAULT);
+    struct consumer_load load = {.limit = 8, .may_wait = true};
+    struct store_session *s = NULL;
+    struct scan *scan = NULL;
+    struct scan_packet packet;
+    struct err err = {0};
+    uint8_t bytes[256];
+
+    (void)state;
+    place_init(&p, NULL);
+    struct store *store = open_store(&p, STORE_CREATE);
+    struct consumer *c = begin(store, "back", 0, id);
+    for (uint32_t n = 100; n-- > 0;) {
+        struct packet_view view = {.time_ns = time_of(n), .data = bytes};
+        view.caplen = view.len = (uint32_t)make_packet(bytes, n);
+        assert_true(block_append(block, &view));
+    }
+    assert_int_equal(c->ops->block(c, block, &load, &err), 0);
+    block_unref(block);
+    finish(c, 100);
+    assert_int_equal(store_session_find(store, "back", &s, &err), 0);
+    struct scan_spec spec = {.sessions = s, .n = 1, .to_ns = UINT64_MAX, .time_order = true};
+    assert_int_equal(scan_new(store, &spec, &scan, &err), 0);
+    for (uint32_t n = 0; n < 100; n++) {
+        assert_int_equal(scan_next(scan, &packet, &err), 1);
+        assert_int_equal(packet.view.time_ns, time_of(n));
+        assert_int_equal(packet.number, 100 - n);
+    }
+    assert_int_equal(scan_next(scan, &packet, &err), 0);
+    scan_free(scan);
+    store_sessions_free(s, 1);
+    store_close(store);
+    place_deinit(&p);
+}
+
 static void a_second_writer_is_refused_by_name(void **state)
 {
     struct place p;
@@ -347,6 +387,7 @@ int main(void)
 #endif
         cmocka_unit_test(the_index_narrows_a_query),
         cmocka_unit_test(sessions_merge_in_time_order),
+        cmocka_unit_test(a_frame_that_is_not_sorted_is_merged_in_time_order),
         cmocka_unit_test(a_second_writer_is_refused_by_name),
         cmocka_unit_test(a_reader_sees_what_a_running_writer_committed),
         cmocka_unit_test(a_lost_catalogue_comes_back_from_the_segments),

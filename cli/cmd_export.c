@@ -165,6 +165,7 @@ static int export(struct command_context *ctx, const struct export_args *args, s
     if (r < 0) {
         return r;
     }
+    session_choice_check_filter(choice, args->filter);
     signal(SIGPIPE, SIG_IGN);
     progress_start(&watching.progress, ctx);
     r = export_run(store, &spec, &result, &ctx->err);

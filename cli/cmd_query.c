@@ -203,6 +203,7 @@ static int query(struct query *q, struct store *store)
     if (r < 0) {
         return r;
     }
+    session_choice_check_filter(&q->choice, args->filter);
     look_at_choice(q);
     const struct scan_spec spec = {
         .sessions = q->choice.sessions,

@@ -105,6 +105,9 @@ int replay_feed_store(struct command_context *ctx, const struct replay_args *arg
     if (r == 0) {
         r = session_choice_make(store, &args->sessions, &choice, &ctx->err);
     }
+    if (r == 0) {
+        session_choice_check_filter(&choice, args->filter);
+    }
     for (size_t i = 0; i < choice.n && r == 0; i++) {
         r = open_all(targets, choice.sessions[i].ifaces, choice.sessions[i].n_ifaces, &ctx->err);
     }

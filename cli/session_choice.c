@@ -5,7 +5,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "shared/base/log.h"
 #include "shared/base/mem.h"
+#include "shared/packet/filter.h"
+#include "shared/packet/link_type.h"
 
 #define ALL "all"
 
@@ -82,6 +85,33 @@ int session_choice_make(struct store *store, const struct option_list *names,
         r = add_named(store, names->items[i], out, err);
     }
     return r;
+}
+
+static void check_link_type(struct filter_set *filters, uint32_t link_type)
+{
+    char name[LINK_TYPE_TEXT_MAX];
+    const char *why = NULL;
+
+    (void)filter_set_for(filters, link_type, &why);
+    if (why != NULL) {
+        link_type_text(link_type, name);
+        log_warn("no packet of link type %s matches: %s", name, why);
+    }
+}
+
+void session_choice_check_filter(const struct session_choice *choice, const char *filter)
+{
+    struct filter_set *filters = NULL;
+
+    if (filter == NULL || filter[0] == '\0' || filter_set_new(filter, &filters, NULL) < 0) {
+        return;
+    }
+    for (size_t i = 0; i < choice->n; i++) {
+        for (uint32_t k = 0; k < choice->sessions[i].n_ifaces; k++) {
+            check_link_type(filters, choice->sessions[i].ifaces[k].link_type);
+        }
+    }
+    filter_set_free(filters);
 }
 
 int session_choice_damage(const struct scan_damage *damage, struct err *err)

@@ -21,6 +21,10 @@ int session_choice_make(struct store *store, const struct option_list *names,
                         struct session_choice *out, struct err *err);
 void session_choice_deinit(struct session_choice *choice);
 
+/* Warns of link types that the filter cannot be compiled for, so that none of their packets match.
+ * A filter that is wrong altogether is left to the scan. */
+void session_choice_check_filter(const struct session_choice *choice, const char *filter);
+
 /* 0 when everything could be read, else ERR_PARTLY: how many packets, of which session, and the way
  * out. */
 int session_choice_damage(const struct scan_damage *damage, struct err *err);

@@ -69,10 +69,21 @@ test_empty_words() {
     check_exit "-o '' is wrong usage" 2 packetrecorder export -d store.db -o ''
 }
 
+test_filter_without_meaning() {
+    capture -r two.pcapng -d two.db 2>/dev/null
+    check "query names the link type that a filter cannot match" \
+        says "no packet of link type RAW matches" packetrecorder query -d two.db -f 'ether host 1:2:3:4:5:6'
+    check "export does" says "no packet of link type RAW matches" \
+        packetrecorder export -d two.db -f 'ether host 1:2:3:4:5:6' -o two-ether.pcapng
+    check "a filter that fits says nothing" \
+        bash -c '[ -z "$(packetrecorder query -l 0 -d two.db -f ip 2>&1 >/dev/null)" ]'
+}
+
 "$make_capture" mixed mixed.pcap $PACKETS || exit 1
 "$make_capture" two two.pcapng 10 || exit 1
 test_inputs_survive
 test_no_session_without_capture
 test_names
 test_empty_words
+test_filter_without_meaning
 tap_done

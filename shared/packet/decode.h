@@ -50,7 +50,7 @@ void decode_packet(const struct packet_view *packet, uint32_t link_type, struct 
 
 /* Short lower-case name of the innermost thing decoded, for the column proto: "tcp", "udp", "icmp",
  * "icmp6", "sctp", "arp", "gre", "ospf", … from a table, "ip-253" for unnamed IP protocols,
- * "0x88cc" for unnamed ethertypes, "llc", "unknown". Written to out. */
+ * "0x88cc" for unnamed ethertypes, "llc"; "" when nothing is known. Written to out. */
 void decode_proto_name(const struct decoded *d, char *out, size_t n);
 
 /* TCP flags as tcpdump writes them ("S", "S.", "P.", "none"); "" when there is no TCP. */

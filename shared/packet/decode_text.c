@@ -140,7 +140,7 @@ void decode_proto_name(const struct decoded *d, char *out, size_t n)
     } else if (is_link_frame(d->link_type) && !d->cut) {
         name = "llc";
     } else {
-        name = "unknown";
+        name = ""; /* so that JSON has null */
     }
     put(out, n, name);
 }

@@ -44,7 +44,6 @@ static inline void require_texts(const struct packet_view *packet, const struct 
     char again[SUMMARY_MAX];
     decode_proto_name(d, text, sizeof text);
     require_text(text, sizeof text);
-    REQUIRE(text[0] != '\0');
     decode_tcp_flags(d, text, sizeof text);
     require_text(text, sizeof text);
     decode_src(d, text, sizeof text);

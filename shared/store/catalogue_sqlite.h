@@ -106,8 +106,8 @@ int catalogue_sessions(struct catalogue *c, int64_t row, struct store_session **
 /* True for NAME.seg without a path: the catalogue may come from elsewhere, and what it names is
  * deleted. */
 bool catalogue_is_file_name(const char *file);
-int catalogue_put_segment(struct catalogue *c, struct catalogue_segment *segment, struct err *err);
-int catalogue_update_segment(struct catalogue *c, const struct catalogue_segment *segment,
+int catalogue_put_segment(struct catalogue *c, struct catalogue_segment *g, struct err *err);
+int catalogue_update_segment(struct catalogue *c, const struct catalogue_segment *g,
                              struct err *err);
 /* Segments of a session in order (session 0: of all, oldest first). *out owned by the caller
  * (mem_free). */

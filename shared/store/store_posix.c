@@ -271,7 +271,7 @@ static int repair(struct store *store, bool rebuild, struct err *err)
 
 static int open_parts(struct store *store, const struct store_options *o, struct err *err)
 {
-    struct store_descriptor d;
+    struct store_descriptor d = {0};
     int r = look_at_place(store, o, err);
 
     if (r == 0 && (o->mode != STORE_READ || !exists(store->path))) {

@@ -125,8 +125,8 @@ static void frames_that_changed_places(const char *key)
     struct place p;
     char id[STORE_ID_TEXT];
     struct file f;
-    size_t at[FRAMES_MAX];
-    struct frame_header h[FRAMES_MAX];
+    size_t at[FRAMES_MAX] = {0};
+    struct frame_header h[FRAMES_MAX] = {0};
     struct scan_damage damage;
 
     place_init(&p, key);
@@ -182,6 +182,39 @@ static void a_segment_in_the_place_of_another_is_damage(void **state)
     place_deinit(&p);
 }
 
+#if PR_SQLCIPHER
+/* The first segment that salvage looks at has a whole header, but its key is gone. */
+static void one_damaged_slot_does_not_stand_for_all(void **state)
+{
+    struct place p;
+    char one[STORE_ID_TEXT];
+    char two[STORE_ID_TEXT];
+    struct file f;
+    struct store *store = NULL;
+    struct err err = {0};
+    struct scan_damage damage;
+
+    (void)state;
+    place_init(&p, RAW_KEY);
+    write_raw_session(&p, "one", 0, 1000, one);
+    write_raw_session(&p, "two", 0, 1000, two);
+    load_segment(&f, &p, one, 1);
+    f.bytes[SEGMENT_SLOT_A + SEAL_SLOT_BYTES - 1] ^= 1;
+    save(&f, f.n);
+    unload(&f);
+    char path[160];
+    snprintf(path, sizeof path, "%s.d/store", p.db);
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(unlink(p.db), 0);
+    struct store_options o = {.path = p.db, .mode = STORE_WRITE, .key = p.key};
+    assert_int_equal(store_open(&o, &store, &err), ERR_DAMAGED);
+    assert_int_equal(store_salvage(&o, &store, &err), 0);
+    store_close(store);
+    assert_int_equal(read_all(&p, "two", &damage), 1000);
+    place_deinit(&p);
+}
+#endif
+
 /* Packets that carried a segment file: after damage its frames are not taken for our own. */
 static void frames_inside_packets_are_packets(void **state)
 {
@@ -189,8 +222,8 @@ static void frames_inside_packets_are_packets(void **state)
     char inner[STORE_ID_TEXT];
     char outer[STORE_ID_TEXT];
     struct file f;
-    size_t at[FRAMES_MAX];
-    struct frame_header h[FRAMES_MAX];
+    size_t at[FRAMES_MAX] = {0};
+    struct frame_header h[FRAMES_MAX] = {0};
     struct block *block = block_new(BLOCK_BYTES_DEFAULT);
     struct consumer_load load = {.limit = 8, .may_wait = true};
     struct iface eth = ethernet("eth0");
@@ -297,6 +330,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(frames_that_changed_places_are_damage),
         cmocka_unit_test(a_segment_in_the_place_of_another_is_damage),
+#if PR_SQLCIPHER
+        cmocka_unit_test(one_damaged_slot_does_not_stand_for_all),
+#endif
         cmocka_unit_test(frames_inside_packets_are_packets),
         cmocka_unit_test(a_session_that_lost_its_first_description_is_still_found),
         cmocka_unit_test(a_frame_that_promises_too_many_packets_is_no_frame),

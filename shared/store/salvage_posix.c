@@ -13,6 +13,9 @@
 #include "shared/base/mem.h"
 #include "shared/store/adopt.h"
 
+/* Argon2id runs for a wrong key, or for slots that were tampered with. */
+#define DERIVATIONS_MAX 4u
+
 /* Never over an older one: nothing is lost, not even what is broken. */
 static int set_aside(const char *path, struct err *err)
 {
@@ -30,34 +33,83 @@ static int set_aside(const char *path, struct err *err)
     return r;
 }
 
-/* The first segment with a whole header tells whether and how the store is encrypted. */
-static int look_at_segments(const struct store *store, bool *sealed, uint8_t header[],
-                            struct err *err)
+static bool read_header(const struct store *store, const char *file, uint8_t *header,
+                        struct segment_header *h)
 {
+    char *path = store_file(store, file);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    bool whole = fd >= 0 &&
+                 pread(fd, header, SEGMENT_HEADER_BYTES, 0) == (ssize_t)SEGMENT_HEADER_BYTES &&
+                 segment_header_read(header, h) == 0;
+
+    if (fd >= 0) {
+        close(fd);
+    }
+    mem_free(path);
+    return whole;
+}
+
+/* What the segments tell of the key. */
+struct finding {
+    bool any; /* a segment with a whole header */
+    bool sealed;
+    bool opened;
+    struct seal_kdf kdf;
+    uint8_t *master; /* locked memory */
+    uint8_t *secret;
+    uint8_t derivation[SEAL_SLOT_KDF_BYTES]; /* of master */
+    unsigned n_derivations;
+};
+
+/* Deriving is slow on purpose, so it is done once for all slots that tell the same. */
+static bool opens(struct finding *f, const struct store_key *key, const uint8_t *header,
+                  uint32_t at)
+{
+    const uint8_t *slot = header + at;
+    struct seal_kdf kdf;
+
+    seal_slot_kdf(slot, &kdf);
+    if (!seal_slot_used(slot) || key == NULL || kdf.passphrase != key->passphrase) {
+        return false;
+    }
+    if (f->n_derivations == 0 || memcmp(slot, f->derivation, sizeof f->derivation) != 0) {
+        if (f->n_derivations++ == DERIVATIONS_MAX ||
+            seal_master(&kdf, key->secret, key->n, f->master, NULL) < 0) {
+            return false;
+        }
+        memcpy(f->derivation, slot, sizeof f->derivation);
+        f->kdf = kdf;
+    }
+    return seal_slot_read(slot, f->master, header, SEGMENT_BOUND_BYTES, f->secret) == 0;
+}
+
+/* Until a segment opens: one damaged header does not stand for all. */
+static int look_at_segments(const struct store *store, const struct store_key *key,
+                            struct finding *f, struct err *err)
+{
+    uint8_t header[SEGMENT_HEADER_BYTES];
+    struct segment_header h;
     char **files = NULL;
     size_t n = 0;
     int r = adopt_list_files(store, &files, &n, err);
-    bool found = false;
 
-    for (size_t i = 0; i < n && !found; i++) {
-        char *path = store_file(store, files[i]);
-        int fd = open(path, O_RDONLY | O_CLOEXEC);
-        struct segment_header h;
-        found = fd >= 0 &&
-                pread(fd, header, SEGMENT_HEADER_BYTES, 0) == (ssize_t)SEGMENT_HEADER_BYTES &&
-                segment_header_read(header, &h) == 0;
-        if (found) {
-            *sealed = h.sealed;
+    for (size_t i = 0; i < n && !f->opened; i++) {
+        if (read_header(store, files[i], header, &h)) {
+            f->any = true;
+            f->sealed = h.sealed;
+            f->opened = !h.sealed || opens(f, key, header, SEGMENT_SLOT_A) ||
+                        opens(f, key, header, SEGMENT_SLOT_B);
         }
-        if (fd >= 0) {
-            close(fd);
-        }
-        mem_free(path);
     }
     adopt_free_files(files, n);
-    if (r == 0 && !found) {
+    if (r == 0 && !f->any) {
         r = err_set(err, ERR_DAMAGED,
                     "'%s' holds no segment with a whole header: nothing can be saved", store->dir);
+    } else if (r == 0 && !f->opened) {
+        r = key == NULL
+                ? err_set(err, ERR_KEY, "the segments in '%s' are encrypted: give their key",
+                          store->dir)
+                : err_set(err, ERR_KEY, "the key does not open the segments in '%s'", store->dir);
     }
     return r;
 }
@@ -65,42 +117,22 @@ static int look_at_segments(const struct store *store, bool *sealed, uint8_t hea
 /* A new descriptor for the same key: same derivation, a fresh catalogue key. */
 static int new_descriptor(struct store *store, const struct store_key *key, struct err *err)
 {
-    static const uint32_t slots[] = {SEGMENT_SLOT_A, SEGMENT_SLOT_B};
-    uint8_t header[SEGMENT_HEADER_BYTES];
     struct store_descriptor d = {.created_ns = clock_wall_ns()};
-    int r = look_at_segments(store, &d.encrypted, header, err);
+    struct finding f = {.master = seal_alloc(SEAL_KEY_BYTES), .secret = seal_alloc(SEAL_KEY_BYTES)};
+    int r = look_at_segments(store, key, &f, err);
 
-    if (r < 0) {
-        return r;
-    }
-    if (d.encrypted && key == NULL) {
-        return err_set(err, ERR_KEY, "the segments in '%s' are encrypted: give their key",
-                       store->dir);
-    }
-    uint8_t *secret = seal_alloc(SEAL_KEY_BYTES);
-    uint8_t *master = seal_alloc(SEAL_KEY_BYTES);
-    struct seal_kdf kdf = {0};
-    bool opened = !d.encrypted;
-    for (size_t i = 0; i < ARRAY_LEN(slots) && !opened; i++) {
-        seal_slot_kdf(header + slots[i], &kdf);
-        opened =
-            seal_slot_used(header + slots[i]) && kdf.passphrase == key->passphrase &&
-            seal_master(&kdf, key->secret, key->n, master, NULL) == 0 &&
-            seal_slot_read(header + slots[i], master, header, SEGMENT_BOUND_BYTES, secret) == 0;
-    }
-    if (opened) {
+    if (r == 0) {
         char *path = store_file(store, "store");
+        d.encrypted = f.sealed;
         seal_random(d.id, sizeof d.id);
-        seal_random(secret, SEAL_KEY_BYTES); /* from here on the catalogue's key */
-        store_descriptor_make(&d, &kdf, master, secret);
+        seal_random(f.secret, SEAL_KEY_BYTES); /* from here on the catalogue's key */
+        store_descriptor_make(&d, &f.kdf, f.master, f.secret);
         r = set_aside(path, err);
         r = r < 0 ? r : store_descriptor_write(path, &d, err);
         mem_free(path);
-    } else {
-        r = err_set(err, ERR_KEY, "the key does not open the segments in '%s'", store->dir);
     }
-    seal_free(secret);
-    seal_free(master);
+    seal_free(f.secret);
+    seal_free(f.master);
     return r;
 }
 

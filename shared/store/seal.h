@@ -3,9 +3,9 @@
  * The keys of an encrypted store, composed of libsodium's primitives:
  *
  *   master key     the 32 bytes of a prd_ key, or Argon2id(passphrase, salt, costs) (seal_master)
- *   wrapping key   crypto_kdf of the master key; wraps 32-byte keys with XChaCha20-Poly1305 (struct
- * seal_slot) data key       random, one a session; stands wrapped in each segment's header segment
- * key    keyed BLAKE2b of the data key over the segment's random id                  (struct seal)
+ *   wrapping key   crypto_kdf of the master key; wraps 32-byte keys with XChaCha20-Poly1305 (slots)
+ *   data key       random, one a session; stands wrapped in each segment's header
+ *   segment key    keyed BLAKE2b of the data key over the segment's random id (struct seal)
  *
  * A frame is sealed under its segment's key with its number as the nonce. A segment is never
  * appended to after it was closed or found torn and its id is random, so no nonce is ever used
@@ -25,6 +25,8 @@
 /* A slot on disk: u8 used, u8 kdf, u16 0, u32 ops, u64 mem bytes, salt 16, nonce 24, wrapped key 32
  * + tag 16. */
 #define SEAL_SLOT_BYTES 104u
+/* The beginning of a slot, which tells how the master key is derived. */
+#define SEAL_SLOT_KDF_BYTES 32u
 
 enum seal_algorithm { SEAL_NONE = 0, SEAL_AES256GCM = 1, SEAL_XCHACHA20POLY1305 = 2 };
 

@@ -13,10 +13,11 @@
  *   72  u64 XXH3 of bytes 0..71  80  key slot A (104)     184 key slot B (104)     288.. 0
  *
  *   frame, SEGMENT_FRAME_BYTES + stored length
- *   0   magic "PRFR"             4   u8 kind              5   u8 flags (1 = zstd, 2 = sealed)   6
- * u16 0 8   u32 number, from 0: place in the segment, and nonce 12  u32 packets              16 u32
- * raw length       20  u32 stored length (with the tag) 24  u64 XXH3 of the payload as stored 32
- * u64 XXH3 of bytes 0..31 40  payload
+ *   0   magic "PRFR"             4   u8 kind              5   u8 flags (1 = zstd, 2 = sealed)
+ *   6   u16 0                    8   u32 number, from 0: place in the segment, and nonce
+ *   12  u32 packets              16  u32 raw length       20  u32 stored length (with the tag)
+ *   24  u64 XXH3 of the payload as stored                 32  u64 XXH3 of bytes 0..31
+ *   40  payload
  *
  * A sealed frame authenticates bytes 0..23 of its header, and by its key the segment and the
  * session: frames cannot be reordered, spliced or moved. Slots wrap the session's data key; two, so

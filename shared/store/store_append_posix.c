@@ -66,7 +66,9 @@ static uint64_t disk_free(const struct store_writer *w)
 {
     struct statvfs fs;
 
-    return statvfs(w->store->dir, &fs) == 0 ? (uint64_t)fs.f_bavail * fs.f_frsize : UINT64_MAX;
+    /* Some file systems do not know their size. */
+    return statvfs(w->store->dir, &fs) == 0 && fs.f_blocks > 0 ? (uint64_t)fs.f_bavail * fs.f_frsize
+                                                               : UINT64_MAX;
 }
 
 static int check_room(const struct store_writer *w, size_t n, struct err *err)

@@ -257,7 +257,7 @@ static uint64_t segment_size(const struct store *store, const struct store_sessi
     struct statvfs fs;
 
     if (spec->full_rule == STORE_FULL_DROP_OLDEST && statvfs(store->dir, &fs) == 0 &&
-        (uint64_t)fs.f_blocks * fs.f_frsize < holds) {
+        fs.f_blocks > 0 && (uint64_t)fs.f_blocks * fs.f_frsize < holds) {
         holds = (uint64_t)fs.f_blocks * fs.f_frsize;
     }
     if (holds / QUOTA_SEGMENTS < size) {

@@ -57,10 +57,14 @@ int segment_header_read(const uint8_t *in, struct segment_header *h)
     if (memcmp(in, SEGMENT_MAGIC, 8) != 0) {
         return ERR_NOT_A_STORE;
     }
+    /* The sum stands where it is in every format: damage is not taken for a newer one. */
+    if (get_le64(in + 72) != XXH3_64bits(in, 72)) {
+        return ERR_DAMAGED;
+    }
     if (get_le16(in + 8) != SEGMENT_FORMAT) {
         return ERR_VERSION;
     }
-    if (get_le64(in + 72) != XXH3_64bits(in, 72) || get_le16(in + 10) != SEGMENT_HEADER_BYTES) {
+    if (get_le16(in + 10) != SEGMENT_HEADER_BYTES) {
         return ERR_DAMAGED;
     }
     *h = (struct segment_header){

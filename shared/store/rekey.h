@@ -3,9 +3,11 @@
  * A new key for an encrypted store, without rewriting the packets: each segment's header gets the
  * session's data key wrapped anew. Crash safe at every step:
  *
- *   1 the new descriptor is written as `store.new`     2 each segment's free slot takes the new
- * wrapping 3 the catalogue is re-encrypted in one transaction 4 `store.new` becomes `store` 5 the
- * old slots are overwritten
+ * - 1: the new descriptor is written as `store.new`;
+ * - 2: each segment's free slot takes the new wrapping;
+ * - 3: the catalogue is re-encrypted in one transaction;
+ * - 4: `store.new` becomes `store`;
+ * - 5: the old slots are overwritten.
  *
  * Until 3 the old key opens everything, from 3 on the new one, and running rekey again finishes the
  * job.

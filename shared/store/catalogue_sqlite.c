@@ -42,6 +42,14 @@ static int database_failed(struct catalogue *c, struct err *err, const char *doi
     return err_set(err, ERR_DATABASE, "%s: %s", doing, sqlite3_errmsg(c->db));
 }
 
+static int catalogue_damaged(struct catalogue *c, struct err *err)
+{
+    return err_set(err, ERR_DAMAGED,
+                   "the catalogue is damaged (%s); packetrecorder verify rebuilds it from the "
+                   "segments",
+                   sqlite3_errmsg(c->db));
+}
+
 static int log_unreadable(struct err *err)
 {
     return err_set(err, ERR_PERMISSION,
@@ -70,10 +78,7 @@ static int sql_failed(struct catalogue *c, struct err *err, const char *doing)
                        "the catalogue cannot be written: no right to write to it");
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB:
-        return err_set(err, ERR_DAMAGED,
-                       "the catalogue is damaged (%s); packetrecorder verify "
-                       "rebuilds it from the segments",
-                       sqlite3_errmsg(c->db));
+        return catalogue_damaged(c, err);
     case SQLITE_BUSY:
     case SQLITE_LOCKED:
         return err_set(err, ERR_IN_USE, "the catalogue is busy: another program holds it");
@@ -112,8 +117,12 @@ static int query_v(struct catalogue *c, sqlite3_stmt **out, struct err *err, con
 {
     sqlite3_stmt *stmt = NULL;
 
-    if (sqlite3_prepare_v2(c->db, sql, -1, &stmt, NULL) != SQLITE_OK ||
-        bind_all(stmt, format, ap) != SQLITE_OK) {
+    int code = sqlite3_prepare_v2(c->db, sql, -1, &stmt, NULL);
+    if (code == SQLITE_ERROR) {
+        /* Our words do not change: it is the tables that are not as we made them. */
+        return catalogue_damaged(c, err);
+    }
+    if (code != SQLITE_OK || bind_all(stmt, format, ap) != SQLITE_OK) {
         int r = sql_failed(c, err, "asking the catalogue");
         sqlite3_finalize(stmt);
         return r;
@@ -272,7 +281,7 @@ static int identify(struct catalogue *c, const char *path, bool create, struct e
     struct err why = {0};
     int64_t version = pragma_int(c, "PRAGMA user_version", &why);
 
-    if (version < 0) {
+    if (version < 0 && why.code != 0) {
         if (why.code == ERR_DAMAGED && c->encrypted) {
             return err_set(err, ERR_KEY, "the key does not open the catalogue '%s'", path);
         }
@@ -280,14 +289,14 @@ static int identify(struct catalogue *c, const char *path, bool create, struct e
                    ? err_set(err, ERR_NOT_A_STORE, "'%s' is not a packetrecorder store", path)
                    : err_set(err, why.code, "%s", why.text);
     }
-    if (version == 0 && create) {
+    if (version == 0 && create && pragma_int(c, "SELECT count(*) FROM sqlite_master", err) == 0) {
         return create_schema(c, err);
     }
     if (pragma_int(c, "PRAGMA application_id", err) != CATALOGUE_APPLICATION_ID) {
         return err_set(err, ERR_NOT_A_STORE, "'%s' is a database, but not a packetrecorder store",
                        path);
     }
-    if (version % 0x10001 != 0) {
+    if (version <= 0 || version % 0x10001 != 0) {
         return err_set(err, ERR_DAMAGED, "the first page of the catalogue '%s' is damaged", path);
     }
     if (version > CATALOGUE_VERSION) {

@@ -43,7 +43,7 @@ void commit_state(struct commit *c, enum store_state state);
 int commit_make_room(struct commit *c, uint64_t bytes, struct err *err);
 /* The first error that the thread could not mend, or 0. */
 int commit_error(struct commit *c, struct err *err);
-/* Everything durable and entered, the session closed with this state and ledger. ERR_FULL when the
- * catalogue has no room even without the reserve: the session is then recovered at the next
+/* Everything durable and entered, the session closed with this state and ledger. ERR_FULL,
+ * ERR_IN_USE: the catalogue could not be written even so; the session is then recovered at the next
  * opening. */
 int commit_finish(struct commit *c, const struct store_session *session, struct err *err);

@@ -42,6 +42,7 @@ struct commit {
     uint64_t room_bytes;
     int room_result;
     struct err failed;
+    struct err last_try; /* why failing */
 };
 
 static struct op *op_new(enum op_kind kind, struct open_segment *segment, size_t more)
@@ -201,6 +202,7 @@ static void run_once(struct commit *c)
         }
     }
     c->failing = r < 0;
+    c->last_try = err;
     pthread_cond_broadcast(&c->told);
 }
 
@@ -407,9 +409,9 @@ int commit_finish(struct commit *c, const struct store_session *session, struct 
     if (r < 0) {
         return commit_error(c, err);
     }
-    return left ? err_set(err, ERR_FULL,
-                          "the catalogue '%s' cannot be written: the disk is full; its packets are "
-                          "in the segments and come back when the store is opened with room again",
-                          c->store->path)
+    return left ? err_set(err, c->last_try.code,
+                          "%s; the packets are in the segments of '%s' and come back when it is "
+                          "opened again",
+                          c->last_try.text, c->store->path)
                 : 0;
 }

@@ -194,6 +194,11 @@ void frame_pool_release(struct frame_pool *pool, struct frame_job *job)
     block_unref(job->block);
     job->block = NULL;
     job->raw = NULL;
+    if (job->out_cap > 2 * frame_bound(FRAME_RAW_BYTES)) { /* one huge packet is not the rule */
+        mem_free(job->out);
+        job->out = NULL;
+        job->out_cap = 0;
+    }
     pthread_mutex_lock(&pool->lock);
     pool->oldest++;
     pthread_mutex_unlock(&pool->lock);

@@ -8,7 +8,9 @@
 
 #include "tests/support/store_place.h"
 
+#include "shared/base/mem.h"
 #include "shared/store/store_handle.h"
+#include "shared/store/verify.h"
 
 #define ROUNDS 10
 #define NOBODY 65534
@@ -143,11 +145,47 @@ static void a_log_is_never_overlooked(void **state)
     place_deinit(&p);
 }
 
+/* The file is a database, but its tables are not ours any more: verify can make it anew. */
+static void a_catalogue_without_its_tables_is_damaged(void **state)
+{
+    static const char *const ways[] = {"DROP TABLE frame", "DROP TABLE session",
+                                       "PRAGMA user_version=0", "PRAGMA user_version=-1"};
+    struct err err = {0};
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(ways); i++) {
+        struct place p;
+        char id[STORE_ID_TEXT];
+        struct verify_report report;
+        struct store *store = NULL;
+
+        place_init(&p, NULL);
+        write_session(&p, "one", 0, 100, id);
+        store = open_store(&p, STORE_WRITE);
+        assert_int_equal(catalogue_run(&store->catalogue, &err, ways[i], ""), 0);
+        store_close(store);
+        store = NULL;
+        struct store_options o = {.path = p.db, .mode = STORE_WRITE};
+        int r = store_open(&o, &store, &err);
+        if (r == 0) {
+            r = store_verify(store, NULL, NULL, &report, &err);
+            store_close(store);
+        }
+        assert_int_equal(r, ERR_DAMAGED);
+        assert_int_equal(store_salvage(&o, &store, &err), 0);
+        assert_int_equal(store_verify(store, NULL, NULL, &report, &err), 0);
+        assert_int_equal(report.packets, 100);
+        store_close(store);
+        place_deinit(&p);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(two_that_make_the_same_store_make_one),
         cmocka_unit_test(a_directory_of_something_else_stays_as_it_is),
+        cmocka_unit_test(a_catalogue_without_its_tables_is_damaged),
         cmocka_unit_test(a_log_is_never_overlooked),
     };
 

@@ -130,7 +130,8 @@ test_targets() {
     send 6
     check_end "-p: ends" 0
     check_equal "-p: the file" 6 "$(packets_in beside.pcap)"
-    check_equal "-p .pcap is classic with nanoseconds" 4d3cb2a1 "$(head -c 4 beside.pcap | xxd -p)"
+    check_equal "-p .pcap is classic with nanoseconds" 4d3cb2a1 \
+        "$(od -An -tx1 -N 4 beside.pcap | tr -d ' ')"
     check_equal "--json: the session object" "6 complete both 1 $IF_B EN10MB 0" "$(jq -r \
         '"\(.packets) \(.state) \(.name) \(.tags.a) \(.interfaces[0].name) \(.interfaces[0].link_type) \(.loss.kernel)"' out)"
     check_equal "the store: the same packets" 6 "$("$PR_BIN" query -d p.db --count)"

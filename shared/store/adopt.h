@@ -36,6 +36,16 @@ void adopt_deinit(struct adopt *a);
 int adopt_segment(struct adopt *a, struct catalogue_segment *row, uint64_t offset, bool cut,
                   struct err *err);
 
+/* Counts and indexes the packets of a frame into f and *bloom (owned by the caller, f->bloom points
+ * to it); false when they are not h->n_packets packets. Where the link type of one is not known the
+ * frame gets no index, so that it is read and not passed over. */
+bool adopt_read_run(struct adopt *a, const uint8_t *raw, const struct frame_header *h,
+                    struct catalogue_frame *f, uint8_t **bloom);
+/* Keeps the description that stands in a segment in a->session, when it is of the segment's own
+ * session: in an unsealed one anything may stand. */
+void adopt_take_description(struct adopt *a, const struct segment_header *header,
+                            const uint8_t *raw, size_t n);
+
 /* When a segment file was last written to, in ns; 0 when it is not there. */
 uint64_t adopt_modified_ns(const struct store *store, const char *file);
 

@@ -37,10 +37,8 @@ static uint32_t link_type_of(const struct adopt *a, uint32_t iface)
     return iface < a->session.n_ifaces ? a->session.ifaces[iface].link_type : UINT32_MAX;
 }
 
-/* Counts and indexes a run; false when it is not a run of n packets. Where the link type of one is
- * not known the frame gets no index, so that it is read and not passed over. */
-static bool read_run(struct adopt *a, const uint8_t *raw, const struct frame_header *h,
-                     struct catalogue_frame *f, uint8_t **bloom)
+bool adopt_read_run(struct adopt *a, const uint8_t *raw, const struct frame_header *h,
+                    struct catalogue_frame *f, uint8_t **bloom)
 {
     struct block_cursor cursor = block_cursor(raw, h->raw_len);
     struct packet_view packet;
@@ -80,14 +78,13 @@ static void forget_description(struct adopt *a)
     a->session = (struct store_session){0};
 }
 
-/* Of this session only: in an unsealed segment anything may stand. */
-static void take_description(struct adopt *a, const struct segment_reader *reader,
-                             const uint8_t *raw, size_t n)
+void adopt_take_description(struct adopt *a, const struct segment_header *header,
+                            const uint8_t *raw, size_t n)
 {
     struct store_session read;
     char id[ID_TEXT_MAX];
 
-    id_text_of(&reader->header, id);
+    id_text_of(header, id);
     if (session_text_read((const char *)raw, n, &read) < 0) {
         return;
     }
@@ -135,7 +132,7 @@ static int enter_frame(struct walk *w, const struct frame_header *h, const uint8
     uint8_t *bloom = NULL;
     int r = 0;
 
-    if (read_run(a, raw, h, &f, &bloom)) {
+    if (adopt_read_run(a, raw, h, &f, &bloom)) {
         r = catalogue_put_frame(&a->store->catalogue, row->row, &f, err);
         catalogue_count_frame(row, &f);
         a->frames++;
@@ -201,7 +198,7 @@ static int walk(struct walk *w, struct err *err)
             continue;
         }
         if (r == 0 && h.kind == FRAME_SESSION) {
-            take_description(w->a, &w->reader, raw, h.raw_len);
+            adopt_take_description(w->a, &w->reader.header, raw, h.raw_len);
         } else if (r == 0) {
             r = enter_frame(w, &h, raw, err);
         }
@@ -241,7 +238,7 @@ int adopt_segment(struct adopt *a, struct catalogue_segment *row, uint64_t offse
         if (segment_reader_frame(&w.reader, a->decoder, SEGMENT_HEADER_BYTES, &h, &raw, NULL) ==
                 0 &&
             h.kind == FRAME_SESSION) {
-            take_description(a, &w.reader, raw, h.raw_len);
+            adopt_take_description(a, &w.reader.header, raw, h.raw_len);
         }
     } else {
         w.offset = SEGMENT_HEADER_BYTES;

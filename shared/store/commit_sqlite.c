@@ -84,7 +84,8 @@ static int enter(struct commit *c, struct op *op, struct err *err)
         return catalogue_put_segment(cat, row, err);
     case OP_FRAME:
         REQUIRE(row != NULL);
-        return catalogue_put_frame(cat, row->row, &op->frame, err);
+        /* One without packets only says where the segment ends. */
+        return op->frame.n_packets == 0 ? 0 : catalogue_put_frame(cat, row->row, &op->frame, err);
     case OP_CLOSE:
         return 0;
     case OP_IFACES:

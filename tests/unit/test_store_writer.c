@@ -98,6 +98,66 @@ static void what_cannot_be_written_is_counted_to_the_last_packet(void **state)
     place_deinit(&p);
 }
 
+/* A number is a nonce: each segment counts its frames from 0 without gap or repetition. */
+static void check_numbers(const struct place *p, const char *name)
+{
+    static uint8_t bytes[8u * 1024 * 1024];
+    char path[400];
+    struct frame_header h;
+    uint32_t number = 0;
+
+    snprintf(path, sizeof path, "%s.d/%s", p->db, name);
+    FILE *f = fopen(path, "r");
+    assert_non_null(f);
+    size_t n = fread(bytes, 1, sizeof bytes, f);
+    fclose(f);
+    for (size_t at = SEGMENT_HEADER_BYTES; at + SEGMENT_FRAME_BYTES <= n; number++) {
+        assert_int_equal(frame_header_read(bytes + at, &h), 0);
+        assert_int_equal(h.number, number);
+        at += SEGMENT_FRAME_BYTES + h.stored_len;
+    }
+}
+
+static void no_frame_number_stands_twice_in_a_segment(void **state)
+{
+    struct place p;
+    char id[STORE_ID_TEXT];
+    char dir[128];
+    struct iface ifaces[40];
+    const struct dirent *entry;
+    struct err err = {0};
+
+    (void)state;
+#if PR_SQLCIPHER
+    place_init(&p, RAW_KEY);
+#else
+    place_init(&p, NULL);
+#endif
+    struct store *store = open_store(&p, STORE_CREATE);
+    struct consumer *c = begin_raw(store, STORE_QUOTA_MIN, id);
+    for (uint32_t n = 0; n < 40;
+         n++) { /* segments roll, the oldest go, descriptions come between */
+        ifaces[n] = ethernet("eth");
+        for (uint32_t i = 0; i < 5; i++) {
+            assert_int_equal(feed(c, (n * 5 + i) * 1000, (n * 5 + i + 1) * 1000), 0);
+        }
+        assert_int_equal(c->ops->ifaces(c, ifaces, n + 1, &err), 0);
+    }
+    finish(c, 200000);
+    store_close(store);
+    assert_true(count_segments(&p) > 2);
+    snprintf(dir, sizeof dir, "%s.d", p.db);
+    DIR *d = opendir(dir);
+    assert_non_null(d);
+    while ((entry = readdir(d)) != NULL) {
+        if (strstr(entry->d_name, ".seg") != NULL) {
+            check_numbers(&p, entry->d_name);
+        }
+    }
+    closedir(d);
+    place_deinit(&p);
+}
+
 static void a_capture_that_did_not_start_leaves_nothing(void **state)
 {
     struct place p;
@@ -180,6 +240,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_cannot_be_written_is_counted_to_the_last_packet),
+        cmocka_unit_test(no_frame_number_stands_twice_in_a_segment),
         cmocka_unit_test(a_capture_that_did_not_start_leaves_nothing),
         cmocka_unit_test(an_empty_block_is_no_packet),
         cmocka_unit_test(a_quota_for_no_packets_is_refused),

@@ -3,6 +3,8 @@
  * packetrecorder: reads the command line by the table, runs the command, ends its error.
  */
 #include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 
 #include "cli/help.h"
@@ -49,10 +51,28 @@ static int run(struct command_context *ctx, int argc, char **argv)
     return ctx->command->run(ctx, ctx->args);
 }
 
+/* A standard descriptor that the caller closed would be taken by the next file that is opened, and
+ * messages would be written into a store. What stands in for a closed stdout cannot be written, so
+ * that the answer is not lost silently. */
+static bool hold_standard_descriptors(void)
+{
+    static const int flags[] = {O_RDONLY, O_RDONLY, O_WRONLY};
+
+    for (int fd = 0; fd <= 2; fd++) {
+        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", flags[fd]) != fd) {
+            return false;
+        }
+    }
+    return true;
+}
+
 int main(int argc, char **argv)
 {
     struct command_context ctx;
 
+    if (!hold_standard_descriptors()) {
+        return 1;
+    }
     log_init_from_env();
     int rc = run(&ctx, argc, argv);
     if ((fflush(stdout) != 0 || ferror(stdout)) && rc == 0) {

@@ -241,4 +241,14 @@ test_hostile_names
 test_keys
 test_secret
 test_install
+# Closed standard descriptors are not taken by the store's files.
+check_exit "an answer to a closed standard output is an error" 1 \
+    bash -c '"$0" list-interfaces >&-' "$PR_BIN"
+closed=$(mktemp -d) && check_exit "closed standard descriptors harm no store" 0 \
+    timeout 20 bash -c 'cd "$1" && python3 -c "
+import struct, sys
+sys.stdout.buffer.write(struct.pack(\"<IHHiIII\", 0xa1b2c3d4, 2, 4, 0, 0, 65535, 1) +
+                        struct.pack(\"<IIII\", 1, 2, 60, 60) + bytes(60))" >one.pcap &&
+        "$0" capture -r one.pcap -d p.db <&- >&- 2>&- && "$0" verify -d p.db' "$PR_BIN" "$closed"
+rm -rf "$closed"
 tap_done

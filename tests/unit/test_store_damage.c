@@ -178,6 +178,7 @@ static void a_segment_in_the_place_of_another_is_damage(void **state)
     unload(&g);
     assert_int_equal(read_all(&p, "one", &damage), 0);
     assert_int_equal(damage.packets, 5000);
+    assert_non_null(strstr(damage.text, "segment '")); /* seen at its header */
     assert_int_equal(read_all(&p, "two", &damage), 5000);
     place_deinit(&p);
 }

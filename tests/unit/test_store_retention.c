@@ -3,6 +3,7 @@
  * What leaves a store: its rows, its files, and nobody else's.
  */
 #include <sys/stat.h>
+#include <time.h>
 
 #include "tests/support/store_place.h"
 
@@ -171,6 +172,8 @@ static void a_wish_for_room_comes_after_what_was_told(void **state)
         struct open_segment *s = x_alloc(sizeof *s);
         assert_int_equal(segment_file_create(store, session.id, i, 1, NULL, &s->file, &err), 0);
         commit_open_segment(c, s);
+        commit_state(c, i % 2 == 0 ? STORE_RUNNING : STORE_DISK_FULL);
+        nanosleep(&(struct timespec){.tv_nsec = 300000}, NULL); /* it is at work on the opening */
         commit_close_segment(c, s);
         assert_int_equal(commit_make_room(c, 1, &err), 0);
         assert_int_equal(ask(store, "SELECT count(*) FROM segment"), 0);

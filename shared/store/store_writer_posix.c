@@ -40,6 +40,7 @@ static int next_job(struct store_writer *w, struct frame_job **out, struct err *
         r = store_writer_append_oldest(w, true, &any, err);
         job = frame_pool_next(w->pool);
     }
+    REQUIRE(job != NULL);
     job->kind = FRAME_PACKETS;
     job->raw_len = 0;
     job->n_packets = 0;
@@ -133,6 +134,7 @@ static int on_block(struct consumer *c, struct block *block, const struct consum
         atomic_fetch_add(&w->lost, block->n_packets);
         return r;
     }
+    REQUIRE(w->gathering != NULL);
     add_block(w->gathering, block);
     if (w->gathering->raw_len >= FRAME_RAW_BYTES / 8 * 7) {
         r = submit(w, compress, err);

@@ -118,8 +118,14 @@ int session_choice_damage(const struct scan_damage *damage, struct err *err)
 {
     char gone[128] = "";
 
-    if (damage->frames == 0 && damage->gone_packets == 0) {
+    if (damage->frames == 0 && damage->gone_packets == 0 && damage->sessions == 0) {
         return 0;
+    }
+    if (damage->frames == 0 && damage->gone_packets == 0) {
+        return err_set(err, ERR_PARTLY,
+                       "%s: what could be read is here, but packets of it are lost; "
+                       "'packetrecorder verify' tells which",
+                       damage->text);
     }
     if (damage->gone_packets > 0) {
         snprintf(gone, sizeof gone, "%" PRIu64 " packets were deleted while they were being read",

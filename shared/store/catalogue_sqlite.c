@@ -62,6 +62,9 @@ static int sql_failed(struct catalogue *c, struct err *err, const char *doing)
     int code = sqlite3_extended_errcode(c->db);
     bool full = code == SQLITE_IOERR_SHMSIZE || sqlite3_system_errno(c->db) == ENOSPC;
 
+    if (code == SQLITE_IOERR_SHORT_READ || code == SQLITE_IOERR_CORRUPTFS) {
+        code = SQLITE_CORRUPT;
+    }
     switch (code & 0xff) {
     case SQLITE_IOERR:
     case SQLITE_CANTOPEN:

@@ -72,12 +72,13 @@ static int end_scan(struct packets_cursor *cursor, bool was_read)
 
     if (damage != NULL && vtab->stats != NULL) {
         struct scan_damage *all = &vtab->stats->damage;
-        if (all->frames == 0) {
+        if (all->frames == 0 && damage->text[0] != '\0') {
             memcpy(all->text, damage->text, sizeof all->text);
         }
         all->frames += damage->frames;
         all->packets += damage->packets;
         all->gone_packets += damage->gone_packets;
+        all->sessions += damage->sessions;
     } else if (damage != NULL && damage->frames > 0 && was_read && !vtab->skips_damage) {
         err_set(&err, ERR_DAMAGED,
                 "%llu packets could not be read (%s): see packetrecorder verify, or leave them out "

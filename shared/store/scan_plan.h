@@ -33,4 +33,7 @@ struct scan_plan {
 /* filters: NULL = everything matches. */
 int scan_plan_make(struct store *store, const struct scan_spec *spec, struct filter_set *filters,
                    struct scan_plan *out, struct err *err);
+/* True while the catalogue has the segment. Rows go before files: a file that is missing while its
+ * row is there was not deleted by us. */
+bool scan_plan_names(struct store *store, const struct catalogue_segment *segment);
 void scan_plan_deinit(struct scan_plan *plan);

@@ -185,6 +185,19 @@ int scan_plan_make(struct store *store, const struct scan_spec *spec, struct fil
     return r;
 }
 
+bool scan_plan_names(struct store *store, const struct catalogue_segment *segment)
+{
+    sqlite3_stmt *stmt = NULL;
+
+    if (catalogue_query(&store->catalogue, &stmt, NULL, "SELECT 1 FROM segment WHERE row=?", "i",
+                        segment->row) < 0) {
+        return false;
+    }
+    bool named = catalogue_step(&store->catalogue, stmt, NULL) > 0;
+    sqlite3_finalize(stmt);
+    return named;
+}
+
 void scan_plan_deinit(struct scan_plan *plan)
 {
     mem_free(plan->frames);

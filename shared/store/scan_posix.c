@@ -80,6 +80,16 @@ static int by_first_time(const void *a, const void *b)
     return x->first_number < y->first_number ? -1 : x->first_number > y->first_number;
 }
 
+static void count_damaged_sessions(struct scan *scan)
+{
+    for (size_t i = 0; i < scan->spec.n; i++) {
+        const struct store_session *s = &scan->spec.sessions[i];
+        if (s->state == STORE_DAMAGED && scan->damage.sessions++ == 0) {
+            snprintf(scan->damage.text, sizeof scan->damage.text, "session %s is damaged", s->id);
+        }
+    }
+}
+
 int scan_new(struct store *store, const struct scan_spec *spec, struct scan **out, struct err *err)
 {
     struct scan *scan = x_alloc(sizeof *scan);
@@ -102,6 +112,7 @@ int scan_new(struct store *store, const struct scan_spec *spec, struct scan **ou
     if (spec->time_order && scan->plan.n_frames > 1) {
         qsort(scan->plan.frames, scan->plan.n_frames, sizeof *scan->plan.frames, by_first_time);
     }
+    count_damaged_sessions(scan);
     *out = scan;
     return 0;
 }
@@ -135,7 +146,8 @@ void scan_free(struct scan *scan)
 
 static void count_damage(struct scan *scan, const struct plan_frame *f, const struct err *why)
 {
-    if (why->code == ERR_NOT_FOUND) {
+    if (why->code == ERR_NOT_FOUND &&
+        !scan_plan_names(scan->store, &scan->plan.segments[f->segment])) {
         scan->damage.gone_packets += f->n_packets;
         return;
     }

@@ -7,6 +7,7 @@
 
 #include "cli/database.h"
 #include "cli/option_groups.h"
+#include "cli/output.h"
 #include "cli/session_choice.h"
 #include "shared/base/mem.h"
 #include "shared/store/packet_row.h"
@@ -77,15 +78,6 @@ static void print_hex_line(const char *text, void *arg)
     putchar('\n');
 }
 
-/* Names come from capture files of others: no control bytes on a terminal. */
-static void put_name(struct buf *out, const char *name)
-{
-    for (; *name != '\0'; name++) {
-        uint8_t c = (uint8_t)*name;
-        buf_put_u8(out, c < 0x20 || c == 0x7F ? '?' : c);
-    }
-}
-
 static void make_text(struct query *q, const struct scan_packet *packet)
 {
     char time[TEXT_NUMBER_MAX];
@@ -98,7 +90,7 @@ static void make_text(struct query *q, const struct scan_packet *packet)
     buf_put_str(&q->line, time);
     buf_put_u8(&q->line, ' ');
     if (q->with_interface) {
-        put_name(&q->line, packet->iface->name[0] != '\0' ? packet->iface->name : "-");
+        output_put_name(&q->line, packet->iface->name);
         buf_put_u8(&q->line, ' ');
     }
     buf_put_str(&q->line, summary);

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/command.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "cli/options.h"
+#include "cli/output.h"
 #include "cli/replay_args.h"
 #include "cli/signals_posix.h"
 #include "cli/terminal_posix.h"
@@ -46,6 +48,7 @@ struct replaying {
     struct progress progress;
     struct packet_row row;
     struct buf line;
+    int write_errno; /* of standard output */
 };
 
 static void show_json(struct replaying *self, const struct replay_shown *shown)
@@ -60,7 +63,7 @@ static void show_json(struct replaying *self, const struct replay_shown *shown)
     fwrite(self->line.data, 1, self->line.len, stdout);
 }
 
-static void show_text(const struct replay_shown *shown)
+static void show_text(struct replaying *self, const struct replay_shown *shown)
 {
     const struct scan_packet *packet = shown->packet;
     char time[TEXT_NUMBER_MAX];
@@ -70,8 +73,12 @@ static void show_text(const struct replay_shown *shown)
     decode_packet(&packet->view, packet->iface->link_type, &decoded);
     summary_line(&packet->view, &decoded, summary, sizeof summary);
     text_format_time(packet->view.time_ns, time);
-    printf("%s %s%s%s\n", time, shown->with_interface ? packet->iface->name : "",
-           shown->with_interface ? " " : "", summary);
+    buf_reset(&self->line);
+    if (shown->with_interface) {
+        buf_put_u8(&self->line, ' ');
+        output_put_name(&self->line, packet->iface->name);
+    }
+    printf("%s%.*s %s\n", time, (int)self->line.len, (const char *)self->line.data, summary);
 }
 
 /* Flushed at once: the moment is what is shown. */
@@ -84,9 +91,11 @@ static void show(const struct packet_view *packet, void *packet_arg, void *arg)
     if (self->ctx->global.json) {
         show_json(self, packet_arg);
     } else {
-        show_text(packet_arg);
+        show_text(self, packet_arg);
     }
-    fflush(stdout);
+    if ((fflush(stdout) != 0 || ferror(stdout)) && self->write_errno == 0) {
+        self->write_errno = errno;
+    }
 }
 
 static void print_counters(const struct replaying *self)
@@ -172,6 +181,9 @@ static int replay(struct replaying *self, struct command_context *ctx,
                                   ctx->global.json && !args->display_only, args, &targets, report,
                                   r < 0 ? NULL : &ctx->err);
         r = r < 0 ? r : said;
+    }
+    if (r >= 0 && self->write_errno != 0) {
+        r = err_errno(&ctx->err, self->write_errno, "writing to standard output");
     }
     replay_targets_deinit(&targets);
     replay_free(self->replay);

@@ -75,10 +75,11 @@ int main(int argc, char **argv)
     }
     log_init_from_env();
     int rc = run(&ctx, argc, argv);
-    if ((fflush(stdout) != 0 || ferror(stdout)) && rc == 0) {
+    if (rc == 0 && (fflush(stdout) != 0 || ferror(stdout))) {
         rc = err_errno(&ctx.err, errno, "writing to standard output");
     }
-    int code = rc == 0 ? 0 : end_error(&ctx, rc);
+    /* As tcpdump: whoever read our output has seen enough. */
+    int code = rc == 0 || rc == -EPIPE ? 0 : end_error(&ctx, rc);
     options_free(&ctx);
     return code;
 }

@@ -114,6 +114,14 @@ json_t *output_json_time(uint64_t ns)
     return json_string(text);
 }
 
+void output_put_name(struct buf *out, const char *name)
+{
+    for (name = *name == '\0' ? "-" : name; *name != '\0'; name++) {
+        uint8_t c = (uint8_t)*name;
+        buf_put_u8(out, c < 0x20 || c == 0x7F ? '?' : c);
+    }
+}
+
 struct output_table *output_table_new(const struct output_column *columns, size_t n_columns)
 {
     struct output_table *table = x_alloc(sizeof *table);

@@ -10,6 +10,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "shared/base/buf.h"
 #include "shared/base/err.h"
 
 struct json_t; /* jansson's json_t */
@@ -28,6 +29,9 @@ struct json_t *output_json_count(uint64_t count);
 
 /* A time in RFC 3339 with nine digits, or null for UINT64_MAX. New reference. */
 struct json_t *output_json_time(uint64_t ns);
+
+/* A name out of a capture file, for a terminal: control bytes become '?', "" becomes '-'. */
+void output_put_name(struct buf *out, const char *name);
 
 struct output_column {
     const char *title;

@@ -62,6 +62,8 @@ static int code_of_errno(int errnum)
         return ERR_PERMISSION;
     case ENOENT:
         return ERR_NOT_FOUND;
+    case EPIPE:
+        return -EPIPE;
     default:
         return ERR_IO;
     }

@@ -79,6 +79,31 @@ test_filter_without_meaning() {
         bash -c '[ -z "$(packetrecorder query -l 0 -d two.db -f ip 2>&1 >/dev/null)" ]'
 }
 
+# is_quiet_for_head CODES COMMAND…: only the first line is read; no error is said, and how it ends.
+is_quiet_for_head() {
+    local codes=$1 code
+    shift
+    timeout 20 "$@" 2>errors | head -n 1 >/dev/null
+    code=${PIPESTATUS[0]}
+    ! grep '^packetrecorder:' errors && [[ " $codes " == *" $code "* ]]
+}
+
+test_reader_has_enough() {
+    local flags
+    check "query | head ends by SIGPIPE" \
+        is_quiet_for_head 141 packetrecorder query -d store.db -l 0
+    check "replay --display-only | head ends well" \
+        is_quiet_for_head 0 packetrecorder replay -d store.db --display-only --speed 0
+    for flags in pcapng pcap json csv; do
+        check "export --format $flags -o - | head ends well" \
+            is_quiet_for_head 0 packetrecorder export -d store.db --format $flags -o -
+    done
+    check "capture -w - | head ends well" \
+        is_quiet_for_head 0 packetrecorder capture -r mixed.pcap -w -
+    check_exit "a full disk behind standard output is a failure" 1 \
+        sh -c 'packetrecorder replay -d store.db --display-only --speed 0 >/dev/full'
+}
+
 "$make_capture" mixed mixed.pcap $PACKETS || exit 1
 "$make_capture" two two.pcapng 10 || exit 1
 test_inputs_survive
@@ -86,4 +111,5 @@ test_no_session_without_capture
 test_names
 test_empty_words
 test_filter_without_meaning
+test_reader_has_enough
 tap_done

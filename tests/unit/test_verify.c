@@ -10,6 +10,11 @@
 #include "shared/store/store_handle.h"
 #include "shared/store/verify.h"
 
+/* A macro, since clang takes two literals in an array for a forgotten comma. */
+#define FRAME_AGAIN                                                                                \
+    "INSERT INTO frame SELECT id+77, offset, stored, raw, packets, first_number, packet_bytes, "   \
+    "min_time, max_time, bloom FROM frame LIMIT 1"
+
 #define PACKETS 30000
 
 static struct verify_report report;
@@ -107,8 +112,7 @@ static void rows_of_frames_follow_the_segment(void **state)
         "DELETE FROM frame",
         "DELETE FROM frame WHERE rowid=(SELECT min(rowid) FROM frame)",
         "UPDATE frame SET id=id+1000 WHERE rowid=(SELECT max(rowid) FROM frame)",
-        "INSERT INTO frame SELECT id+77, offset, stored, raw, packets, first_number, packet_bytes,"
-        " min_time, max_time, bloom FROM frame LIMIT 1",
+        FRAME_AGAIN,
     };
 
     (void)state;

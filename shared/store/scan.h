@@ -37,8 +37,8 @@ struct scan_damage {
     uint64_t frames;
     uint64_t packets;      /* that the catalogue says were in them */
     uint64_t gone_packets; /* deleted by retention while the scan ran */
-    uint64_t sessions;     /* chosen ones in state damaged: some of it may be lost without a trace */
-    char text[256];        /* the first: which session and why */
+    uint64_t sessions; /* chosen ones in state damaged: some of it may be lost without a trace */
+    char text[256];    /* the first: which session and why */
 };
 
 /* ERR_FILTER and what the catalogue says. */

@@ -92,6 +92,10 @@ static int read_secret(int fd, const char *path, char *text, struct err *err)
                        "makes a key",
                        path);
     }
+    if (line + strspn(text + line, "\r\n") < n) {
+        return err_set(err, ERR_KEY,
+                       "key file '%s' holds more than one line; a key or passphrase is one", path);
+    }
     text[line] = '\0'; /* longer than SECRET_MAX is refused by store_key_from_text */
     return 0;
 }

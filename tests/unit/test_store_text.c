@@ -88,7 +88,8 @@ static void a_key_file_is_one_line_of_text(void **state)
     (void)state;
     memset(long_line, 'x', sizeof long_line);
     place_init(&p, NULL);
-    assert_int_equal(key_of(&p, "secret\nmore", 11, 0600, &err), 0);
+    assert_int_equal(key_of(&p, "secret\nmore", 11, 0600, &err), ERR_KEY);
+    assert_int_equal(key_of(&p, "secret\r\n\n", 9, 0600, &err), 0);
     assert_int_equal(key_of(&p, "secret", 6, 0600, &err), 0);
     assert_int_equal(key_of(&p, "secret", 6, 0640, &err), ERR_KEY);
     assert_int_equal(key_of(&p, "", 0, 0600, &err), ERR_KEY);

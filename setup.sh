@@ -18,8 +18,8 @@ readonly UPDATE_TRIES=4
 build_packages=(cmake ninja-build gcc libc6-dev pkg-config libpcap-dev libsodium-dev libzstd-dev
     libxxhash-dev libjansson-dev libsqlcipher-dev libsqlite3-dev)
 demo_packages=(iproute2 iputils-ping ethtool python3 tcpdump wireshark-common)
-test_packages=(clang clang-format clang-tidy libclang-rt-dev libcmocka-dev jq sqlite3 zstd tshark
-    mandoc valgrind strace universal-ctags netbase procps zsh fish)
+test_packages=(clang clang-format clang-tidy libclang-rt-dev libcmocka-dev git jq sqlite3 zstd
+    tshark mandoc valgrind strace universal-ctags netbase procps zsh fish)
 
 say() { printf 'setup: %s\n' "$*" >&2; }
 

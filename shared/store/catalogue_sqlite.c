@@ -37,6 +37,14 @@ static const char schema[] =
     /* Files whose rows are gone already and which are about to go: retention_finish. */
     "CREATE TABLE doomed(file TEXT PRIMARY KEY) WITHOUT ROWID;";
 
+/* The file, with its whole path: several stores may be at work. */
+static const char *path_of(const struct catalogue *c)
+{
+    const char *path = sqlite3_db_filename(c->db, "main");
+
+    return path == NULL ? "" : path;
+}
+
 static int database_failed(struct catalogue *c, struct err *err, const char *doing)
 {
     return err_set(err, ERR_DATABASE, "%s: %s", doing, sqlite3_errmsg(c->db));
@@ -45,16 +53,17 @@ static int database_failed(struct catalogue *c, struct err *err, const char *doi
 static int catalogue_damaged(struct catalogue *c, struct err *err)
 {
     return err_set(err, ERR_DAMAGED,
-                   "the catalogue is damaged (%s); packetrecorder verify rebuilds it from the "
+                   "the catalogue '%s' is damaged (%s); packetrecorder verify rebuilds it from the "
                    "segments",
-                   sqlite3_errmsg(c->db));
+                   path_of(c), sqlite3_errmsg(c->db));
 }
 
-static int log_unreadable(struct err *err)
+static int log_unreadable(const struct catalogue *c, struct err *err)
 {
     return err_set(err, ERR_PERMISSION,
-                   "the catalogue was not closed and its log cannot be read without the right to "
-                   "write beside it: open the store once as its owner, or copy it");
+                   "the catalogue '%s' was not closed and its log cannot be read without the "
+                   "right to write beside it: open the store once as its owner, or copy it",
+                   path_of(c));
 }
 
 static int sql_failed(struct catalogue *c, struct err *err, const char *doing)
@@ -70,21 +79,23 @@ static int sql_failed(struct catalogue *c, struct err *err, const char *doing)
     case SQLITE_CANTOPEN:
         if (!full) {
             return c->read_only && (code & 0xff) == SQLITE_CANTOPEN
-                       ? log_unreadable(err)
+                       ? log_unreadable(c, err)
                        : database_failed(c, err, doing);
         }
         __attribute__((fallthrough));
     case SQLITE_FULL:
-        return err_set(err, ERR_FULL, "the catalogue cannot be written: the disk is full");
+        return err_set(err, ERR_FULL, "the catalogue '%s' cannot be written: the disk is full",
+                       path_of(c));
     case SQLITE_READONLY:
         return err_set(err, ERR_PERMISSION,
-                       "the catalogue cannot be written: no right to write to it");
+                       "the catalogue '%s' cannot be written: no right to write to it", path_of(c));
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB:
         return catalogue_damaged(c, err);
     case SQLITE_BUSY:
     case SQLITE_LOCKED:
-        return err_set(err, ERR_IN_USE, "the catalogue is busy: another program holds it");
+        return err_set(err, ERR_IN_USE, "the catalogue '%s' is busy: another program holds it",
+                       path_of(c));
     default:
         return database_failed(c, err, doing);
     }

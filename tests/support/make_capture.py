@@ -161,4 +161,5 @@ def main():
             write_pcap(out, {"mixed": mixed, "flood": flood}[kind](n))
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -7,6 +7,7 @@
 
 #include "cli/database.h"
 #include "cli/option_groups.h"
+#include "cli/options.h"
 #include "cli/output.h"
 #include "shared/base/clock_posix.h"
 #include "shared/base/mem.h"
@@ -103,6 +104,11 @@ static int run(struct command_context *ctx, void *args_)
         return err_set(&ctx->err, ERR_USAGE, "give a rule: --max-bytes SIZE, --max-age DURATION");
     }
     int r = database_open(&args->store, STORE_WRITE, &store, &ctx->err);
+    if (r == 0 && !ctx->global.quiet) {
+        char *given = options_describe_given(ctx);
+        fputs(given, stderr);
+        mem_free(given);
+    }
     r = r < 0 ? r : prune(ctx, args, store);
     store_close(store);
     return r;

@@ -214,6 +214,10 @@ bool options_describe(const struct command_option *option, const void *args, cha
     }
     uint64_t value = *(const uint64_t *)(const void *)((const char *)args + option->offset);
     snprintf(plain, sizeof plain, "%llu", (unsigned long long)value);
+    if (value == 0 && option->note != NULL) {
+        snprintf(out, n, "%s 0 (%s)", option->name, option->note);
+        return true;
+    }
     switch (option->kind) {
     case OPT_SIZE:
         text_format_size(value, human);

@@ -45,7 +45,12 @@ static const struct command_option record_options[] = {
     OPTION_FILTER(struct record_args, filter),
     {.name = "interface", .letter = 'i', .kind = OPT_LIST, .placeholder = "IF", AT(interfaces)},
     {.name = "tag", .kind = OPT_PAIRS, .placeholder = "K=V", AT(tags)},
-    {.name = "count", .letter = 'c', .kind = OPT_COUNT, .placeholder = "N", AT(count)},
+    {.name = "count",
+     .letter = 'c',
+     .kind = OPT_COUNT,
+     .placeholder = "N",
+     .note = "unlimited",
+     AT(count)},
     {.name = "max-bytes", .kind = OPT_SIZE, .placeholder = "SIZE", AT(max_bytes)},
     {.name = "duration", .letter = 't', .kind = OPT_DURATION, .placeholder = "T", AT(duration_ns)},
     {.name = "snaplen",
@@ -401,6 +406,11 @@ static void parsed_values_are_told_back(void **state)
     parse(&ctx, "record --max-bytes 10M -t 90 -c 1k -d x --from @1");
     char *text = options_describe_given(&ctx);
     assert_string_equal(text, "count 1000\nmax-bytes 10000000 (10 MB)\nduration 90 (1m30s)\n");
+    mem_free(text);
+    options_free(&ctx);
+    parse(&ctx, "record -c 0");
+    text = options_describe_given(&ctx);
+    assert_string_equal(text, "count 0 (unlimited)\n");
     mem_free(text);
     options_free(&ctx);
     parse(&ctx, "record");

@@ -37,7 +37,8 @@ static void print_paragraph(FILE *out, const char *text, unsigned indent)
 
 void help_print_version(FILE *out)
 {
-    fprintf(out, "packetrecorder %s\n", PR_VERSION);
+    fprintf(out, "packetrecorder %s%s\n", PR_VERSION,
+            PR_SQLCIPHER ? "" : ", without encryption (built without SQLCipher)");
 }
 
 static void print_option(FILE *out, const struct command_option *option)

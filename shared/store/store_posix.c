@@ -161,6 +161,11 @@ static int look_at_place(struct store *store, const struct store_options *o, str
         r = err_set(err, ERR_NOT_A_STORE,
                     "'%s' exists and belongs to something else: use another --database",
                     store->dir);
+    } else if (o->key != NULL && !PR_SQLCIPHER) {
+        r = err_set(err, ERR_UNSUPPORTED,
+                    "this packetrecorder was built without SQLCipher and cannot make the encrypted "
+                    "store '%s': leave the key out, or use one that was built with it",
+                    store->path);
     } else {
         r = make_dir(store, err);
     }

@@ -253,7 +253,6 @@ static void __attribute__((format(printf, 2, 3))) say(struct text *t, const char
     va_list ap;
 
     va_start(ap, fmt);
-    /* NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized): va_start stands one line above */
     int n = vsnprintf(t->at, t->left, fmt, ap);
     va_end(ap);
     size_t used = n > 0 && (size_t)n < t->left ? (size_t)n : 0;

@@ -368,8 +368,11 @@ static int open_file(const char *path, bool create, struct catalogue *c)
         make_private(path);
     }
     int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | (create ? SQLITE_OPEN_CREATE : 0);
-    int r = sqlite3_open_v2(path, &c->db, flags, NULL);
+    /* A file is meant, also by the names that mean something else to SQLite: ":memory:", "file:". */
+    char *file = x_sprintf("%s%s", path[0] == '/' ? "" : "./", path);
+    int r = sqlite3_open_v2(file, &c->db, flags, NULL);
 
+    mem_free(file);
     c->read_only = r == SQLITE_OK && sqlite3_db_readonly(c->db, "main") == 1;
     if (c->read_only && !has_log(path)) {
         /* Without the right to write, WAL's shared memory cannot be made; without a log it is not

@@ -60,6 +60,14 @@ test_names() {
         "$(packetrecorder query -d names.db -s "$name" --count)"
 }
 
+test_places() {
+    local db
+    for db in ':memory:' 'file:x.db?mode=memory' $'a "b"\n\'c.db' -dash.db; do
+        check "a store may be called $(printf %.20q "$db")" capture -r mixed.pcap "-d$db"
+        check_equal "and is found again" $PACKETS "$(packetrecorder query "-d$db" --count)"
+    done
+}
+
 test_empty_words() {
     local option
     for option in -d -w -p -r -i --encryption-key-file; do
@@ -109,6 +117,7 @@ test_reader_has_enough() {
 test_inputs_survive
 test_no_session_without_capture
 test_names
+test_places
 test_empty_words
 test_filter_without_meaning
 test_reader_has_enough

@@ -368,7 +368,8 @@ static int open_file(const char *path, bool create, struct catalogue *c)
         make_private(path);
     }
     int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | (create ? SQLITE_OPEN_CREATE : 0);
-    /* A file is meant, also by the names that mean something else to SQLite: ":memory:", "file:". */
+    /* A file is meant, also by the names that mean something else to SQLite: ":memory:", "file:".
+     */
     char *file = x_sprintf("%s%s", path[0] == '/' ? "" : "./", path);
     int r = sqlite3_open_v2(file, &c->db, flags, NULL);
 

@@ -12,8 +12,8 @@
 
 /* A macro, since clang takes two literals in an array for a forgotten comma. */
 #define FRAME_AGAIN                                                                                \
-    "INSERT INTO frame SELECT id+77, offset, stored, raw, packets, first_number, packet_bytes, "   \
-    "min_time, max_time, bloom FROM frame LIMIT 1"
+    ("INSERT INTO frame SELECT id+77, offset, stored, raw, packets, first_number, packet_bytes, "  \
+     "min_time, max_time, bloom FROM frame LIMIT 1")
 
 #define PACKETS 30000
 

@@ -159,6 +159,12 @@ static int export(struct command_context *ctx, const struct export_args *args, s
         .go_on = on_look,
         .go_on_arg = &watching,
     };
+    bool is_text = spec.format == EXPORT_JSON || spec.format == EXPORT_CSV;
+    if (strcmp(args->output, "-") == 0 && !is_text && terminal_is_on(stdout)) {
+        return err_set(&ctx->err, ERR_USAGE,
+                       "packets are not for a terminal; send standard output to a file or a "
+                       "program, or choose --format json or csv");
+    }
     /* A pipe may block for ever: there an interrupt just ends the program. */
     int r = export_makes_file(args->output) ? signals_catch(&ctx->err) : 0;
 

@@ -10,7 +10,7 @@
 #define WORKERS_MAX 4u
 #define SLOTS_MAX   (WORKERS_MAX + 2u)
 /* Below this many frames the threads would cost more than they save. */
-#define WORTH_FRAMES 3u
+#define WORTH_FRAMES 16u
 
 /* Everything that decoding one frame needs, so that slots never share. */
 struct slot {
@@ -110,7 +110,7 @@ struct read_ahead *read_ahead_new(const struct store *store, const struct scan_p
     a->store = store;
     a->plan = plan;
     wanted = wanted > WORKERS_MAX ? WORKERS_MAX : wanted;
-    a->n_slots = wanted + 2;
+    a->n_slots = wanted == 0 ? 1 : wanted + 2; /* alone, one frame is read over the other */
     for (uint32_t i = 0; i < a->n_slots; i++) {
         a->slots[i].reader.fd = -1;
         a->slots[i].decoder = frame_decoder_new();

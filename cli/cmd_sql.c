@@ -108,8 +108,8 @@ const struct command cmd_sql = {
             "may be compared with anything that --from of query takes. ORDER BY time needs no "
             "sorting.",
             "'sessions' (id, name, node, state, filter, started, ended, packets, bytes, "
-            "stored_bytes, first_time, last_time, tags, lost_kernel, lost_interface, lost_limit, "
-            "lost_store) and 'interfaces' (session, number, name, link_type, snaplen, description, "
+            "stored_bytes, first_time, last_time, tags, loss_kernel, loss_interface, loss_limit, "
+            "loss_store) and 'interfaces' (session, number, name, link_type, snaplen, description, "
             "mac, filter, speed_bps, os) are the catalogue.",
             "Prints a table on a terminal, tab-separated lines with the names first elsewhere; "
             "with --json an array of objects for each statement that gives rows. Blobs are hex.",

@@ -3,7 +3,7 @@
  * The tables sessions and interfaces. Both hold little: a cursor reads them whole.
  *
  *   sessions(id, name, node, state, filter, started, ended, packets, bytes, stored_bytes,
- *            first_time, last_time, tags, lost_kernel, lost_interface, lost_limit, lost_store)
+ *            first_time, last_time, tags, loss_kernel, loss_interface, loss_limit, loss_store)
  *   interfaces(session, number, name, link_type, snaplen, description, mac, filter, speed_bps, os)
  */
 #include <stdio.h>
@@ -17,8 +17,8 @@
 #define SESSIONS_SCHEMA                                                                            \
     "CREATE TABLE sessions(id TEXT, name TEXT, node TEXT, state TEXT, \"filter\" TEXT,"            \
     " started TEXT, ended TEXT, packets INTEGER, bytes INTEGER, stored_bytes INTEGER,"             \
-    " first_time TEXT, last_time TEXT, tags TEXT, lost_kernel INTEGER, lost_interface INTEGER,"    \
-    " lost_limit INTEGER, lost_store INTEGER)"
+    " first_time TEXT, last_time TEXT, tags TEXT, loss_kernel INTEGER, loss_interface INTEGER,"    \
+    " loss_limit INTEGER, loss_store INTEGER)"
 #define INTERFACES_SCHEMA                                                                          \
     "CREATE TABLE interfaces(session TEXT, number INTEGER, name TEXT, link_type TEXT,"             \
     " snaplen INTEGER, description TEXT, mac TEXT, \"filter\" TEXT, speed_bps INTEGER, os TEXT)"

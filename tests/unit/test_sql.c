@@ -308,7 +308,7 @@ static void conditions_narrow_what_is_read(void **state)
 static void the_catalogue_is_two_tables(void **state)
 {
     (void)state;
-    assert_answer("SELECT name, state, packets, lost_kernel, json_extract(tags, '$.k'), first_time,"
+    assert_answer("SELECT name, state, packets, loss_kernel, json_extract(tags, '$.k'), first_time,"
                   " node FROM sessions WHERE name = 'plain'",
                   "plain|complete|60000|-|v|2023-11-14T22:13:20.000000000Z|here");
     assert_answer("SELECT s.name, i.number, i.name, link_type, snaplen FROM interfaces i"

@@ -210,7 +210,9 @@ const struct command cmd_capture = {
             "Packets are lost only where a counter says so: in the kernel when its buffer is "
             "full, at the interface, at the store or file when the disk is slower than the "
             "packets come, and at the limit, for those that the kernel held when -c or "
-            "--max-bytes was reached.",
+            "--max-bytes was reached. What libpcap leaves out by itself is received but not "
+            "captured: the other way with --direction, the second copy of each packet on the "
+            "loopback.",
             "Files of a rotation are named NAME_00001_20261121120000.pcapng. Each is complete in "
             "itself.",
             NULL,

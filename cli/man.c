@@ -27,7 +27,7 @@ static const struct entry exit_codes[] = {
     {"1", "Failed; the reason is on standard error."},
     {"2", "Wrong usage."},
     {"3", "Partly done; what is missing is on standard error."},
-    {"130", "Ended by a second interrupt."},
+    {"130", "Interrupted before it was done; a capture by a second interrupt."},
 };
 
 static const struct entry notations[] = {

@@ -57,6 +57,32 @@ def run_killed(command, after_s):
     return process.wait() == -signal.SIGKILL
 
 
+# A time is seldom between two writes; strace kills exactly there.
+STRACE = shutil.which("strace")
+CALLS = ("write,writev,pwrite64,rename,unlink,ftruncate,truncate,fdatasync,fsync,openat,mkdir,"
+         "fallocate")
+
+
+def count_calls(command):
+    """The most of CALLS that one thread of the command makes."""
+    log = os.path.join(SCRATCH, "calls")
+    subprocess.run([STRACE, "-f", "-qq", "-o", log, "-e", "trace=" + CALLS, *command],
+                   stdin=subprocess.DEVNULL, capture_output=True, check=False)
+    threads = {}
+    with open(log, encoding="utf-8", errors="replace") as f:
+        for line in f:
+            thread = line.split()[0]
+            threads[thread] = threads.get(thread, 0) + 1
+    return max(threads.values(), default=1)
+
+
+def run_killed_at_call(command, number):
+    process = subprocess.run([STRACE, "-f", "-qq", "-o", "/dev/null", "-e", "trace=" + CALLS, "-e",
+                              f"inject={CALLS}:signal=SIGKILL:when={number}", *command],
+                             stdin=subprocess.DEVNULL, capture_output=True, check=False)
+    return process.returncode in (-signal.SIGKILL, 128 + signal.SIGKILL)
+
+
 def duration(command):
     began = time.monotonic()
     code = subprocess.run(command, capture_output=True, check=False).returncode
@@ -96,11 +122,21 @@ def kill_many(tap, name, work, rng, command_of, prepare, judge):
     store = work.begin()
     prepare(store)
     longest = duration(command_of(store)) * 1.1
+    calls = 0
+    if STRACE:
+        store = work.begin()
+        prepare(store)
+        calls = count_calls(command_of(store))
     killed = 0
     for i in range(KILLS):
         store = work.begin()
         prepare(store)
-        killed += run_killed(command_of(store), rng.uniform(0, longest))
+        if calls > 0 and i % 2:
+            killed += run_killed_at_call(command_of(store), rng.randint(1, calls))
+        else:
+            killed += run_killed(command_of(store), rng.uniform(0, longest))
+        if i % 4 >= 2:
+            store.run("sessions")  # a reader may be the first to come, and repairs too
         wrong = judge(store)
         if wrong is not None:
             tap.check(f"{name}: kill {i}", False, wrong)

@@ -10,15 +10,22 @@
 
 #include "shared/base/mem.h"
 
+static int open_file(const char *path, bool *is_made)
+{
+    int flags = O_WRONLY | O_CREAT | O_CLOEXEC | O_NOCTTY;
+    int fd = open(path, flags | O_EXCL, 0600);
+
+    *is_made = fd >= 0;
+    return fd >= 0 || errno != EEXIST ? fd : open(path, flags, 0600);
+}
+
 int file_output_open(struct file_output *out, const char *path, struct err *err)
 {
     bool is_stdout = strcmp(path, "-") == 0;
     struct stat st;
-    int fd = STDOUT_FILENO;
+    bool is_made = false;
+    int fd = is_stdout ? STDOUT_FILENO : open_file(path, &is_made);
 
-    if (!is_stdout) {
-        fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY, 0600);
-    }
     if (fd < 0 || fstat(fd, &st) < 0) {
         int errnum = errno;
         if (fd >= 0 && !is_stdout) {
@@ -31,10 +38,21 @@ int file_output_open(struct file_output *out, const char *path, struct err *err)
         .path = x_strdup(path),
         .is_regular = S_ISREG(st.st_mode),
         .is_stdout = is_stdout,
+        .is_made = is_made,
     };
-    if (!is_stdout && out->is_regular) {
-        (void)fchmod(fd, 0600); /* one that was there may be open to others; may not be ours */
+    return 0;
+}
+
+static int begin(struct file_output *out, struct err *err)
+{
+    if (out->is_begun || out->is_stdout || !out->is_regular) {
+        return 0;
     }
+    (void)fchmod(out->fd, 0600); /* one that was there may be open to others; may not be ours */
+    if (ftruncate(out->fd, 0) < 0) {
+        return err_errno(err, errno, "cannot write '%s'", out->path);
+    }
+    out->is_begun = true;
     return 0;
 }
 
@@ -67,7 +85,11 @@ int file_output_write(struct file_output *out, const void *data, size_t n,
 {
     const uint8_t *bytes = data;
     size_t written = 0;
+    int code = begin(out, err);
 
+    if (code < 0) {
+        return code;
+    }
     while (written < n) {
         ssize_t got = write(out->fd, bytes + written, n - written);
         if (got >= 0) {
@@ -100,6 +122,9 @@ int file_output_close(struct file_output *out, struct err *err)
 {
     int code = 0;
 
+    if (out->fd >= 0 && out->is_made && !out->is_begun && out->is_regular) {
+        (void)unlink(out->path);
+    }
     if (out->fd >= 0 && !out->is_stdout && close(out->fd) < 0) {
         code = failed(out, errno, err);
     }

@@ -21,9 +21,13 @@ struct file_output {
     uint64_t bytes;
     bool is_regular;
     bool is_stdout;
+    bool is_made;  /* was not there before */
+    bool is_begun; /* what was in it is gone */
 };
 
-/* "-" is standard output. A file is made with mode 0600, or emptied. */
+/* "-" is standard output. A file is made with mode 0600. One that was there is emptied with the
+ * first write, so that a capture that cannot start takes nothing away; closed before that, one that
+ * was not there is removed again. */
 int file_output_open(struct file_output *out, const char *path, struct err *err);
 
 /* All bytes, or an error: -EPIPE when nobody reads a pipe any more (not an error to a user), else

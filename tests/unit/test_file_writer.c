@@ -217,6 +217,29 @@ static void a_classic_file_is_readable_and_refuses_a_second_link_type(void **sta
     assert_true(counting.last_ns == DAY_NS + 9ull * 1000000000u);
 }
 
+static void a_capture_that_cannot_start_takes_nothing_away(void **state)
+{
+    struct fixture *f = *state;
+    struct file_writer_opts opts = {0};
+    struct err err = {0};
+    struct stat st;
+
+    snprintf(f->path, sizeof f->path, "%s/%s", f->dir, "there.pcap");
+    opts.path = f->path;
+    int fd = open(f->path, O_CREAT | O_WRONLY, 0600);
+    assert_int_equal(write(fd, "old", 3), 3);
+    close(fd);
+    for (int there = 1; there >= 0; there--) {
+        assert_int_equal(file_writer_new(&opts, &f->writer, &err), 0);
+        assert_int_equal(f->writer->ops->begin(f->writer, f->ifaces, 2, &err), ERR_UNSUPPORTED);
+        file_writer_free(f->writer);
+        f->writer = NULL;
+        assert_int_equal(stat(f->path, &st), there == 1 ? 0 : -1);
+        assert_true(there == 0 || st.st_size == 3);
+        unlink(f->path);
+    }
+}
+
 static void an_empty_capture_is_a_valid_file(void **state)
 {
     struct fixture *f = *state;
@@ -389,6 +412,7 @@ int main(void)
         TEST(a_pcapng_holds_all_packets_and_interfaces),
         TEST(a_file_that_was_there_is_replaced_and_closed_to_others),
         TEST(a_classic_file_is_readable_and_refuses_a_second_link_type),
+        TEST(a_capture_that_cannot_start_takes_nothing_away),
         TEST(an_empty_capture_is_a_valid_file),
         TEST(rotation_by_size_splits_between_packets),
         TEST(a_packet_larger_than_the_size_gets_a_file_of_its_own),

@@ -13,9 +13,13 @@
 #define FRAME_MAGIC   0x52465250u /* "PRFR" */
 #define AAD_BYTES     24u
 #define ZSTD_LEVEL    1
+/* The fast level takes two thirds of the time. It serves where it costs nearly no room: every
+ * TRIAL_FRAMES-th frame is compressed both ways, and decides for the next ones. */
+#define ZSTD_LEVEL_FAST         (-1)
+#define TRIAL_FRAMES            32u
+#define IS_AS_SMALL(fast, best) ((fast) <= (best) + (best) / 50)
 /* After a frame that shrank to less than an eighth: floods and scans repeat themselves so much that
- * the fast level is nearly as small and takes two thirds of the time, just when there is the least
- * of it. */
+ * a faster level still makes them tiny, just when there is the least time. */
 #define ZSTD_LEVEL_REPETITIVE (-2)
 #define IS_REPETITIVE(got, n) ((got) < (n) / 8)
 /* A frame that does not shrink by a sixteenth is stored raw: reading it back is then free. */
@@ -23,8 +27,9 @@
 
 struct frame_encoder {
     ZSTD_CCtx *zstd;
-    int level;        /* for the next frame, by what the last one was like */
-    uint8_t *scratch; /* compressed bytes on their way to being sealed */
+    int level;         /* for the next frame */
+    uint32_t to_trial; /* frames until both levels are compared again */
+    uint8_t *scratch;  /* compressed bytes on their way to being sealed */
     size_t scratch_cap;
 };
 
@@ -144,13 +149,32 @@ size_t frame_bound(size_t n)
     return SEGMENT_FRAME_BYTES + n + SEAL_TAG_BYTES;
 }
 
+/* 0 when the level does not get it below WORTH(n). */
+static size_t compress_at(struct frame_encoder *e, int level, const uint8_t *raw, size_t n,
+                          uint8_t *out)
+{
+    size_t got = ZSTD_compressCCtx(e->zstd, out, WORTH(n), raw, n, level);
+
+    return ZSTD_isError(got) ? 0 : got;
+}
+
 /* The compressed length, or 0 when it does not pay. `out` has n bytes. */
 static size_t try_compress(struct frame_encoder *e, const uint8_t *raw, size_t n, uint8_t *out)
 {
-    size_t got = ZSTD_compressCCtx(e->zstd, out, WORTH(n), raw, n, e->level);
+    bool trial = e->to_trial == 0 && e->level != ZSTD_LEVEL_REPETITIVE;
+    size_t fast = trial ? compress_at(e, ZSTD_LEVEL_FAST, raw, n, out) : 0;
+    size_t got = compress_at(e, trial ? ZSTD_LEVEL : e->level, raw, n, out);
 
-    e->level = !ZSTD_isError(got) && IS_REPETITIVE(got, n) ? ZSTD_LEVEL_REPETITIVE : ZSTD_LEVEL;
-    return ZSTD_isError(got) ? 0 : got;
+    e->to_trial = e->to_trial == 0 ? TRIAL_FRAMES - 1 : e->to_trial - 1;
+    if (got > 0 && IS_REPETITIVE(got, n)) {
+        e->level = ZSTD_LEVEL_REPETITIVE;
+    } else if (trial) {
+        e->level = fast > 0 && IS_AS_SMALL(fast, got) ? ZSTD_LEVEL_FAST : ZSTD_LEVEL;
+    } else if (e->level == ZSTD_LEVEL_REPETITIVE) {
+        e->level = ZSTD_LEVEL;
+        e->to_trial = 0;
+    }
+    return got;
 }
 
 static uint8_t *grow(uint8_t **p, size_t *cap, size_t n)

@@ -7,7 +7,8 @@
 # machine. Needs root for the live rows. Rows:
 #   live-store live-store-encrypted live-write     3 million frames of 102 bytes at flood rate
 #   import-plain import-sealed import-compressed-sealed    `capture -r` of a mixed capture of 1 GiB
-#   store-size store-index export-raw export-compressed query-5tuple     what was imported
+#   store-size store-index export-raw export-compressed query-5tuple
+#   query-5tuple-sealed                            what was imported
 #   memory                                         for 60 s, with --long 10 minutes
 #   replay                                         50,000 packets a second, timed at the other end
 # Everything is in memory (/dev/shm), so that no disk is measured. Exit 0 when every row was
@@ -17,7 +18,8 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../.." || exit 1
 export LC_ALL=C
 
 all_rows=(live-store live-store-encrypted live-write import-plain import-sealed
-    import-compressed-sealed store-size store-index export-raw export-compressed query-5tuple memory
+    import-compressed-sealed store-size store-index export-raw export-compressed query-5tuple
+    query-5tuple-sealed memory
     replay)
 rows=("${all_rows[@]}")
 runs=5
@@ -288,22 +290,29 @@ row_export_compressed() {
     export_row export-compressed 'export from compressed blocks' compressed 0.5
 }
 
-row_query_5tuple() {
-    local i theirs ours wrong=''
-    make_key
-    store sealed --compression on "${key[@]}"
+# query_row NAME WHAT [OPTION…]: how the store is made and opened.
+query_row() {
+    local name=$1 what=$2 i theirs ours wrong='' options=("${@:3}")
+    store queried --compression on "${options[@]}"
     for ((i = 1; i <= runs; i++)); do
-        measured query-5tuple.peer wall tcpdump -nn -r "$mixed" "$RARE"
+        measured "$name.peer" wall tcpdump -nn -r "$mixed" "$RARE"
         theirs=$(wc -l <"$SCRATCH/stdout")
-        measured query-5tuple.ours wall "$PR_BIN" query -d "$SCRATCH/sealed.db" "${key[@]}" -l 0 \
+        measured "$name.ours" wall "$PR_BIN" query -d "$SCRATCH/queried.db" "${options[@]}" -l 0 \
             -f "$RARE"
         ours=$(wc -l <"$SCRATCH/stdout")
         [ "$theirs" = "$ours" ] || wrong="tcpdump finds $theirs packets, we $ours"
     done
-    rm -rf "$SCRATCH/sealed.db"*
-    put_row query-5tuple "query for a rare 5-tuple, $ours packets (ratio: times faster)" \
+    rm -rf "$SCRATCH/queried.db"*
+    put_row "$name" "query for a rare 5-tuple, $ours packets, $what (ratio: times faster)" \
         'tcpdump -r FILTER' s \
-        "$(calc "$(stat query-5tuple.peer median) / $(stat query-5tuple.ours median)")" '>=' 50 "$wrong"
+        "$(calc "$(stat "$name.peer" median) / $(stat "$name.ours" median)")" '>=' 50 "$wrong"
+}
+
+row_query_5tuple() { query_row query-5tuple 'compressed'; }
+
+row_query_5tuple_sealed() {
+    make_key
+    query_row query-5tuple-sealed 'compressed and sealed' "${key[@]}"
 }
 
 # ---- memory ---------------------------------------------------------------------------------

@@ -38,6 +38,7 @@ static int add_slot(const struct rekey *k, uint8_t *header)
     if (old >= 0) {
         seal_slot_write(header + slot_at[1 - old], &k->kdf, k->master, key, header,
                         SEGMENT_BOUND_BYTES);
+        segment_header_finish(header, slot_at[old]);
     }
     seal_free(key);
     return old >= 0 ? 0 : ERR_DAMAGED;
@@ -52,6 +53,7 @@ static int wipe_old_slot(const struct rekey *k, uint8_t *header)
 
     if (mine >= 0) {
         memset(header + slot_at[1 - mine], 0, SEAL_SLOT_BYTES);
+        segment_header_finish(header, slot_at[mine]);
     }
     seal_free(key);
     return mine >= 0 ? 0 : ERR_DAMAGED;
@@ -69,6 +71,9 @@ static int one_segment(const struct rekey *k, const char *file, enum slot_step s
     ssize_t n = fd < 0 ? -1 : pread(fd, header, sizeof header, 0);
     int r = 1;
 
+    if (n == (ssize_t)sizeof header) {
+        segment_header_mend(header);
+    }
     if (n < 0) {
         r = err_errno(err, errno, "segment '%s'", file);
     } else if (n != (ssize_t)sizeof header || segment_header_read(header, &h) < 0 ||

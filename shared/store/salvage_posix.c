@@ -38,10 +38,13 @@ static bool read_header(const struct store *store, const char *file, uint8_t *he
 {
     char *path = store_file(store, file);
     int fd = open(path, O_RDONLY | O_CLOEXEC);
-    bool whole = fd >= 0 &&
-                 pread(fd, header, SEGMENT_HEADER_BYTES, 0) == (ssize_t)SEGMENT_HEADER_BYTES &&
-                 segment_header_read(header, h) == 0;
+    bool whole =
+        fd >= 0 && pread(fd, header, SEGMENT_HEADER_BYTES, 0) == (ssize_t)SEGMENT_HEADER_BYTES;
 
+    if (whole) {
+        segment_header_mend(header);
+        whole = segment_header_read(header, h) == 0;
+    }
     if (fd >= 0) {
         close(fd);
     }

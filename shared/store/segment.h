@@ -10,7 +10,9 @@
  *   16  session id (16)          32  segment id, random (16)
  *   48  u32 sequence in the session, from 1               52  u32 0
  *   56  u64 created, ns          64  u64 number of the first packet, from 1
- *   72  u64 XXH3 of bytes 0..71  80  key slot A (104)     184 key slot B (104)     288.. 0
+ *   72  u64 XXH3 of bytes 0..71  80  key slot A (104)     184 key slot B (104)
+ *   288 copy of bytes 0..79      368 copy of a slot (104) 472 u64 XXH3 of bytes 288..471
+ *   480 u64 XXH3 of bytes 80..287                         488.. 0
  *
  *   frame, SEGMENT_FRAME_BYTES + stored length
  *   0   magic "PRFR"             4   u8 kind              5   u8 flags (1 = zstd, 2 = sealed)
@@ -54,10 +56,17 @@ struct segment_header {
     uint64_t first_number;
 };
 
-/* Slots are left empty. */
+/* Slots are left empty; segment_header_finish is for later. */
 void segment_header_write(uint8_t out[SEGMENT_HEADER_BYTES], const struct segment_header *h);
 /* ERR_NOT_A_STORE, ERR_VERSION, ERR_DAMAGED. in: SEGMENT_HEADER_BYTES. */
 int segment_header_read(const uint8_t *in, struct segment_header *h);
+
+/* Once the slots are written: their sum, and the copy with the slot at slot_at (SEGMENT_SLOT_A or
+ * SEGMENT_SLOT_B). in and out: SEGMENT_HEADER_BYTES. */
+void segment_header_finish(uint8_t *bytes, uint32_t slot_at);
+/* A header is little beside its segment, and all of it is lost with it: what is damaged is taken
+ * from the copy, where that is whole. True when anything changed. Before segment_header_read. */
+bool segment_header_mend(uint8_t *bytes);
 
 enum frame_kind { FRAME_SESSION = 1, FRAME_PACKETS = 2 };
 

@@ -49,6 +49,7 @@ struct segment_reader {
     int fd;
     uint64_t size;
     struct segment_header header;
+    bool mended;       /* the header was damaged, and was read from its copy */
     uint8_t *data_key; /* locked memory; NULL when unsealed */
     struct seal *seal;
     uint8_t *frame;
@@ -60,6 +61,8 @@ struct segment_reader {
  * ERR_IO, ERR_VERSION. */
 int segment_reader_open(const struct store *store, const char *file, const uint8_t *id,
                         struct segment_reader *out, struct err *err);
+/* Writes what segment_header_mend makes of the header. */
+int segment_file_mend(const struct store *store, const char *file, struct err *err);
 void segment_reader_close(struct segment_reader *r);
 /* One frame at an offset, checked and decoded into *raw (borrowed until the next call on r or d).
  * ERR_DAMAGED: wrong bytes or cut off; ERR_IO: the disk does not give them. *h is filled in as far

@@ -62,6 +62,7 @@ static int write_header(const struct store *store, const uint8_t *data_key,
             return r;
         }
     }
+    segment_header_finish(bytes, SEGMENT_SLOT_A);
     int failed = write_all(f->fd, &(struct iovec){bytes, sizeof bytes}, 1);
     f->bytes = sizeof bytes;
     return failed == 0 ? 0 : err_errno(err, failed, "cannot write segment '%s'", f->row.file);
@@ -194,6 +195,7 @@ static int read_header(const struct store *store, const char *file, const uint8_
         return err_set(err, ERR_NOT_FOUND, "segment '%s' is being deleted", file);
     }
     r->size = (uint64_t)st.st_size;
+    r->mended = segment_header_mend(bytes);
     int code = segment_header_read(bytes, &r->header);
     if (code == 0 && id != NULL && memcmp(id, r->header.segment_id, 16) != 0) {
         return err_set(err, ERR_DAMAGED, "segment '%s' is not the one in the catalogue", file);
@@ -226,6 +228,26 @@ int segment_reader_open(const struct store *store, const char *file, const uint8
     }
     *out = r;
     return 0;
+}
+
+int segment_file_mend(const struct store *store, const char *file, struct err *err)
+{
+    uint8_t bytes[SEGMENT_HEADER_BYTES];
+    char *path = store_file(store, file);
+    int fd = open(path, O_RDWR | O_CLOEXEC);
+    int r = 0;
+
+    if (fd < 0 || pread(fd, bytes, sizeof bytes, 0) != (ssize_t)sizeof bytes) {
+        r = err_errno(err, fd < 0 ? errno : EIO, "segment '%s'", file);
+    } else if (segment_header_mend(bytes) &&
+               (pwrite(fd, bytes, sizeof bytes, 0) != (ssize_t)sizeof bytes || fdatasync(fd) < 0)) {
+        r = err_errno(err, errno, "cannot mend the header of segment '%s'", file);
+    }
+    if (fd >= 0) {
+        close(fd);
+    }
+    mem_free(path);
+    return r;
 }
 
 void segment_reader_close(struct segment_reader *r)

@@ -10,6 +10,11 @@
 #include "shared/packet/block.h"
 
 #define SEGMENT_MAGIC "PRSEGMNT"
+#define HEAD_BYTES    80u /* of a header, before its slots */
+#define COPY_AT       288u
+#define COPY_SLOT_AT  (COPY_AT + HEAD_BYTES)
+#define COPY_HASH_AT  (COPY_SLOT_AT + SEAL_SLOT_BYTES)
+#define SLOTS_HASH_AT (COPY_HASH_AT + 8u)
 #define FRAME_MAGIC   0x52465250u /* "PRFR" */
 #define AAD_BYTES     24u
 #define ZSTD_LEVEL    1
@@ -82,6 +87,50 @@ int segment_header_read(const uint8_t *in, struct segment_header *h)
     memcpy(h->session_id, in + 16, 16);
     memcpy(h->segment_id, in + 32, 16);
     return 0;
+}
+
+static uint64_t slots_hash(const uint8_t *bytes)
+{
+    return XXH3_64bits(bytes + HEAD_BYTES, COPY_AT - HEAD_BYTES);
+}
+
+static uint64_t copy_hash(const uint8_t *bytes)
+{
+    return XXH3_64bits(bytes + COPY_AT, COPY_HASH_AT - COPY_AT);
+}
+
+void segment_header_finish(uint8_t *bytes, uint32_t slot_at)
+{
+    memcpy(bytes + COPY_AT, bytes, HEAD_BYTES);
+    memcpy(bytes + COPY_SLOT_AT, bytes + slot_at, SEAL_SLOT_BYTES);
+    put_le64(bytes + COPY_HASH_AT, copy_hash(bytes));
+    put_le64(bytes + SLOTS_HASH_AT, slots_hash(bytes));
+}
+
+bool segment_header_mend(uint8_t *bytes)
+{
+    uint8_t before[SEGMENT_HEADER_BYTES];
+    struct segment_header h;
+    int head = segment_header_read(bytes, &h);
+    bool slots = get_le64(bytes + SLOTS_HASH_AT) == slots_hash(bytes);
+    bool copy = get_le64(bytes + COPY_HASH_AT) == copy_hash(bytes);
+
+    if (head == ERR_VERSION || (head == 0 && slots && copy)) {
+        return false;
+    }
+    memcpy(before, bytes, sizeof before);
+    if (copy && segment_header_read(bytes + COPY_AT, &h) == 0) {
+        memcpy(bytes, bytes + COPY_AT, HEAD_BYTES);
+        if (!slots) {
+            memcpy(bytes + SEGMENT_SLOT_A, bytes + COPY_SLOT_AT, SEAL_SLOT_BYTES);
+            memset(bytes + SEGMENT_SLOT_B, 0, SEAL_SLOT_BYTES);
+            put_le64(bytes + SLOTS_HASH_AT, slots_hash(bytes));
+        }
+    } else if (head == 0 && slots) {
+        segment_header_finish(bytes, seal_slot_used(bytes + SEGMENT_SLOT_A) ? SEGMENT_SLOT_A
+                                                                            : SEGMENT_SLOT_B);
+    }
+    return memcmp(before, bytes, sizeof before) != 0;
 }
 
 void frame_header_start(uint8_t *out, const struct frame_header *h)

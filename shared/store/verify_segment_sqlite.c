@@ -321,6 +321,16 @@ static int check_open_segment(struct check *k, struct catalogue_segment *g, stru
         h->first_number != g->first_number) {
         return wrong_catalogue(k->session, g, err);
     }
+    if (k->reader.mended) {
+        int r = segment_file_mend(k->v->store, g->file, err);
+        if (r < 0) {
+            return r;
+        }
+        k->v->report->repaired_segments++;
+        verify_find(k->v,
+                    "session %s, segment %u: its header was damaged and is mended from its copy",
+                    k->session->id, g->sequence);
+    }
     k->sum.packets = k->sum.packet_bytes = k->sum.max_ns = 0;
     k->sum.min_ns = UINT64_MAX;
     k->sum.bytes = SEGMENT_HEADER_BYTES;

@@ -93,6 +93,8 @@ static void read_header(uint8_t *bytes)
     uint8_t opened[SEAL_KEY_BYTES];
     struct seal_kdf kdf;
 
+    segment_header_mend(bytes);
+    REQUIRE(!segment_header_mend(bytes) || segment_header_read(bytes, &h) < 0);
     if (segment_header_read(bytes, &h) < 0) {
         return;
     }

@@ -162,6 +162,16 @@ def flip_segment(case, rng):
     flip(case.file(rng.choice(case.segments())), rng)
 
 
+def flip_header(case, rng):
+    path = case.file(rng.choice(case.segments()))
+    with open(path, "r+b") as f:
+        at = rng.randrange(512)
+        f.seek(at)
+        byte = f.read(1)[0]
+        f.seek(at)
+        f.write(bytes([byte ^ 1 << rng.randrange(8)]))
+
+
 def flip_segment_packets(case, rng):
     flip(case.file(rng.choice(case.segments())), rng, first=512)
 
@@ -229,12 +239,13 @@ def remove_segment(case, rng):
 
 def one_kind(tap, kind, template, rng):
     everything = SESSIONS * PACKETS
-    # A frame holds about 1 MiB, so 1700 of these packets; a header costs its segment.
+    # A frame holds about 1 MiB, so 1700 of these packets. A header has a copy.
     frame = 1800
     many(tap, f"{kind}: flips in the frames of segments", template, rng, flip_segment_packets,
          everything - frame)
     many(tap, f"{kind}: flips anywhere in segments", template, rng, flip_segment,
-         everything - PACKETS)
+         everything - frame)
+    many(tap, f"{kind}: flips in the headers of segments", template, rng, flip_header, everything)
     many(tap, f"{kind}: flips in the catalogue", template, rng, flip_catalogue, everything)
     many(tap, f"{kind}: flips in the store's description", template, rng, flip_descriptor,
          everything, times=FLIPS // 2)

@@ -123,6 +123,7 @@ static void set_slots(const struct place *p, const char *file, bool old, bool ne
     if (new) {
         memcpy(header + SEGMENT_SLOT_B, rekeyed + SEGMENT_SLOT_B, SEAL_SLOT_BYTES);
     }
+    segment_header_finish(header, old ? SEGMENT_SLOT_A : SEGMENT_SLOT_B);
     snprintf(path, sizeof path, "%s.d/%s", p->db, file);
     int fd = open(path, O_WRONLY);
     assert_true(fd >= 0);
@@ -298,7 +299,10 @@ static void a_damaged_header_does_not_stop_a_rekey(void **state)
     (void)state;
     place_init(&p, RAW_KEY);
     run("cp -r '%s'/. '%s'", before.dir, p.dir);
-    run("printf x | dd of='%s.d/%s-000001.seg' bs=1 seek=40 conv=notrunc status=none", p.db, first);
+    for (unsigned at = 40; at < SEGMENT_HEADER_BYTES; at += 288) { /* the header and its copy */
+        run("printf x | dd of='%s.d/%s-000001.seg' bs=1 seek=%u conv=notrunc status=none", p.db,
+            first, at);
+    }
     store = open_store(&p, STORE_WRITE);
     assert_int_equal(store_key_from_text(NEW_KEY, &key, &err), 0);
     assert_int_equal(store_rekey(store, key, &segments, &err), 0);

@@ -293,6 +293,47 @@ static void every_flipped_bit_of_a_header_is_damage(void **state)
     assert_int_equal(segment_header_read(bytes, &h), 0);
 }
 
+/* Sealed or not: one flipped bit anywhere in a header costs nothing. */
+static void a_header_is_mended_from_its_copy(void **state)
+{
+    uint8_t whole[SEGMENT_HEADER_BYTES];
+    uint8_t bytes[SEGMENT_HEADER_BYTES];
+    uint8_t key[SEAL_KEY_BYTES];
+    struct segment_header h;
+    struct seal_kdf kdf = {0};
+
+    (void)state;
+    make_header(whole);
+    seal_slot_write(whole + SEGMENT_SLOT_A, &kdf, data_key, data_key, whole, SEGMENT_BOUND_BYTES);
+    segment_header_finish(whole, SEGMENT_SLOT_A);
+    assert_false(segment_header_mend(whole));
+    for (size_t bit = 0; bit < 8u * SEGMENT_HEADER_BYTES; bit++) {
+        memcpy(bytes, whole, sizeof bytes);
+        bytes[bit / 8] ^= (uint8_t)(1u << bit % 8);
+        bool changed = segment_header_mend(bytes);
+        /* The last 24 bytes mean nothing. */
+        assert_int_equal(changed, bit < 8u * 488);
+        assert_memory_equal(bytes, whole, 488);
+        assert_int_equal(segment_header_read(bytes, &h), 0);
+        assert_int_equal(
+            seal_slot_read(bytes + SEGMENT_SLOT_A, data_key, bytes, SEGMENT_BOUND_BYTES, key), 0);
+    }
+}
+
+static void a_header_without_a_whole_copy_stays_as_it_is(void **state)
+{
+    uint8_t bytes[SEGMENT_HEADER_BYTES];
+    struct segment_header h;
+
+    (void)state;
+    make_header(bytes);
+    segment_header_finish(bytes, SEGMENT_SLOT_A);
+    bytes[20] ^= 1;
+    bytes[300] ^= 1;
+    assert_false(segment_header_mend(bytes));
+    assert_int_equal(segment_header_read(bytes, &h), ERR_DAMAGED);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -304,6 +345,8 @@ int main(void)
         cmocka_unit_test(lengths_that_lie_are_damage),
         cmocka_unit_test(headers_round_trip),
         cmocka_unit_test(every_flipped_bit_of_a_header_is_damage),
+        cmocka_unit_test(a_header_is_mended_from_its_copy),
+        cmocka_unit_test(a_header_without_a_whole_copy_stays_as_it_is),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

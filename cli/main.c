@@ -48,6 +48,10 @@ static int run(struct command_context *ctx, int argc, char **argv)
         help_print_command(stdout, ctx->command);
         return 0;
     }
+    if (ctx->global.endpoint != NULL || ctx->global.api_key_file != NULL) {
+        log_warn("'%s' works on this host alone: --endpoint and --api-key-file change nothing",
+                 ctx->command->name);
+    }
     return ctx->command->run(ctx, ctx->args);
 }
 

@@ -16,10 +16,19 @@ readonly BACKPORTS_FILE=/etc/apt/sources.list.d/packetrecorder-backports.sources
 readonly UPDATE_TRIES=4
 
 build_packages=(cmake ninja-build gcc libc6-dev pkg-config libpcap-dev libsodium-dev libzstd-dev
-    libxxhash-dev libjansson-dev libsqlcipher-dev libsqlite3-dev)
-demo_packages=(iproute2 iputils-ping ethtool python3 tcpdump wireshark-common)
+    libxxhash-dev libjansson-dev libsqlcipher-dev libsqlite3-dev libuv1-dev libwslay-dev libssl-dev
+    libinih-dev zlib1g-dev uthash-dev)
+demo_packages=(iproute2 iputils-ping ethtool python3 tcpdump wireshark-common curl)
 test_packages=(clang clang-format clang-tidy libclang-rt-dev libcmocka-dev git jq sqlite3 zstd
-    tshark mandoc valgrind strace universal-ctags netbase procps zsh fish)
+    tshark mandoc valgrind strace universal-ctags netbase procps zsh fish openssl nodejs node-ws
+    python3-websockets python3-scapy prometheus)
+
+# llhttp, the parser of Node.js: a library of its own since Debian 13.
+if grep -q '^VERSION_ID="12' /etc/os-release; then
+    build_packages+=(node-llhttp)
+else
+    build_packages+=(libllhttp-dev)
+fi
 
 say() { printf 'setup: %s\n' "$*" >&2; }
 

@@ -14,6 +14,27 @@ pr_dependency(sodium libsodium)
 pr_dependency(zstd libzstd)
 pr_dependency(xxhash libxxhash)
 pr_dependency(jansson jansson)
+pr_dependency(uv libuv)
+pr_dependency(wslay libwslay)
+pr_dependency(tls libssl)
+target_link_libraries(pr_dep_tls INTERFACE crypto)
+pr_dependency(inih inih)
+pr_dependency(zlib zlib)
+
+# Debian 13 has llhttp as a library; Debian 12 has its C sources in the package node-llhttp.
+pkg_check_modules(llhttp IMPORTED_TARGET libllhttp)
+add_library(pr_dep_llhttp INTERFACE)
+if(llhttp_FOUND)
+    target_link_libraries(pr_dep_llhttp INTERFACE PkgConfig::llhttp)
+elseif(EXISTS /usr/share/llhttp/llhttp.c)
+    add_library(pr_llhttp STATIC /usr/share/llhttp/api.c /usr/share/llhttp/http.c
+                /usr/share/llhttp/llhttp.c)
+    target_include_directories(pr_llhttp SYSTEM PUBLIC /usr/share/include/llhttp)
+    target_compile_options(pr_llhttp PRIVATE -w)
+    target_link_libraries(pr_dep_llhttp INTERFACE pr_llhttp)
+else()
+    message(FATAL_ERROR "no llhttp: install libllhttp-dev (Debian 13) or node-llhttp (Debian 12)")
+endif()
 
 # SQLCipher and sqlite3 export the same symbols: link one, never both. SQLCipher before 4.6 is too old for our files.
 if(PR_SQLCIPHER)

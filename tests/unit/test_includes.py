@@ -15,6 +15,7 @@ ROOMS = {
     "shared/packet": {"shared/base"},
     "shared/capture": {"shared/base", "shared/packet"},
     "shared/store": {"shared/base", "shared/packet"},
+    "shared/options": {"shared/base"},
     "shared/wire": {"shared/base", "shared/packet"},
     "shared/swarm": {"shared/base", "shared/packet"},
 }
@@ -30,6 +31,11 @@ PACKAGES = {
     r"uv(\.h|/.*)": ("uv",),
     r"sodium(\.h|/.*)": ("sodium", "posix", "sqlite"),
     r"zstd.*\.h|zdict\.h": ("zstd", "posix", "sqlite"),
+    r"zlib\.h": ("zlib",),
+    r"wslay/.*": ("wslay",),
+    r"llhttp(/.*)?\.h": ("llhttp",),
+    r"openssl/.*": ("tls",),
+    r"ini\.h": ("inih",),
 }
 # The operating system: clocks, files, sockets, threads. Only these suffixes may, inside shared/.
 SYSTEM = re.compile(r"(pthread|threads|unistd|fcntl|time|poll|signal|dirent|netdb|semaphore|sched"

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What the parts of a running node share. Made by node/node_uv.c, which starts them in the order of
+ * the members and ends them in the other. All of it belongs to the loop thread unless a header says
+ * otherwise.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "shared/base/err.h"
+#include "shared/options/node_options.h"
+#include "shared/wire/api_key.h"
+
+struct auth;
+struct captures;
+struct events;
+struct http_server;
+struct inject_hub;
+struct node_store;
+struct relay;
+struct uplinks;
+struct uv_loop_s;
+
+struct node {
+    struct uv_loop_s *loop;
+    const struct node_options *options;
+    char name[256];      /* --node-name, or the host's */
+    uint64_t started_ns; /* wall time */
+    bool stopping;       /* SIGTERM came: no new work */
+    struct events *events;
+    struct node_store *store;  /* readers and the writer's lock (node/store_access) */
+    struct auth *auth;         /* API keys, tickets, Host and Origin */
+    struct captures *captures; /* recordings */
+    struct relay *relay;       /* live streams and their viewers */
+    struct inject_hub *inject; /* transmitting */
+    struct uplinks *uplinks;   /* what sniffers feed */
+    struct http_server *http;  /* listeners and connections */
+};

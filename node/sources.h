@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Where a node's packets come from, by name: interfaces of this host, and "NAME:IFACE" of uplinks
+ * (node/uplinks). Whoever captures asks here and sees no difference.
+ */
+#pragma once
+
+#include "shared/capture/source.h"
+#include "shared/packet/iface.h"
+
+struct json_t;
+struct node;
+
+struct source_request {
+    const char *interface;
+    const char *filter; /* the user's; what is the node's own is put in front of it here */
+    uint32_t snaplen;   /* 0 = all */
+    bool promisc;
+    uint64_t buffer_bytes;     /* of the kernel's ring; 0 = the default */
+    uint32_t block_timeout_ms; /* how long the kernel keeps a block that is not full; 0 = default */
+};
+
+/* May block (libpcap, DNS in a filter): on a worker thread. As source_pcap_open; ERR_NOT_FOUND also
+ * for an uplink that was never seen. *excluded: the expression that leaves out the node's own
+ * traffic, "" for none, mem_free. */
+int node_source_open(struct node *node, const struct source_request *request, struct source **out,
+                     char **excluded, struct err *err);
+
+/* 0 when there is such an interface now; ERR_NOT_FOUND with the nearest name. Does not block for
+ * long. Any thread. */
+int node_source_find(struct node *node, const char *interface, struct err *err);
+
+/* Calls each() with the name of every interface, uplinks last. Any thread. */
+int node_source_names(struct node *node, void (*each)(const char *name, void *arg), void *arg,
+                      struct err *err);

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What blocks (SQLite, files, DNS, starting a capture) runs on libuv's threads and comes back to
+ * the loop. At most WORK_MAX wait; beyond that work_run refuses and the client is told 503.
+ */
+#pragma once
+
+#include <stdbool.h>
+
+struct node;
+
+#define WORK_MAX 256
+
+/* run(arg) on a worker thread, then done(arg) on the loop, also when the node is ending (then
+ * run may have been left out: cancelled is true). False: too much waits; nothing is called. */
+bool work_run(struct node *node, void (*run)(void *arg), void (*done)(void *arg, bool cancelled),
+              void *arg);

@@ -15,11 +15,16 @@ pr_dependency(zstd libzstd)
 pr_dependency(xxhash libxxhash)
 pr_dependency(jansson jansson)
 pr_dependency(uv libuv)
-pr_dependency(wslay libwslay)
 pr_dependency(tls libssl)
 target_link_libraries(pr_dep_tls INTERFACE crypto)
 pr_dependency(inih inih)
 pr_dependency(zlib zlib)
+
+# Debian packages wslay without a file for pkg-config.
+find_library(wslay_LIBRARY wslay REQUIRED)
+find_path(wslay_INCLUDE wslay/wslay.h REQUIRED)
+add_library(pr_dep_wslay INTERFACE)
+target_link_libraries(pr_dep_wslay INTERFACE ${wslay_LIBRARY})
 
 # Debian 13 has llhttp as a library; Debian 12 has its C sources in the package node-llhttp.
 pkg_check_modules(llhttp IMPORTED_TARGET libllhttp)

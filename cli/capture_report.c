@@ -7,7 +7,7 @@
 
 #include <jansson.h>
 
-#include "cli/options.h"
+#include "shared/options/options.h"
 #include "shared/base/mem.h"
 #include "shared/packet/link_type.h"
 

@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "cli/database.h"
-#include "cli/options.h"
+#include "shared/options/options.h"
 #include "cli/output.h"
 #include "cli/session_json.h"
 #include "cli/signals_posix.h"

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "cli/capture_args.h"
-#include "cli/options.h"
+#include "shared/options/options.h"
 #include "shared/base/mem.h"
 #include "shared/capture/file_writer_posix.h"
 #include "shared/capture/interfaces_pcap.h"

@@ -3,7 +3,7 @@
 
 #include <stdio.h>
 
-#include "cli/help.h"
+#include "shared/options/help.h"
 #include "shared/base/mem.h"
 
 static const struct command_word words[] = {
@@ -19,12 +19,12 @@ static int run(struct command_context *ctx, void *args)
 
     (void)args;
     if (ctx->n_words == 0) {
-        help_print_overview(stdout);
+        help_print_overview(stdout, &cli_program);
         return 0;
     }
     int rc = command_look_up(ctx->words[0], &command, &ctx->err);
     if (rc == 0) {
-        help_print_command(stdout, command);
+        help_print_command(stdout, &cli_program, command);
     }
     return rc;
 }

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "cli/secret_sodium.h"
+#include "shared/options/secret_sodium.h"
 #include "shared/base/mem.h"
 
 static const char *const actions[] = {"db-new", NULL};

@@ -7,7 +7,7 @@
 
 #include "cli/database.h"
 #include "cli/option_groups.h"
-#include "cli/options.h"
+#include "shared/options/options.h"
 #include "cli/output.h"
 #include "shared/base/clock_posix.h"
 #include "shared/base/mem.h"

@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "cli/options.h"
+#include "shared/options/options.h"
 #include "cli/output.h"
 #include "cli/replay_args.h"
 #include "cli/signals_posix.h"

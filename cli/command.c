@@ -1,12 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/command.h"
 
-#include <string.h>
+#include <stddef.h>
 
 #include "shared/base/mem.h"
-#include "shared/base/text.h"
-
-#define COMMANDS_MAX 64
 
 const struct command_option global_options[] = {
     {.name = "json",
@@ -46,34 +43,22 @@ const struct command_option global_options[] = {
 
 const size_t n_global_options = ARRAY_LEN(global_options);
 
+const struct program cli_program = {
+    .name = "packetrecorder",
+    .version = PR_VERSION,
+    .usage = "packetrecorder [GLOBAL OPTIONS] COMMAND [OPTIONS]",
+    .intro = "Records packets into an indexed, encrypted store; queries, exports, replays them.",
+    .commands = commands,
+    .global_options = global_options,
+    .n_global_options = ARRAY_LEN(global_options),
+};
+
 const struct command *command_find(const char *name)
 {
-    for (size_t i = 0; commands[i] != NULL; i++) {
-        if (strcmp(commands[i]->name, name) == 0) {
-            return commands[i];
-        }
-    }
-    return NULL;
+    return program_find(&cli_program, name);
 }
 
 int command_look_up(const char *name, const struct command **out, struct err *err)
 {
-    const char *names[COMMANDS_MAX];
-    size_t n = 0;
-
-    const struct command *command = command_find(name);
-    if (command != NULL) {
-        *out = command;
-        return 0;
-    }
-    for (size_t i = 0; commands[i] != NULL; i++) {
-        if (!commands[i]->hidden && n < COMMANDS_MAX) {
-            names[n++] = commands[i]->name;
-        }
-    }
-    const char *near = text_nearest(name, names, n);
-    if (near == NULL) {
-        return err_set(err, ERR_USAGE, "unknown command '%s'", name);
-    }
-    return err_set(err, ERR_USAGE, "unknown command '%s'; did you mean '%s'?", name, near);
+    return program_look_up(&cli_program, name, out, err);
 }

@@ -45,132 +45,16 @@
  */
 #pragma once
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include "shared/base/err.h"
-
-/* What an option is and, in brackets, what stands at its offset. */
-enum option_kind {
-    OPT_FLAG,      /* [bool] set by being there */
-    OPT_NEGATABLE, /* [bool] --promisc and --no-promisc; .value is "yes" or "no" */
-    OPT_STRING,    /* [const char *] NULL when not given and no .value */
-    OPT_SECRET,    /* [const char *] as a string, but erased from argv and warned about; lives in
-                      sodium memory */
-    OPT_SIZE,      /* [uint64_t] bytes */
-    OPT_DURATION,  /* [uint64_t] nanoseconds */
-    OPT_COUNT,     /* [uint64_t] */
-    OPT_DECIMAL,   /* [double] */
-    OPT_TIME,      /* [uint64_t] nanoseconds since 1970 */
-    OPT_LIST,      /* [struct option_list] repeated strings */
-    OPT_PAIRS,     /* [struct option_pairs] repeated K=V */
-    OPT_CHOICE,    /* [int] index into .words; -1 when not given and no .value */
-};
-
-/* What completion offers for a value or an argument without fixed words. */
-enum option_complete {
-    COMPLETE_NOTHING,
-    COMPLETE_FILE,
-    COMPLETE_INTERFACE,
-    COMPLETE_SESSION,
-    COMPLETE_COMMAND,
-};
-
-struct option_list {
-    const char **items;
-    size_t n;
-};
-
-struct option_pair {
-    const char *key;
-    const char *value;
-};
-
-struct option_pairs {
-    struct option_pair *items;
-    size_t n;
-};
-
-struct command_option {
-    const char *name;       /* long name, without dashes */
-    const char *aliases[2]; /* other long names, accepted, not shown in the synopsis */
-    char letter;            /* 0 for none */
-    enum option_kind kind;
-    const char *placeholder;  /* "FILE"; NULL for flags */
-    const char *help;         /* a sentence: capital, full stop */
-    const char *value;        /* the default as the user would type it; shown and used */
-    const char *note;         /* the default in words, where no value says it: "unlimited" */
-    uint64_t initial;         /* for numbers without .value: what stands there when not given */
-    uint64_t min;             /* numbers below are refused */
-    uint64_t max;             /* numbers above are refused; 0 = no limit */
-    const char *const *words; /* OPT_CHOICE: NULL-terminated */
-    enum option_complete complete;
-    bool takes_rest; /* what follows "--" is joined with blanks into this OPT_STRING */
-    bool required;
-    size_t offset;
-};
-
-/* A positional argument; the values stand in ctx->words in the order typed. */
-struct command_word {
-    const char *name; /* "SESSION" */
-    const char *help;
-    bool optional;
-    bool many;                /* the last one only: one or more (or none, with optional) */
-    const char *const *words; /* fixed words, NULL-terminated, checked by the parser; or NULL */
-    enum option_complete complete;
-};
-
-struct command_example {
-    const char *line; /* behind "packetrecorder " */
-    const char *what; /* what it does, lower case, no dot */
-};
-
-struct command_context;
-
-struct command {
-    const char *name;
-    const char *summary; /* lower case, no dot, fits a line of 80 with the name */
-    const struct command_word *words;
-    size_t n_words;
-    const struct command_option *options; /* at most 64 */
-    size_t n_options;
-    size_t args_size;
-    const char *const *description;         /* paragraphs, NULL-terminated */
-    const struct command_example *examples; /* ends with a NULL line */
-    bool hidden;                            /* not in help, man pages or completion */
-    int (*run)(struct command_context *ctx, void *args);
-};
-
-/* The options that every command takes, before or after its name. */
-struct global_args {
-    bool json;
-    bool quiet;
-    bool no_color;
-    bool help;
-    bool version;
-    const char *endpoint;
-    const char *api_key_file;
-};
-
-struct command_context {
-    struct global_args global;
-    const struct command *command; /* NULL when none was named */
-    const char **words;            /* positional arguments, borrowed */
-    size_t n_words;
-    struct err err;
-    /* From here on options.c alone. */
-    void *args;
-    uint64_t given; /* bit i: option i of the command was given */
-    char *rest;
-    bool secret_in_argv;
-};
+#include "shared/options/command.h"
 
 extern const struct command_option global_options[];
 extern const size_t n_global_options;
 
 /* NULL-terminated, in the order of the overview. */
 extern const struct command *const commands[];
+
+/* All of it, for the parser and the help. */
+extern const struct program cli_program;
 
 /* NULL when there is none. */
 const struct command *command_find(const char *name);

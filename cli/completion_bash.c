@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/completion.h"
 
-#include "cli/option_value.h"
+#include "shared/options/option_value.h"
 
 static const char head[] =
     "# bash completion for packetrecorder, made by 'packetrecorder completion bash'\n"

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/completion.h"
 
-#include "cli/help.h"
-#include "cli/option_value.h"
+#include "shared/options/help.h"
+#include "shared/options/option_value.h"
 
 #define PHRASE_MAX 256
 

@@ -7,8 +7,9 @@
 #include <stdbool.h>
 #include <stdio.h>
 
-#include "cli/help.h"
-#include "cli/options.h"
+#include "cli/command.h"
+#include "shared/options/help.h"
+#include "shared/options/options.h"
 #include "shared/base/clock_posix.h"
 #include "shared/base/log.h"
 
@@ -27,7 +28,7 @@ static int end_error(const struct command_context *ctx, int rc)
 
 static int run(struct command_context *ctx, int argc, char **argv)
 {
-    int rc = options_parse(ctx, argc, argv, clock_wall_ns());
+    int rc = options_parse(ctx, &cli_program, argc, argv, clock_wall_ns());
 
     if (ctx->secret_in_argv) {
         log_warn("a key on the command line can be seen by other users; it is erased now, but "
@@ -37,15 +38,15 @@ static int run(struct command_context *ctx, int argc, char **argv)
         return rc;
     }
     if (ctx->global.version) {
-        help_print_version(stdout);
+        help_print_version(stdout, &cli_program);
         return 0;
     }
     if (ctx->command == NULL) {
-        help_print_overview(ctx->global.help ? stdout : stderr);
+        help_print_overview(ctx->global.help ? stdout : stderr, &cli_program);
         return ctx->global.help ? 0 : 2;
     }
     if (ctx->global.help) {
-        help_print_command(stdout, ctx->command);
+        help_print_command(stdout, &cli_program, ctx->command);
         return 0;
     }
     if (ctx->global.endpoint != NULL || ctx->global.api_key_file != NULL) {

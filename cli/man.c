@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "cli/option_value.h"
+#include "shared/options/option_value.h"
 #include "shared/base/mem.h"
 
 #define LINE_MAX_BYTES 72

@@ -18,7 +18,7 @@ struct node_options {
     const char *node_name; /* NULL: the host's name */
     const char *database;  /* packets.db */
     const char *config;    /* --config FILE, PACKETRECORDER_CONFIG */
-    const char *log_level; /* PACKETRECORDER_LOG */
+    int log_level;         /* enum log_level; PACKETRECORDER_LOG */
     const char *user;      /* --user: become this user once everything is open */
     const char *state_dir; /* for what must survive and is no packet; NULL: beside the store */
     /* [store] */
@@ -47,6 +47,6 @@ struct node_options {
 };
 
 /* The table: `serve` of the command line and packetrecorderd itself. Offsets are into node_options.
- */
+ * At most 64. */
 extern const struct command_option node_option_table[];
 extern const size_t n_node_options;

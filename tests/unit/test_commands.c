@@ -12,7 +12,7 @@
 #include <cmocka.h>
 
 #include "cli/command.h"
-#include "cli/option_value.h"
+#include "shared/options/option_value.h"
 #include "shared/base/mem.h"
 
 #define SUMMARY_MAX 60 /* fits a line of 80 behind the name */

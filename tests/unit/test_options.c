@@ -12,7 +12,7 @@
 #include <cmocka.h>
 
 #include "cli/option_groups.h"
-#include "cli/options.h"
+#include "shared/options/options.h"
 #include "shared/base/mem.h"
 
 #define NOW_NS   1700000000000000000ULL
@@ -140,7 +140,7 @@ static void set_line(const char *text)
 static const struct record_args *parse(struct command_context *ctx, const char *text)
 {
     set_line(text);
-    int rc = options_parse(ctx, line.argc, line.argv, NOW_NS);
+    int rc = options_parse(ctx, &cli_program, line.argc, line.argv, NOW_NS);
     if (rc != 0) {
         fail_msg("'%s': %s", text, ctx->err.text);
     }
@@ -152,7 +152,7 @@ static void check_refused(const char *text, const char *sentence)
     struct command_context ctx;
 
     set_line(text);
-    assert_int_equal(options_parse(&ctx, line.argc, line.argv, NOW_NS), ERR_USAGE);
+    assert_int_equal(options_parse(&ctx, &cli_program, line.argc, line.argv, NOW_NS), ERR_USAGE);
     assert_string_equal(ctx.err.text, sentence);
     options_free(&ctx);
 }
@@ -370,7 +370,7 @@ static void what_is_missing_or_too_much_is_said(void **state)
     check_refused("edit add --reason x", "'edit' needs SESSION");
     check_refused("edit add one", "'edit' needs --reason TEXT");
     set_line("x");
-    assert_int_equal(options_parse(&ctx, 1, line.argv, NOW_NS), 0);
+    assert_int_equal(options_parse(&ctx, &cli_program, 1, line.argv, NOW_NS), 0);
     assert_null(ctx.command);
     options_free(&ctx);
 }

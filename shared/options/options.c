@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "cli/options.h"
+#include "shared/options/options.h"
 
 #include <string.h>
 
-#include "cli/option_value.h"
+#include "shared/options/option_value.h"
 #include "shared/base/mem.h"
 #include "shared/base/text.h"
 
@@ -62,7 +62,8 @@ static bool find_name(struct command_context *ctx, const char *name, size_t n, s
         return true;
     }
     match->args = &ctx->global;
-    return find_name_in(global_options, n_global_options, name, n, match);
+    return find_name_in(ctx->program->global_options, ctx->program->n_global_options, name, n,
+                        match);
 }
 
 static bool find_letter_in(const struct command_option *options, size_t n_options, char letter,
@@ -86,7 +87,8 @@ static bool find_letter(struct command_context *ctx, char letter, struct match *
         return true;
     }
     match->args = &ctx->global;
-    return find_letter_in(global_options, n_global_options, letter, match);
+    return find_letter_in(ctx->program->global_options, ctx->program->n_global_options, letter,
+                          match);
 }
 
 static size_t add_candidates(const struct command_option *options, size_t n_options,
@@ -108,7 +110,7 @@ static int unknown_name(struct command_context *ctx, const char *name, size_t le
     if (ctx->command != NULL) {
         n = add_candidates(ctx->command->options, ctx->command->n_options, names, n);
     }
-    n = add_candidates(global_options, n_global_options, names, n);
+    n = add_candidates(ctx->program->global_options, ctx->program->n_global_options, names, n);
     size_t kept = length < sizeof word ? length : sizeof word - 1;
     memcpy(word, name, kept);
     word[kept] = '\0';
@@ -131,6 +133,13 @@ static int unknown_name(struct command_context *ctx, const char *name, size_t le
     return err_set(&ctx->err, ERR_USAGE, "unknown option '--%s'", word);
 }
 
+/* Of a global option nothing is known. */
+static bool is_given(const struct command_context *ctx, const struct match *match)
+{
+    return match->args != &ctx->global &&
+           (ctx->given & 1ULL << (match->option - ctx->command->options)) != 0;
+}
+
 static void note_given(struct command_context *ctx, const struct match *match)
 {
     if (match->args != &ctx->global) {
@@ -144,6 +153,10 @@ static void note_given(struct command_context *ctx, const struct match *match)
 static int set_value(struct parser *p, const struct match *match, char *text)
 {
     struct command_context *ctx = p->ctx;
+
+    if (!is_given(ctx, match)) {
+        option_clear_list(match->option, match->args);
+    }
     int rc = option_set_value(match->option, match->args, text, p->now_ns, &ctx->err);
 
     if (rc < 0) {
@@ -228,20 +241,27 @@ static const struct command_option *rest_option(const struct command *command)
     return NULL;
 }
 
-static int set_up_command(struct parser *p, const char *name)
+static void set_up_command(struct parser *p, const struct command *command)
 {
     struct command_context *ctx = p->ctx;
-    int rc = command_look_up(name, &ctx->command, &ctx->err);
 
-    if (rc < 0) {
-        return rc;
-    }
-    REQUIRE(ctx->command->n_options <= 64);
+    REQUIRE(command->n_options <= 64);
+    ctx->command = command;
     ctx->args = x_alloc(ctx->command->args_size);
     for (size_t i = 0; i < ctx->command->n_options; i++) {
         option_set_default(&ctx->command->options[i], ctx->args, p->now_ns);
     }
-    return 0;
+}
+
+static int take_name(struct parser *p, const char *name)
+{
+    const struct command *command;
+    int rc = program_look_up(p->ctx->program, name, &command, &p->ctx->err);
+
+    if (rc == 0) {
+        set_up_command(p, command);
+    }
+    return rc;
 }
 
 static int take_word(struct parser *p, const char *word)
@@ -250,7 +270,7 @@ static int take_word(struct parser *p, const char *word)
     const struct command *command = ctx->command;
 
     if (command == NULL) {
-        return set_up_command(p, word);
+        return take_name(p, word);
     }
     bool many = command->n_words > 0 && command->words[command->n_words - 1].many;
     if (ctx->n_words >= command->n_words && !many) {
@@ -342,17 +362,21 @@ static int check_complete(struct command_context *ctx)
 static void find_command_behind(struct parser *p)
 {
     for (int i = p->i; i < p->argc && p->ctx->command == NULL; i++) {
-        p->ctx->command = command_find(p->argv[i]);
+        p->ctx->command = program_find(p->ctx->program, p->argv[i]);
     }
 }
 
-int options_parse(struct command_context *ctx, int argc, char **argv, uint64_t now_ns)
+int options_parse(struct command_context *ctx, const struct program *program, int argc, char **argv,
+                  uint64_t now_ns)
 {
     struct parser p = {.ctx = ctx, .argc = argc, .argv = argv, .i = 1, .now_ns = now_ns};
     int rc = 0;
 
-    *ctx = (struct command_context){0};
+    *ctx = (struct command_context){.program = program};
     ctx->words = x_alloc((size_t)(argc > 0 ? argc : 1) * sizeof *ctx->words);
+    if (program->fallback != NULL && (argc < 2 || program_find(program, argv[1]) == NULL)) {
+        set_up_command(&p, program->fallback);
+    }
     for (; p.i < argc && rc == 0 && !p.done; p.i++) {
         char *word = argv[p.i];
         if (strcmp(word, "--") == 0) {

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "cli/option_value.h"
+#include "shared/options/option_value.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/options.h"
-#include "cli/secret_sodium.h"
+#include "shared/options/options.h"
+#include "shared/options/secret_sodium.h"
 #include "shared/base/mem.h"
 #include "shared/base/text.h"
 
@@ -186,8 +186,15 @@ void option_set_default(const struct command_option *option, void *args, uint64_
         return;
     }
     /* Defaults of the other kinds are only read, so the constant is not changed. */
-    REQUIRE(option->kind != OPT_SECRET && option->kind != OPT_PAIRS && option->kind != OPT_LIST);
+    REQUIRE(option->kind != OPT_SECRET && option->kind != OPT_PAIRS);
     REQUIRE(option_set_value(option, args, (char *)(uintptr_t)option->value, now_ns, &err) == 0);
+}
+
+void option_clear_list(const struct command_option *option, void *args)
+{
+    if (option->kind == OPT_LIST) {
+        ((struct option_list *)option_place(option, args))->n = 0;
+    }
 }
 
 void option_release(const struct command_option *option, void *args)

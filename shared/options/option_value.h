@@ -5,7 +5,8 @@
  */
 #pragma once
 
-#include "cli/command.h"
+#include "shared/base/err.h"
+#include "shared/options/option.h"
 
 static inline void *option_place(const struct command_option *option, void *args)
 {
@@ -24,6 +25,10 @@ int option_set_value(const struct command_option *option, void *args, char *text
                      struct err *err);
 
 void option_set_flag(const struct command_option *option, void *args, bool value);
+
+/* Takes the default (or what a lower layer said) out of a list before its first own item; nothing
+ * for other kinds. */
+void option_clear_list(const struct command_option *option, void *args);
 
 /* Frees what the value owns: lists and secrets. */
 void option_release(const struct command_option *option, void *args);

@@ -1,18 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * From argv to a filled args struct, by the table of cli/command.h. Options may stand before or
+ * From argv to a filled args struct, by the table of command.h. Options may stand before or
  * behind positional arguments: --x V, --x=V, -xV, -x V, grouped flags -ab; "--" ends them. Pure but
  * for the secrets, which it erases from argv.
  */
 #pragma once
 
-#include "cli/command.h"
+#include "shared/options/command.h"
 
 /* Fills *ctx (any content before is ignored); release with options_free, also after a failure.
  * ERR_USAGE with the sentence in ctx->err; ctx->command is set when the name was understood. Stops
  * with 0 at --help or --version, then nothing behind it is looked at. now_ns is what "-10m" is
  * relative to. */
-int options_parse(struct command_context *ctx, int argc, char **argv, uint64_t now_ns);
+int options_parse(struct command_context *ctx, const struct program *program, int argc, char **argv,
+                  uint64_t now_ns);
 void options_free(struct command_context *ctx);
 
 /* True when the user gave the option of the command (not the default). The name must exist. */

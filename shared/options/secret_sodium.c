@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "cli/secret_sodium.h"
+#include "shared/options/secret_sodium.h"
 
 #include <string.h>
 

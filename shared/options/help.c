@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "cli/help.h"
+#include "shared/options/help.h"
 
 #include <string.h>
 
-#include "cli/option_value.h"
+#include "shared/options/option_value.h"
 
 #define WIDTH  80
 #define INDENT 8
@@ -35,9 +35,9 @@ static void print_paragraph(FILE *out, const char *text, unsigned indent)
     print_wrapped(out, text, indent, indent);
 }
 
-void help_print_version(FILE *out)
+void help_print_version(FILE *out, const struct program *program)
 {
-    fprintf(out, "packetrecorder %s%s\n", PR_VERSION,
+    fprintf(out, "%s %s%s\n", program->name, program->version,
             PR_SQLCIPHER ? "" : ", without encryption (built without SQLCipher)");
 }
 
@@ -66,11 +66,14 @@ static void print_option(FILE *out, const struct command_option *option)
     }
 }
 
-static void print_usage(FILE *out, const struct command *command)
+static void print_usage(FILE *out, const struct program *program, const struct command *command)
 {
     bool rest = false;
 
-    fprintf(out, "Usage: packetrecorder %s", command->name);
+    fprintf(out, "Usage: %s", program->name);
+    if (command != program->fallback) {
+        fprintf(out, " %s", command->name);
+    }
     fputs(command->n_options > 0 ? " [OPTIONS]" : "", out);
     for (size_t i = 0; i < command->n_words; i++) {
         const struct command_word *word = &command->words[i];
@@ -84,18 +87,18 @@ static void print_usage(FILE *out, const struct command *command)
 }
 
 /* Their sentences stand in the overview; here they would bury the command's own. */
-static void print_global_names(FILE *out)
+static void print_global_names(FILE *out, const struct program *program)
 {
     fprintf(out, "\nGlobal options, explained by 'packetrecorder help':\n%*s", INDENT - 1, "");
-    for (size_t i = 0; i < n_global_options; i++) {
-        fprintf(out, " --%s", global_options[i].name);
+    for (size_t i = 0; i < program->n_global_options; i++) {
+        fprintf(out, " --%s", program->global_options[i].name);
     }
     fputc('\n', out);
 }
 
-void help_print_command(FILE *out, const struct command *command)
+void help_print_command(FILE *out, const struct program *program, const struct command *command)
 {
-    print_usage(out, command);
+    print_usage(out, program, command);
     fprintf(out, "\n%c%s.\n", command->summary[0] & ~0x20, command->summary + 1);
     for (size_t i = 0; command->description != NULL && command->description[i] != NULL; i++) {
         fputc('\n', out);
@@ -109,30 +112,28 @@ void help_print_command(FILE *out, const struct command *command)
         fputs(i == 0 ? "\nOptions:\n" : "", out);
         print_option(out, &command->options[i]);
     }
-    print_global_names(out);
+    print_global_names(out, program);
     for (size_t i = 0; command->examples != NULL && command->examples[i].line != NULL; i++) {
-        fprintf(out, "%s  packetrecorder %s\n", i == 0 ? "\nExamples:\n" : "",
+        fprintf(out, "%s  %s %s\n", i == 0 ? "\nExamples:\n" : "", program->name,
                 command->examples[i].line);
         print_paragraph(out, command->examples[i].what, INDENT);
     }
 }
 
-void help_print_overview(FILE *out)
+void help_print_overview(FILE *out, const struct program *program)
 {
-    fputs("Usage: packetrecorder [GLOBAL OPTIONS] COMMAND [OPTIONS]\n\n"
-          "Records packets into an indexed, encrypted store; queries, exports, replays them.\n\n"
-          "Commands:\n",
-          out);
-    for (size_t i = 0; commands[i] != NULL; i++) {
-        if (!commands[i]->hidden) {
-            fprintf(out, "  %-16s %s\n", commands[i]->name, commands[i]->summary);
+    fprintf(out, "Usage: %s\n\n%s\n\nCommands:\n", program->usage, program->intro);
+    for (size_t i = 0; program->commands[i] != NULL; i++) {
+        const struct command *command = program->commands[i];
+        if (!command->hidden) {
+            fprintf(out, "  %-16s %s\n", command->name, command->summary);
         }
     }
     fputs("\nGlobal options:\n", out);
-    for (size_t i = 0; i < n_global_options; i++) {
-        print_option(out, &global_options[i]);
+    for (size_t i = 0; i < program->n_global_options; i++) {
+        print_option(out, &program->global_options[i]);
     }
-    fputs("\nSee 'packetrecorder help COMMAND'.\n", out);
+    fprintf(out, "\nSee '%s COMMAND --help'.\n", program->name);
 }
 
 void help_first_sentence(const char *help, char *out, size_t n)

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The records of a command and of a program with its commands. Each program has one table of them
+ * (cli/commands.c, node/commands.c) and the parser (options.h), the help (help.h) and the tests
+ * walk it.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "shared/base/err.h"
+#include "shared/options/option.h"
+
+/* A positional argument; the values stand in ctx->words in the order typed. */
+struct command_word {
+    const char *name; /* "SESSION" */
+    const char *help;
+    bool optional;
+    bool many;                /* the last one only: one or more (or none, with optional) */
+    const char *const *words; /* fixed words, NULL-terminated, checked by the parser; or NULL */
+    enum option_complete complete;
+};
+
+struct command_example {
+    const char *line; /* behind "packetrecorder " */
+    const char *what; /* what it does, lower case, no dot */
+};
+
+struct command_context;
+
+struct command {
+    const char *name;
+    const char *summary; /* lower case, no dot, fits a line of 80 with the name */
+    const struct command_word *words;
+    size_t n_words;
+    const struct command_option *options; /* at most 64 */
+    size_t n_options;
+    size_t args_size;
+    const char *const *description;         /* paragraphs, NULL-terminated */
+    const struct command_example *examples; /* ends with a NULL line */
+    bool hidden;                            /* not in help, man pages or completion */
+    int (*run)(struct command_context *ctx, void *args);
+};
+
+/* The options that every command takes, before or after its name. */
+struct global_args {
+    bool json;
+    bool quiet;
+    bool no_color;
+    bool help;
+    bool version;
+    const char *endpoint;
+    const char *api_key_file;
+};
+
+/* What one executable understands. */
+struct program {
+    const char *name;                      /* "packetrecorder" */
+    const char *version;                   /* "0.1.0" */
+    const char *usage;                     /* the first line of the overview, behind "Usage: " */
+    const char *intro;                     /* a sentence or two */
+    const struct command *const *commands; /* NULL-terminated, in the order of the overview */
+    const struct command_option *global_options; /* into struct global_args */
+    size_t n_global_options;
+    const struct command *fallback; /* when the first word names no command; NULL: none */
+};
+
+struct command_context {
+    const struct program *program;
+    struct global_args global;
+    const struct command *command; /* NULL when none was named */
+    const char **words;            /* positional arguments, borrowed */
+    size_t n_words;
+    struct err err;
+    /* From here on options.c alone. */
+    void *args;
+    uint64_t given; /* bit i: option i of the command was given */
+    char *rest;
+    bool secret_in_argv;
+};
+
+/* NULL when there is none. */
+const struct command *program_find(const struct program *program, const char *name);
+
+/* The same with ERR_USAGE and the nearest name in the sentence. */
+int program_look_up(const struct program *program, const char *name, const struct command **out,
+                    struct err *err);

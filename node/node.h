@@ -22,13 +22,15 @@ struct node_store;
 struct relay;
 struct uplinks;
 struct uv_loop_s;
+struct work_queue;
 
 struct node {
     struct uv_loop_s *loop;
     const struct node_options *options;
-    char name[256];      /* --node-name, or the host's */
-    uint64_t started_ns; /* wall time */
-    bool stopping;       /* SIGTERM came: no new work */
+    char name[256];          /* --node-name, or the host's */
+    uint64_t started_ns;     /* wall time */
+    bool stopping;           /* SIGTERM came: no new work */
+    struct work_queue *work; /* node/work_uv: what blocks */
     struct events *events;
     struct node_store *store;  /* readers and the writer's lock (node/store_access) */
     struct auth *auth;         /* API keys, tickets, Host and Origin */

@@ -26,10 +26,12 @@ struct route {
     void (*handle)(struct exchange *ex, struct node *node);
 };
 
+/* One file of handlers: `const struct route_group rest_routes = {routes, ARRAY_LEN(routes)};`. */
 struct route_group {
     const struct route *routes;
     size_t n;
 };
 
-extern const struct route_group route_groups[];
+/* All of them, listed in node/routes.c. */
+extern const struct route_group *const route_groups[];
 extern const size_t n_route_groups;

@@ -15,3 +15,11 @@ struct node;
  * run may have been left out: cancelled is true). False: too much waits; nothing is called. */
 bool work_run(struct node *node, void (*run)(void *arg), void (*done)(void *arg, bool cancelled),
               void *arg);
+
+/* Before anything else of the node, and after everything else: whoever waits has been called by
+ * then (run the loop until work_is_idle). */
+void work_open(struct node *node);
+void work_close(struct node *node);
+/* Takes back what has not begun yet: its done comes with cancelled. */
+void work_cancel(struct node *node);
+bool work_is_idle(const struct node *node);

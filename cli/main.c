@@ -3,8 +3,6 @@
  * packetrecorder: reads the command line by the table, runs the command, ends its error.
  */
 #include <errno.h>
-#include <fcntl.h>
-#include <stdbool.h>
 #include <stdio.h>
 
 #include "cli/command.h"
@@ -12,6 +10,7 @@
 #include "shared/options/options.h"
 #include "shared/base/clock_posix.h"
 #include "shared/base/log.h"
+#include "shared/base/standard_fds_posix.h"
 
 static int end_error(const struct command_context *ctx, int rc)
 {
@@ -56,26 +55,11 @@ static int run(struct command_context *ctx, int argc, char **argv)
     return ctx->command->run(ctx, ctx->args);
 }
 
-/* A standard descriptor that the caller closed would be taken by the next file that is opened, and
- * messages would be written into a store. What stands in for a closed stdout cannot be written, so
- * that the answer is not lost silently. */
-static bool hold_standard_descriptors(void)
-{
-    static const int flags[] = {O_RDONLY, O_RDONLY, O_WRONLY};
-
-    for (int fd = 0; fd <= 2; fd++) {
-        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", flags[fd]) != fd) {
-            return false;
-        }
-    }
-    return true;
-}
-
 int main(int argc, char **argv)
 {
     struct command_context ctx;
 
-    if (!hold_standard_descriptors()) {
+    if (!standard_fds_hold()) {
         return 1;
     }
     log_init_from_env();

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "shared/options/node_options.h"
 
-#include "shared/base/mem.h"
+#include <stddef.h>
 
 #define AT(member) .offset = offsetof(struct node_options, member)
 
 /* In the order of enum log_level. */
 static const char *const log_levels[] = {"debug", "info", "warn", "error", NULL};
 
-const struct command_option node_option_table[] = {
+const struct command_option node_option_table[N_NODE_OPTIONS] = {
     {.name = "config",
      .letter = 'c',
      .kind = OPT_STRING,
@@ -219,4 +219,20 @@ const struct command_option node_option_table[] = {
      AT(ingest_buffer_bytes)},
 };
 
-const size_t n_node_options = ARRAY_LEN(node_option_table);
+const char *const node_serve_description[] = {
+    "Makes the interfaces of this host usable from elsewhere: serves packets live over WebSocket, "
+    "records into a store when asked to, and answers questions about both over HTTP.",
+    "Without an API key it serves this host alone: 'keys add' makes one. SIGTERM ends it: viewers "
+    "are told, captures are written out, within five seconds. SIGHUP makes it read certificate, "
+    "API keys and log level again.",
+    NULL,
+};
+
+const struct command_example node_serve_examples[] = {
+    {"serve -d /var/lib/packetrecorder/packets.db", "serve this host's interfaces on port 8080"},
+    {"serve --http-addr 0.0.0.0:8443 --tls-cert node.crt --tls-key node.key",
+     "for other hosts, over TLS; needs an API key"},
+    {"serve --config /etc/packetrecorder/packetrecorder.conf --user packetrecorder",
+     "as the service does it"},
+    {NULL, NULL},
+};

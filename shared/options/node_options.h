@@ -11,7 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "shared/options/option.h"
+#include "shared/options/command.h"
 
 struct node_options {
     /* [node] */
@@ -47,6 +47,10 @@ struct node_options {
 };
 
 /* The table: `serve` of the command line and packetrecorderd itself. Offsets are into node_options.
- * At most 64. */
-extern const struct command_option node_option_table[];
-extern const size_t n_node_options;
+ */
+#define N_NODE_OPTIONS 25
+extern const struct command_option node_option_table[N_NODE_OPTIONS];
+
+/* What both programs say of `serve`. */
+extern const char *const node_serve_description[];
+extern const struct command_example node_serve_examples[];

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "node/command.h"
+
+#include "shared/base/mem.h"
+
+static const struct command_option global_options[] = {
+    {.name = "help",
+     .letter = 'h',
+     .kind = OPT_FLAG,
+     .help = "Show help, of the command where one is named.",
+     .offset = offsetof(struct global_args, help)},
+    {.name = "version",
+     .letter = 'V',
+     .kind = OPT_FLAG,
+     .help = "Show the version.",
+     .offset = offsetof(struct global_args, version)},
+};
+
+const struct command *const node_commands[] = {
+    &cmd_serve,
+    NULL,
+};
+
+const struct program node_program = {
+    .name = "packetrecorderd",
+    .version = PR_VERSION,
+    .usage = "packetrecorderd [COMMAND] [OPTIONS]",
+    .intro = "The node of packetrecorder: makes the interfaces of this host usable from elsewhere.",
+    .commands = node_commands,
+    .global_options = global_options,
+    .n_global_options = ARRAY_LEN(global_options),
+    .fallback = &cmd_serve,
+};

@@ -7,8 +7,8 @@
 
 #include <jansson.h>
 
-#include "shared/options/options.h"
 #include "shared/base/mem.h"
+#include "shared/options/options.h"
 #include "shared/packet/link_type.h"
 
 /* "n/a" for what the platform does not tell. */

@@ -12,7 +12,6 @@
 #include <unistd.h>
 
 #include "cli/database.h"
-#include "shared/options/options.h"
 #include "cli/output.h"
 #include "cli/session_json.h"
 #include "cli/signals_posix.h"
@@ -25,6 +24,7 @@
 #include "shared/capture/file_writer_posix.h"
 #include "shared/capture/source_file.h"
 #include "shared/capture/source_pcap.h"
+#include "shared/options/options.h"
 #include "shared/packet/filter.h"
 #include "shared/store/retention.h"
 

@@ -4,11 +4,11 @@
 #include <string.h>
 
 #include "cli/capture_args.h"
-#include "shared/options/options.h"
 #include "shared/base/mem.h"
 #include "shared/capture/file_writer_posix.h"
 #include "shared/capture/interfaces_pcap.h"
 #include "shared/capture/source_pcap.h"
+#include "shared/options/options.h"
 
 static const char *const directions[] = {"inout", "in", "out", NULL};
 static const char *const compressions[] = {"auto", "on", "off", NULL};

@@ -3,8 +3,8 @@
 
 #include <stdio.h>
 
-#include "shared/options/help.h"
 #include "shared/base/mem.h"
+#include "shared/options/help.h"
 
 static const struct command_word words[] = {
     {.name = "COMMAND",

@@ -4,8 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "shared/options/secret_sodium.h"
 #include "shared/base/mem.h"
+#include "shared/options/secret_sodium.h"
 
 static const char *const actions[] = {"db-new", NULL};
 

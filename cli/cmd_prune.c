@@ -7,11 +7,11 @@
 
 #include "cli/database.h"
 #include "cli/option_groups.h"
-#include "shared/options/options.h"
 #include "cli/output.h"
 #include "shared/base/clock_posix.h"
 #include "shared/base/mem.h"
 #include "shared/base/text.h"
+#include "shared/options/options.h"
 #include "shared/store/retention.h"
 
 struct prune_args {

@@ -6,12 +6,12 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "shared/options/options.h"
 #include "cli/output.h"
 #include "cli/replay_args.h"
 #include "cli/signals_posix.h"
 #include "cli/terminal_posix.h"
 #include "shared/base/mem.h"
+#include "shared/options/options.h"
 #include "shared/store/packet_row.h"
 
 #define SPEED_MAX 1e6

@@ -6,11 +6,11 @@
 #include <stdio.h>
 
 #include "cli/command.h"
-#include "shared/options/help.h"
-#include "shared/options/options.h"
 #include "shared/base/clock_posix.h"
 #include "shared/base/log.h"
 #include "shared/base/standard_fds_posix.h"
+#include "shared/options/help.h"
+#include "shared/options/options.h"
 
 static int end_error(const struct command_context *ctx, int rc)
 {

@@ -3,8 +3,8 @@
 
 #include <string.h>
 
-#include "shared/options/option_value.h"
 #include "shared/base/mem.h"
+#include "shared/options/option_value.h"
 
 #define LINE_MAX_BYTES 72
 

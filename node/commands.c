@@ -4,6 +4,13 @@
 #include "shared/base/mem.h"
 
 static const struct command_option global_options[] = {
+    {.name = "api-key-file",
+     .kind = OPT_STRING,
+     .placeholder = "FILE",
+     .help = "For sniff: file with the API key for the node it sends to; only its owner may read "
+             "it.",
+     .complete = COMPLETE_FILE,
+     .offset = offsetof(struct global_args, api_key_file)},
     {.name = "help",
      .letter = 'h',
      .kind = OPT_FLAG,

@@ -3,10 +3,9 @@
 
 #include <stddef.h>
 
-#define AT(member) .offset = offsetof(struct node_options, member)
+#include "shared/options/log_levels.h"
 
-/* In the order of enum log_level. */
-static const char *const log_levels[] = {"debug", "info", "warn", "error", NULL};
+#define AT(member) .offset = offsetof(struct node_options, member)
 
 const struct command_option node_option_table[N_NODE_OPTIONS] = {
     {.name = "config",
@@ -41,7 +40,7 @@ const struct command_option node_option_table[N_NODE_OPTIONS] = {
      .kind = OPT_CHOICE,
      .placeholder = "LEVEL",
      .help = "What is told on standard error; read again on SIGHUP.",
-     .words = log_levels,
+     .words = log_level_words,
      .value = "info",
      .section = "node",
      .environment = "PACKETRECORDER_LOG",

@@ -5,10 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "shared/options/options.h"
-#include "shared/options/secret_sodium.h"
 #include "shared/base/mem.h"
 #include "shared/base/text.h"
+#include "shared/options/options.h"
+#include "shared/options/secret_sodium.h"
 
 bool option_is_flag(const struct command_option *option)
 {

@@ -3,9 +3,9 @@
 
 #include <string.h>
 
-#include "shared/options/option_value.h"
 #include "shared/base/mem.h"
 #include "shared/base/text.h"
+#include "shared/options/option_value.h"
 
 #define CANDIDATES_MAX 256
 

@@ -12,8 +12,8 @@
 #include <cmocka.h>
 
 #include "cli/command.h"
-#include "shared/options/option_value.h"
 #include "shared/base/mem.h"
+#include "shared/options/option_value.h"
 
 #define SUMMARY_MAX 60 /* fits a line of 80 behind the name */
 

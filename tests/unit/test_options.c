@@ -12,8 +12,8 @@
 #include <cmocka.h>
 
 #include "cli/option_groups.h"
-#include "shared/options/options.h"
 #include "shared/base/mem.h"
+#include "shared/options/options.h"
 
 #define NOW_NS   1700000000000000000ULL
 #define ARGV_MAX 32

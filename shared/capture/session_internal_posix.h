@@ -16,6 +16,7 @@ struct session {
     bool live;
     uint32_t n_sources;
     uint32_t n_lanes;
+    uint64_t seal_ns; /* 0 = at once */
     uint64_t started_ns;
     intake_unmatched_cb unmatched;
     void *unmatched_arg;

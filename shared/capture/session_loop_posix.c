@@ -271,8 +271,9 @@ static bool all_lanes_have_room(struct session *s)
     return true;
 }
 
-/* Seals the open block when it is old enough. While a queue is full it keeps filling instead. */
-static void seal_when_old(struct session *s, uint64_t now)
+/* Seals the open block when it is old enough. While a queue is full it keeps filling instead.
+ * `more` = there is something to read at once. */
+static void seal_when_old(struct session *s, uint64_t now, bool more)
 {
     const struct block *open = s->intake.open;
 
@@ -281,19 +282,24 @@ static void seal_when_old(struct session *s, uint64_t now)
     }
     if (s->open_since_ns == 0) {
         s->open_since_ns = now;
-    } else if (now - s->open_since_ns >= (uint64_t)SESSION_SEAL_MS * MS_NS &&
-               all_lanes_have_room(s)) {
+    }
+    uint64_t age = now - s->open_since_ns;
+    bool due = s->seal_ns == 0 ? !more || age >= (uint64_t)SESSION_SEAL_MS * MS_NS
+                               : age >= s->seal_ns && age > 0;
+    if (due && all_lanes_have_room(s)) {
         push_block(s, intake_take_open(&s->intake));
     }
 }
 
+/* An old block that is still open waits for a consumer: looked after again soon. */
 static uint64_t next_due(const struct session *s, uint64_t now)
 {
     uint64_t due = now + (uint64_t)IDLE_MS * MS_NS;
-    uint64_t seal = s->open_since_ns + (uint64_t)SESSION_SEAL_MS * MS_NS;
 
-    if (s->open_since_ns != 0 && seal > now && seal < due) {
-        due = seal;
+    if (s->open_since_ns != 0) {
+        uint64_t seal = s->open_since_ns + s->seal_ns;
+        seal = seal > now ? seal : now + WAIT_SLICE_MS * (uint64_t)MS_NS;
+        due = seal < due ? seal : due;
     }
     return s->deadline_ns < due ? s->deadline_ns : due;
 }
@@ -322,7 +328,7 @@ static void drain(struct session *s)
             (now >= until && !(more && can_halt))) {
             break;
         }
-        seal_when_old(s, now);
+        seal_when_old(s, now, more);
         if (!more) {
             wait_for_packets(s, now, now + 5u * MS_NS);
         }
@@ -375,7 +381,7 @@ void session_loop(struct session *s)
         }
         bool more = read_sources(s, false);
         now = s->live ? clock_monotonic_ns() : now;
-        seal_when_old(s, now);
+        seal_when_old(s, now, more);
         if (!more && !s->ended) {
             wait_for_packets(s, now, next_due(s, now));
         }

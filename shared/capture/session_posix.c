@@ -315,6 +315,9 @@ static void init(struct session *s, const struct session_spec *spec)
 
     s->wake_fds[0] = s->wake_fds[1] = s->done_fds[0] = s->done_fds[1] = -1;
     s->live = spec->sources[0]->ops->fd(spec->sources[0]) >= 0;
+    s->seal_ns = spec->seal_ms == SESSION_SEAL_AT_ONCE
+                     ? 0
+                     : (spec->seal_ms == 0 ? SESSION_SEAL_MS : spec->seal_ms) * UINT64_C(1000000);
     s->unmatched = spec->unmatched;
     s->unmatched_arg = spec->arg;
     const struct intake_opts opts = {

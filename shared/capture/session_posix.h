@@ -25,8 +25,11 @@
 #define SESSION_MAX_SOURCES   64
 #define SESSION_MAX_CONSUMERS 8
 
-/* How long a packet may stay in the open block of a live session. */
+/* How long a packet may stay in the open block of a live session where nothing else is said. */
 #define SESSION_SEAL_MS 10
+/* Seals as soon as there is nothing more to read: for those who watch. What comes together is then
+ * decided by the kernel's block timeout, and in a flood by how long the session naps. */
+#define SESSION_SEAL_AT_ONCE UINT32_MAX
 /* Queue of a consumer where nothing else is said, in bytes of block capacity. */
 #define SESSION_QUEUE_BYTES (24u * 1024u * 1024u)
 
@@ -46,6 +49,7 @@ struct session_spec {
     struct filter_set *filters; /* files only: live sources filter in the kernel; NULL = none */
     uint32_t snaplen;           /* files only: cut packets to this; 0 = as they are */
     uint32_t block_bytes;       /* 0 = BLOCK_BYTES_DEFAULT */
+    uint32_t seal_ms;           /* live only; 0 = SESSION_SEAL_MS, or SESSION_SEAL_AT_ONCE */
     intake_unmatched_cb unmatched; /* called from session_start or the capture thread */
     void *arg;
 };

@@ -50,6 +50,10 @@ struct source_ops {
     /* Live: nothing more comes in from now on, while what came before can still be read, so that
      * the counters add up at the end. May be NULL. */
     void (*halt)(struct source *source);
+    /* Live: from now on captures by another expression, with no packet lost on the way. May block
+     * (DNS). Any thread, one at a time, while the source is open. ERR_FILTER; ERR_UNSUPPORTED where
+     * the kernel does not filter: open it anew. May be NULL. */
+    int (*swap_filter)(struct source *source, const char *expression, struct err *err);
     void (*close)(struct source *source); /* frees it */
 };
 

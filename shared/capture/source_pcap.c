@@ -16,6 +16,7 @@
 #include "shared/capture/counter.h"
 #include "shared/capture/iface_facts_posix.h"
 #include "shared/capture/interfaces_pcap.h"
+#include "shared/capture/kernel_filter.h"
 #include "shared/packet/filter.h"
 
 /* Packets of one read: a few ring blocks of small packets, so that clocks and limits are looked at
@@ -27,6 +28,7 @@ struct live {
     struct iface iface;
     pcap_t *pcap;
     int fd;
+    bool in_userland;           /* the filter is too long for the kernel: libpcap applies it */
     bool interface_drops_known; /* libpcap counts them in promiscuous mode alone */
     struct counter received;
     struct counter kernel;
@@ -120,6 +122,49 @@ static void live_halt(struct source *source)
 #endif
 }
 
+/* The program, put on the socket in the kernel's form. */
+static int attach(struct live *live, struct bpf_program *program, const char *expression,
+                  struct err *err)
+{
+#ifdef __linux__
+    _Static_assert(sizeof(struct filter_insn) == sizeof(struct sock_filter), "one layout");
+    _Static_assert(sizeof(struct filter_insn) == sizeof(struct bpf_insn), "one layout");
+    struct sock_fprog kernel = {.len = (unsigned short)program->bf_len,
+                                .filter = (struct sock_filter *)(void *)program->bf_insns};
+
+    if (live->in_userland || program->bf_len > BPF_MAXINSNS ||
+        !kernel_filter_fix((struct filter_insn *)(void *)program->bf_insns, program->bf_len,
+                           live->iface.link_type, SOURCE_PCAP_SNAPLEN_MAX)) {
+        return err_set(err, ERR_UNSUPPORTED, "the kernel cannot filter '%s' on '%s'", expression,
+                       live->iface.name);
+    }
+    if (setsockopt(live->fd, SOL_SOCKET, SO_ATTACH_FILTER, &kernel, sizeof kernel) < 0) {
+        return err_errno(err, errno, "cannot change the filter on '%s'", live->iface.name);
+    }
+    return 0;
+#else
+    (void)program;
+    return err_set(err, ERR_UNSUPPORTED, "cannot change the filter '%s' on '%s' while it captures",
+                   expression, live->iface.name);
+#endif
+}
+
+/* Compiling on the handle that another thread reads: pcap_compile only reads from the handle what
+ * does not change, but for the words of an error. */
+static int live_swap_filter(struct source *source, const char *expression, struct err *err)
+{
+    struct live *live = live_of(source);
+    struct bpf_program program;
+
+    if (pcap_compile(live->pcap, &program, expression, 1, PCAP_NETMASK_UNKNOWN) < 0) {
+        return err_set(err, ERR_FILTER, "filter '%s' on '%s': %s", expression, live->iface.name,
+                       pcap_geterr(live->pcap));
+    }
+    int code = attach(live, &program, expression, err);
+    pcap_freecode(&program);
+    return code;
+}
+
 static void live_close(struct source *source)
 {
     struct live *live = live_of(source);
@@ -135,6 +180,7 @@ static const struct source_ops live_ops = {
     .fd = live_fd,
     .stats = live_stats,
     .halt = live_halt,
+    .swap_filter = live_swap_filter,
     .close = live_close,
 };
 
@@ -177,7 +223,8 @@ static void prepare(struct live *live, const struct source_pcap_opts *opts)
 {
     pcap_set_snaplen(live->pcap, (int)opts->snaplen);
     pcap_set_promisc(live->pcap, opts->promisc);
-    pcap_set_timeout(live->pcap, SOURCE_PCAP_BLOCK_TIMEOUT_MS);
+    pcap_set_timeout(live->pcap, opts->block_timeout_ms == 0 ? SOURCE_PCAP_BLOCK_TIMEOUT_MS
+                                                             : (int)opts->block_timeout_ms);
     pcap_set_buffer_size(live->pcap, (int)opts->buffer_bytes);
     pcap_set_tstamp_precision(live->pcap, PCAP_TSTAMP_PRECISION_NANO);
 }
@@ -226,6 +273,7 @@ static int set_filter(struct live *live, const char *expression, struct err *err
                        pcap_geterr(live->pcap));
     }
     if (code > 0) {
+        live->in_userland = true;
         snprintf(live->warning, sizeof live->warning, "filter on '%s': %s", live->iface.name,
                  pcap_geterr(live->pcap));
     }

@@ -8,7 +8,7 @@
 
 #include "shared/capture/source.h"
 
-/* How long the kernel keeps a ring block that is not full. */
+/* How long the kernel keeps a ring block that is not full, where nothing else is said. */
 #define SOURCE_PCAP_BLOCK_TIMEOUT_MS 10
 /* What snaplen may be at most, libpcap's own bound; GRO and BIG TCP frames reach 512 KiB. */
 #define SOURCE_PCAP_SNAPLEN_MAX 262144u
@@ -27,6 +27,9 @@ struct source_pcap_opts {
     bool promisc;
     uint64_t buffer_bytes; /* the kernel's ring */
     enum capture_direction direction;
+    /* How long the kernel keeps a ring block that is not full; 0 = SOURCE_PCAP_BLOCK_TIMEOUT_MS. A
+     * short time makes packets come sooner, and the reader wake up more often. */
+    uint32_t block_timeout_ms;
 };
 
 /* ERR_PERMISSION with the setcap line, ERR_NOT_FOUND with the nearest name, ERR_FILTER,

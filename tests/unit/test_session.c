@@ -209,6 +209,38 @@ static void live_packets_arrive_within_the_age_of_a_block(void **state)
     tear_down(&f);
 }
 
+/* With an age of an hour only sealing at once can let the packets through before the stop. */
+static void a_watched_capture_seals_when_nothing_more_is_there(void **state)
+{
+    struct fixture f;
+    uint64_t deadline = clock_monotonic_ns() + 5000000000ull;
+
+    (void)state;
+    set_up(&f, true, 1, 3);
+    f.spec.seal_ms = SESSION_SEAL_AT_ONCE;
+    begin(&f);
+    while (atomic_load(&f.fakes[0].blocks) == 0 && clock_monotonic_ns() < deadline) {
+        usleep(1000);
+    }
+    assert_int_equal(atomic_load(&f.fakes[0].blocks), 1);
+    session_request_stop(f.session);
+    assert_int_equal(end(&f)->end, SESSION_END_STOPPED);
+    tear_down(&f);
+    set_up(&f, true, 1, 3);
+    f.spec.seal_ms = 3600000;
+    begin(&f);
+    struct session_counters counters;
+    do {
+        session_snapshot(f.session, &counters);
+    } while (counters.total.captured < 3);
+    usleep(30000);
+    assert_int_equal(atomic_load(&f.fakes[0].blocks), 0);
+    session_request_stop(f.session);
+    assert_int_equal(end(&f)->end, SESSION_END_STOPPED);
+    assert_int_equal(f.fakes[0].packets, 3);
+    tear_down(&f);
+}
+
 static void a_stop_still_takes_what_the_kernel_held(void **state)
 {
     struct fixture f;
@@ -351,6 +383,7 @@ int main(void)
         cmocka_unit_test(a_file_reaches_every_consumer_whole),
         cmocka_unit_test(a_damaged_file_gives_all_before_the_damage_and_the_error),
         cmocka_unit_test(live_packets_arrive_within_the_age_of_a_block),
+        cmocka_unit_test(a_watched_capture_seals_when_nothing_more_is_there),
         cmocka_unit_test(a_stop_still_takes_what_the_kernel_held),
         cmocka_unit_test(after_a_count_what_the_kernel_held_is_counted_as_limit),
         cmocka_unit_test(the_duration_ends_a_live_capture),

@@ -39,6 +39,7 @@ struct http_head {
     size_t n_headers;
     uint64_t content_length; /* HTTP_LENGTH_UNKNOWN: none announced */
     bool has_body;           /* content follows, by length or chunked */
+    bool is_http10; /* HTTP/1.0: knows no chunks */
     bool keep_alive;
     bool upgrade; /* requests: asks for another protocol; responses: 101 */
 };

@@ -173,9 +173,11 @@ static int on_interface(struct pcapng_reader *reader, const struct whole_block *
     struct bytes_reader body =
         bytes_reader(block->p + BLOCK_HEAD_BYTES, block->total - BLOCK_MIN_BYTES);
 
-    if (reader->n_ifaces >= IFACES_MAX) {
-        return err_set(err, ERR_LIMIT, "at byte %" PRIu64 ": more than %d interfaces in one file",
-                       reader->offset, IFACES_MAX);
+    uint32_t max = reader->max_ifaces > 0 ? reader->max_ifaces : IFACES_MAX;
+    if (reader->n_ifaces >= max) {
+        return err_set(err, ERR_LIMIT,
+                       "at byte %" PRIu64 ": more than %" PRIu32 " interfaces in one file",
+                       reader->offset, max);
     }
     if (!grow_interfaces(reader)) {
         return err_set(err, ERR_NO_MEMORY, "no memory for another interface");
@@ -188,6 +190,22 @@ static int on_interface(struct pcapng_reader *reader, const struct whole_block *
     }
     reader->n_ifaces++;
     return 0;
+}
+
+static void on_statistics(struct pcapng_reader *reader, const struct whole_block *block)
+{
+    struct bytes_reader body =
+        bytes_reader(block->p + BLOCK_HEAD_BYTES, block->total - BLOCK_MIN_BYTES);
+    struct pcapng_told_statistics told;
+    uint32_t iface = bytes_left(&body) < 4 ? UINT32_MAX : word(reader, body.p);
+
+    if (reader->statistics == NULL || iface >= reader->n_ifaces - reader->first) {
+        return;
+    }
+    iface += reader->first;
+    if (pcapng_read_statistics(body, reader->swapped, &reader->clocks[iface], &told) == 0) {
+        reader->statistics(reader->statistics_arg, iface, &told);
+    }
 }
 
 static bool is_packet(uint32_t type)
@@ -203,6 +221,9 @@ static int on_other_block(struct pcapng_reader *reader, const struct whole_block
         return on_section(reader, block, err);
     case PCAPNG_INTERFACE:
         return on_interface(reader, block, err);
+    case PCAPNG_STATISTICS:
+        on_statistics(reader, block);
+        return 0;
     default:
         return 0;
     }

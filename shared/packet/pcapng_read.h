@@ -17,6 +17,7 @@
 #include "shared/packet/block.h"
 #include "shared/packet/iface.h"
 #include "shared/packet/pcapng_interface.h"
+#include "shared/packet/pcapng_statistics.h"
 
 /* The largest block of any kind; larger ones are refused by name. Holds a packet of
  * PACKET_MAX_BYTES with its options. */
@@ -32,6 +33,11 @@ struct pcapng_reader {
     uint32_t first;      /* of this section's interfaces in ifaces: numbers restart per section */
     uint32_t n_ifaces;   /* of all sections */
     uint32_t cap_ifaces; /* room in the two arrays */
+    uint32_t max_ifaces; /* more are refused; 0 = IFACES_MAX */
+    /* Where Interface Statistics Blocks go, in the order they stand; NULL: skipped. Those that are
+     * damaged are left out. iface is an index into ifaces. */
+    void (*statistics)(void *arg, uint32_t iface, const struct pcapng_told_statistics *told);
+    void *statistics_arg;
     struct iface *ifaces;
     struct pcapng_clock *clocks;
     struct buf scratch; /* the options of the packet at hand, where they had to be rebuilt */

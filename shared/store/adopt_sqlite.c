@@ -361,6 +361,7 @@ static int describe_session(struct adopt *a, int64_t row, struct err *err)
                           "UPDATE session SET name=?, node=?, filter=?, tags=?, started=?"
                           " WHERE row=?",
                           "ssssti", s->name, s->node, s->filter, s->tags, s->started_ns, row);
+        r = r < 0 ? r : catalogue_put_excluded(c, &known, err);
         r = r < 0 ? r : catalogue_update_session(c, &known, err);
     }
     return r < 0 ? r : catalogue_put_ifaces(c, row, s->ifaces, 0, s->n_ifaces, err);

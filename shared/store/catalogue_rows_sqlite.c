@@ -42,6 +42,14 @@ void catalogue_count_frame(struct catalogue_segment *row, const struct catalogue
     row->max_ns = f->max_ns > row->max_ns ? f->max_ns : row->max_ns;
 }
 
+int catalogue_put_excluded(struct catalogue *c, const struct store_session *s, struct err *err)
+{
+    return s->excluded[0] == '\0' || !c->has_excluded
+               ? 0
+               : catalogue_run(c, err, "UPDATE session SET excluded=? WHERE row=?", "si",
+                               s->excluded, s->row);
+}
+
 int catalogue_put_session(struct catalogue *c, struct store_session *s, struct err *err)
 {
     int r = catalogue_run(c, err,
@@ -55,6 +63,7 @@ int catalogue_put_session(struct catalogue *c, struct store_session *s, struct e
 
     if (r == 0) {
         s->row = sqlite3_last_insert_rowid(c->db);
+        r = catalogue_put_excluded(c, s, err);
     }
     return r;
 }
@@ -154,23 +163,27 @@ static void session_of_row(sqlite3_stmt *stmt, struct store_session *s)
     column_text(stmt, 3, s->node, sizeof s->node);
     column_text(stmt, 4, s->filter, sizeof s->filter);
     column_text(stmt, 5, s->tags, sizeof s->tags);
+    column_text(stmt, 20, s->excluded, sizeof s->excluded);
 }
 
 int catalogue_sessions(struct catalogue *c, int64_t row, struct store_session **out, size_t *n,
                        struct err *err)
 {
-    static const char sql[] =
+    static const char form[] =
         "SELECT s.row, s.id, s.name, s.node, s.filter, s.tags, s.state, s.started, s.ended,"
         " s.captured, s.received, s.kernel, s.interface, s.over_limit, s.store,"
         " total(g.packets), total(g.packet_bytes), total(g.bytes),"
         " min(CASE WHEN g.packets > 0 THEN g.min_time END),"
-        " max(CASE WHEN g.packets > 0 THEN g.max_time END)"
+        " max(CASE WHEN g.packets > 0 THEN g.max_time END), %s"
         " FROM session s LEFT JOIN segment g ON g.session = s.row"
         " WHERE ?1 = 0 OR s.row = ?1 GROUP BY s.row ORDER BY s.started, s.row";
     struct store_session *list = NULL;
     sqlite3_stmt *stmt = NULL;
+    char sql[sizeof form + 16];
     size_t count = 0;
     size_t cap = 0;
+
+    snprintf(sql, sizeof sql, form, c->has_excluded ? "s.excluded" : "NULL");
     int r = catalogue_query(c, &stmt, err, sql, "i", row);
 
     if (r < 0) {

@@ -28,6 +28,7 @@ struct catalogue {
     sqlite3 *db;
     bool read_only;
     bool encrypted;
+    bool has_excluded; /* the column session.excluded, which the first stores lack */
 };
 
 /* Whoever may write gives CATALOGUE_CREATE. Without it a full disk does not matter. */
@@ -97,6 +98,9 @@ int catalogue_put_session(struct catalogue *c, struct store_session *session, st
 /* Writes state, ended and loss of session->row. */
 int catalogue_update_session(struct catalogue *c, const struct store_session *session,
                              struct err *err);
+/* Writes session->excluded of session->row, when there is something to say and a place for it. */
+int catalogue_put_excluded(struct catalogue *c, const struct store_session *session,
+                           struct err *err);
 /* ifaces[0..n-1] have the numbers first.. */
 int catalogue_put_ifaces(struct catalogue *c, int64_t session, const struct iface *ifaces,
                          uint32_t first, uint32_t n, struct err *err);

@@ -83,6 +83,13 @@ void store_descriptor_make(struct store_descriptor *d, const struct seal_kdf *kd
     put_le64(p + SLOT_HASH_AT, XXH3_64bits(p, SLOT_HASH_AT));
 }
 
+int store_descriptor_open(const struct store_descriptor *d, const uint8_t *master,
+                          uint8_t *catalogue_key)
+{
+    return seal_slot_read(d->bytes + STORE_SLOT_AT, master, d->bytes, STORE_BOUND_BYTES,
+                          catalogue_key);
+}
+
 int store_descriptor_write(const char *path, const struct store_descriptor *d, struct err *err)
 {
     char *hidden = x_sprintf("%s.tmp", path);

@@ -11,7 +11,8 @@
 
 /* Deletes the oldest closed segments of any session until `bytes` more fit under the quota (with
  * quota 0: until at least `bytes` were freed). Sessions that lost their last segment go too, but
- * for the one with row `keep`. ERR_FULL when nothing is left. The caller owns the catalogue. */
+ * for the one with row `keep` and those that are still being written. ERR_FULL when nothing is
+ * left. The caller owns the catalogue. */
 int retention_make_room(struct store *store, uint64_t quota_bytes, uint64_t bytes, int64_t keep,
                         struct err *err);
 

@@ -58,12 +58,18 @@ static int doom_segment(struct store *store, const struct catalogue_segment *g, 
     return r < 0 ? r : catalogue_delete_segment(c, g->row, err);
 }
 
-static int drop_empty_session(struct store *store, int64_t session, struct err *err)
+/* But for one that is still written, unless it is to go: its next segment would be nobody's. */
+static int drop_empty_session(struct store *store, int64_t session, bool running_too,
+                              struct err *err)
 {
     struct catalogue *c = &store->catalogue;
     sqlite3_stmt *stmt = NULL;
-    int r = catalogue_query(c, &stmt, err, "SELECT 1 FROM segment WHERE session=? LIMIT 1", "i",
-                            session);
+    int r = catalogue_query(c, &stmt, err,
+                            "SELECT 1 FROM segment WHERE session=?1 UNION ALL SELECT 1 FROM session"
+                            " WHERE row=?1 AND ?5=0 AND (state=?2 OR (state=?3 AND ended=?4))"
+                            " LIMIT 1",
+                            "iiiti", session, (int64_t)STORE_RUNNING, (int64_t)STORE_DISK_FULL,
+                            (uint64_t)0, (int64_t)running_too);
 
     if (r == 0) {
         r = catalogue_step(c, stmt, err);
@@ -72,7 +78,8 @@ static int drop_empty_session(struct store *store, int64_t session, struct err *
     return r == 0 ? drop_session_row(store, session, err) : r < 0 ? r : 0;
 }
 
-/* One transaction: these segments, and the sessions that have none left but for `keep`. */
+/* One transaction: these segments, and the sessions that have none left but for `keep`. 0: they are
+ * all of one session that is deleted. */
 static int doom_all(struct store *store, const struct catalogue_segment *list, size_t n,
                     int64_t keep, struct err *err)
 {
@@ -82,7 +89,7 @@ static int doom_all(struct store *store, const struct catalogue_segment *list, s
     for (size_t i = 0; i < n && r == 0; i++) {
         r = doom_segment(store, &list[i], err);
         if (r == 0 && list[i].session != keep) {
-            r = drop_empty_session(store, list[i].session, err);
+            r = drop_empty_session(store, list[i].session, keep == 0, err);
         }
     }
     r = r < 0 ? r : catalogue_commit(c, err);
@@ -165,8 +172,8 @@ static size_t choose(struct catalogue_segment *list, size_t n, uint64_t total, u
     return chosen;
 }
 
-int retention_make_room(struct store *store, uint64_t quota_bytes, uint64_t bytes, int64_t keep,
-                        struct err *err)
+static int make_room(struct store *store, uint64_t quota_bytes, uint64_t bytes, int64_t keep,
+                     struct err *err)
 {
     struct catalogue_segment *list = NULL;
     size_t n = 0;
@@ -192,6 +199,15 @@ int retention_make_room(struct store *store, uint64_t quota_bytes, uint64_t byte
                   : err_set(err, ERR_FULL, "nothing older is left to delete in '%s'", store->path);
 }
 
+int retention_make_room(struct store *store, uint64_t quota_bytes, uint64_t bytes, int64_t keep,
+                        struct err *err)
+{
+    store_group_lock(store);
+    int r = make_room(store, quota_bytes, bytes, keep, err);
+    store_group_unlock(store);
+    return r;
+}
+
 static int delete_session(struct store *store, const struct store_session *session, struct err *err)
 {
     struct catalogue_segment *list = NULL;
@@ -207,9 +223,11 @@ static int delete_session(struct store *store, const struct store_session *sessi
 
 int store_delete_session(struct store *store, const struct store_session *session, struct err *err)
 {
+    store_group_lock(store);
     int r = delete_session(store, session, err);
-
-    return r < 0 ? r : catalogue_shrink(&store->catalogue, err);
+    r = r < 0 ? r : catalogue_shrink(&store->catalogue, err);
+    store_group_unlock(store);
+    return r;
 }
 
 /* "K=V" wants that value, "K" any. */

@@ -87,6 +87,7 @@ static char *write_text(const struct store_session *s, bool brief)
         struct iface f = clean_iface(&s->ifaces[i]);
         json_array_append_new(ifaces, iface_json(&f, brief));
     }
+    make_utf8(clean.excluded);
     json_t *root = json_pack(
         "{s:s, s:s, s:s, s:s, s:s, s:i, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "id", s->id,
         "name", clean.name, "node", clean.node, "filter", clean.filter, "tags", clean.tags, "state",
@@ -95,6 +96,9 @@ static char *write_text(const struct store_session *s, bool brief)
         counter(s->loss.kernel), "interface", counter(s->loss.interface), "limit",
         counter(s->loss.limit), "store", counter(s->loss.store), "interfaces", ifaces);
     REQUIRE(root != NULL);
+    if (clean.excluded[0] != '\0') {
+        json_object_set_new(root, "excluded", json_string(clean.excluded));
+    }
     char *text = json_dumps(root, JSON_COMPACT);
     REQUIRE(text != NULL);
     json_decref(root);
@@ -171,6 +175,7 @@ static bool read_all(const json_t *root, struct store_session *s)
     read_text(root, "node", s->node, sizeof s->node);
     read_text(root, "filter", s->filter, sizeof s->filter);
     read_text(root, "tags", s->tags, sizeof s->tags);
+    read_text(root, "excluded", s->excluded, sizeof s->excluded);
     for (size_t i = 0; i < n; i++) {
         read_iface(json_array_get(ifaces, i), &s->ifaces[i]);
     }

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The store: a SQLite catalogue (`NAME.db`) and beside it `NAME.db.d/` with append-only segment
- * files of sealed frames. One writer at a time (a lock file says who), any number of readers, also
- * while the writer runs. Opening repairs what a crash left: torn tails are cut, sessions that were
- * running become "recovered". A store handle belongs to one thread; the writer of a session
- * (store_writer.h) may run on another.
+ * files of sealed frames. One process writes at a time (a lock file says which), any number read,
+ * also while it writes. Opening repairs what a crash left: torn tails are cut, sessions that were
+ * running become "recovered". A store handle belongs to one thread and writes one
+ * session at a time; the writer of a session (store_writer.h) may run on another thread. A process
+ * that writes several sessions at once shares its handle (store_share), one share a session.
  */
 #pragma once
 
@@ -19,9 +20,10 @@
 struct store;
 struct store_key;
 
-#define STORE_ID_TEXT  37 /* UUID in text, with the final zero */
-#define STORE_NAME_MAX 256
-#define STORE_TAGS_MAX 4096 /* bytes of the tags' JSON */
+#define STORE_ID_TEXT      37 /* UUID in text, with the final zero */
+#define STORE_NAME_MAX     256
+#define STORE_TAGS_MAX     4096 /* bytes of the tags' JSON */
+#define STORE_EXCLUDED_MAX 4096
 
 enum store_mode {
     STORE_READ,   /* must exist */
@@ -40,6 +42,15 @@ struct store_options {
  * ERR_UNSUPPORTED (no SQLCipher). */
 int store_open(const struct store_options *options, struct store **out, struct err *err);
 void store_close(struct store *store); /* takes NULL */
+
+/* Another handle of the same store, for another thread or another session: no key is derived and
+ * nothing repaired, so it costs a millisecond. A share that writes is made of a handle that writes,
+ * stands under that handle's lock and is closed before it. Any thread, while `store` is open.
+ * ERR_KEY: the store got another key since `store` was opened, open it anew. */
+int store_share(struct store *store, enum store_mode mode, struct store **out, struct err *err);
+/* A reader's handle lets go of the catalogue, so that it is in nobody's way (a rekey wants to be
+ * alone with it). It is good for store_share, store_path and store_close from now on. */
+void store_rest(struct store *store);
 bool store_is_encrypted(const struct store *store);
 const char *store_path(const struct store *store);
 
@@ -60,7 +71,8 @@ struct store_session {
     char name[STORE_NAME_MAX];
     char node[STORE_NAME_MAX];
     char filter[IFACE_FILTER_MAX];
-    char tags[STORE_TAGS_MAX]; /* JSON object as text */
+    char excluded[STORE_EXCLUDED_MAX]; /* the recording node's own traffic, left out; "" = none */
+    char tags[STORE_TAGS_MAX];         /* JSON object as text */
     enum store_state state;
     uint64_t started_ns;
     uint64_t ended_ns;     /* 0 = still running or unknown */

@@ -41,9 +41,10 @@ struct store {
     uint8_t id[16];
     bool encrypted;
     struct seal_kdf kdf;
-    uint8_t *master; /* locked memory; NULL when unencrypted */
-    int lock_fd;     /* -1: a reader */
-    bool by_new_key; /* opened through the descriptor of an interrupted rekey */
+    uint8_t *master;           /* locked memory; NULL when unencrypted */
+    int lock_fd;               /* -1: a reader, or a share */
+    struct store_group *group; /* the handles that write under one lock; NULL: a reader */
+    bool by_new_key;           /* opened through the descriptor of an interrupted rekey */
     char repairs[512];
 };
 
@@ -69,6 +70,10 @@ int store_descriptor_write(const char *path, const struct store_descriptor *d, s
 int store_sync_dir(const char *dir);
 int store_sync_parent(const char *path);
 
+/* The catalogue's key out of the slot, by a master that is derived already. ERR_KEY. */
+int store_descriptor_open(const struct store_descriptor *d, const uint8_t *master,
+                          uint8_t *catalogue_key);
+
 /* Takes the writer's lock; a reader that repairs is waited for. ERR_IN_USE names the holder. */
 int store_lock(struct store *store, struct err *err);
 /* The same at once or not at all. */
@@ -78,6 +83,17 @@ void store_unlock(struct store *store);
 /* The reserve: made when there is room, given up when the disk is full. */
 void store_reserve_make(const struct store *store);
 void store_reserve_drop(const struct store *store);
+/* Writers of a group share it: the last one that releases it gives it up. */
+void store_reserve_hold(const struct store *store);
+void store_reserve_release(const struct store *store);
+
+/* What the handles of one process that write into one store have in common (store_share_posix.c).
+ * A handle without a group is alone: the locks do nothing. */
+void store_group_make(struct store *store);
+void store_group_leave(struct store *store);
+/* One at a time measures the disk and deletes, so that two that need room do not both make it. */
+void store_group_lock(const struct store *store);
+void store_group_unlock(const struct store *store);
 
 /* True when there is a segment file at all; and when there is one, but no session. */
 bool store_has_segments(const struct store *store);

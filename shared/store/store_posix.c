@@ -62,8 +62,7 @@ static int unlock(struct store *store, const struct store_key *key,
     seal_free(store->master);
     store->master = NULL;
     int r = derive_master(store, key, err);
-    if (r == 0 &&
-        seal_slot_read(slot, store->master, d->bytes, STORE_BOUND_BYTES, catalogue_key) < 0) {
+    if (r == 0 && store_descriptor_open(d, store->master, catalogue_key) < 0) {
         r = err_set(err, ERR_KEY, "wrong key for the store '%s'", store->path);
     }
     return r;
@@ -297,6 +296,8 @@ static int open_parts(struct store *store, const struct store_options *o, struct
     r = r < 0 ? r : repair(store, rebuild, err);
     if (o->mode == STORE_READ) {
         store_unlock(store);
+    } else if (r == 0) {
+        store_group_make(store);
     }
     return r;
 }
@@ -327,6 +328,7 @@ void store_close(struct store *store)
         catalogue_checkpoint(&store->catalogue, NULL);
     }
     catalogue_close(&store->catalogue);
+    store_group_leave(store);
     store_unlock(store);
     seal_free(store->master);
     mem_free(store->path);

@@ -25,10 +25,11 @@ enum store_full_rule {
 };
 
 struct store_session_spec {
-    const char *name;   /* NULL = none; ERR_EXISTS is not raised: names need not be unique */
-    const char *node;   /* host name */
-    const char *filter; /* NULL = none */
-    const char *tags;   /* JSON object text, NULL = {} */
+    const char *name;     /* NULL = none; ERR_EXISTS is not raised: names need not be unique */
+    const char *node;     /* host name */
+    const char *filter;   /* NULL = none */
+    const char *excluded; /* what was left out of it as the node's own traffic; NULL = nothing */
+    const char *tags;     /* JSON object text, NULL = {} */
     uint64_t started_ns;
     enum store_compression compression;
     enum store_full_rule full_rule;
@@ -43,7 +44,7 @@ struct store_session_spec {
 /* ERR_USAGE for a quota that is too small, and what the catalogue says.
  * The session is in the catalogue, running, when this returns; its id is in `id` (STORE_ID_TEXT
  * bytes). The store was opened for writing and must outlive the consumer, and its handle is not
- * used by anyone else until store_writer_free. */
+ * used by anyone else until store_writer_free: a second session gets a share of its own. */
 int store_writer_new(struct store *store, const struct store_session_spec *spec,
                      struct consumer **out, char *id, struct err *err);
 void store_writer_free(

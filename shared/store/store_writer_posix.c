@@ -244,6 +244,7 @@ static void describe(struct store_writer *w, const struct store_session_spec *sp
     snprintf(s->name, sizeof s->name, "%s", spec->name == NULL ? "" : spec->name);
     snprintf(s->node, sizeof s->node, "%s", spec->node == NULL ? "" : spec->node);
     snprintf(s->filter, sizeof s->filter, "%s", spec->filter == NULL ? "" : spec->filter);
+    snprintf(s->excluded, sizeof s->excluded, "%s", spec->excluded == NULL ? "" : spec->excluded);
     snprintf(s->tags, sizeof s->tags, "%s", spec->tags == NULL ? "{}" : spec->tags);
     s->started_ns = spec->started_ns;
     s->state = STORE_RUNNING;
@@ -286,9 +287,10 @@ int store_writer_new(struct store *store, const struct store_session_spec *spec,
     w->next_packet = 1;
     atomic_init(&w->state, STORE_RUNNING);
     describe(w, spec);
-    store_reserve_make(store);
+    store_reserve_hold(store);
     int r = commit_new(store, &w->session, spec->quota_bytes, &w->commit, err);
     if (r < 0) {
+        store_reserve_release(store);
         mem_free(w);
         return r;
     }
@@ -327,7 +329,7 @@ void store_writer_free(struct consumer *consumer)
     seal_free(w->data_key);
     mem_free(w->link_types);
     mem_free(w->session.ifaces);
-    store_reserve_drop(w->store);
+    store_reserve_release(w->store);
     mem_free(w);
 }
 

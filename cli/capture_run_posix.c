@@ -13,7 +13,7 @@
 
 #include "cli/database.h"
 #include "cli/output.h"
-#include "cli/session_json.h"
+#include "shared/store/session_json.h"
 #include "cli/signals_posix.h"
 #include "cli/terminal_posix.h"
 #include "shared/base/clock_posix.h"

@@ -13,6 +13,7 @@
 #include "shared/base/mem.h"
 #include "shared/base/text.h"
 #include "shared/store/retention.h"
+#include "shared/base/to_json.h"
 
 struct delete_args {
     struct store_args store;
@@ -86,8 +87,8 @@ static int run(struct command_context *ctx, void *args_)
     if (r == 0 && ctx->global.json) {
         json_t *object = json_object();
         json_object_set(object, "sessions", deleted.ids);
-        json_object_set_new(object, "packets", output_json_count(deleted.packets));
-        json_object_set_new(object, "stored_bytes", output_json_count(deleted.bytes));
+        json_object_set_new(object, "packets", to_json_count(deleted.packets));
+        json_object_set_new(object, "stored_bytes", to_json_count(deleted.bytes));
         r = output_json(stdout, object, &ctx->err);
     }
     json_decref(deleted.ids);

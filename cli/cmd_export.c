@@ -17,6 +17,7 @@
 #include "shared/base/mem.h"
 #include "shared/base/text.h"
 #include "shared/store/export.h"
+#include "shared/base/to_json.h"
 
 struct export_args {
     struct store_args store;
@@ -95,15 +96,15 @@ static json_t *result_json(const struct export_spec *spec, const struct export_r
         json_array_append_new(sessions, json_string(spec->sessions[i].id));
     }
     json_t *object = json_object();
-    json_object_set_new(object, "output", output_json_text(spec->path));
+    json_object_set_new(object, "output", to_json_text(spec->path));
     json_object_set_new(object, "format", json_string(export_format_names[spec->format]));
     json_object_set_new(object, "sessions", sessions);
-    json_object_set_new(object, "packets", output_json_count(result->packets));
-    json_object_set_new(object, "bytes", output_json_count(result->packet_bytes));
-    json_object_set_new(object, "file_bytes", output_json_count(result->file_bytes));
-    json_object_set_new(object, "left_out", output_json_count(result->left_out));
-    json_object_set_new(object, "damaged_packets", output_json_count(result->damage.packets));
-    json_object_set_new(object, "deleted_packets", output_json_count(result->damage.gone_packets));
+    json_object_set_new(object, "packets", to_json_count(result->packets));
+    json_object_set_new(object, "bytes", to_json_count(result->packet_bytes));
+    json_object_set_new(object, "file_bytes", to_json_count(result->file_bytes));
+    json_object_set_new(object, "left_out", to_json_count(result->left_out));
+    json_object_set_new(object, "damaged_packets", to_json_count(result->damage.packets));
+    json_object_set_new(object, "deleted_packets", to_json_count(result->damage.gone_packets));
     return object;
 }
 

@@ -9,6 +9,7 @@
 #include "cli/output.h"
 #include "shared/base/log.h"
 #include "shared/base/mem.h"
+#include "shared/capture/interface_json.h"
 #include "shared/capture/interfaces_pcap.h"
 
 #define CELL_MAX 32
@@ -31,78 +32,12 @@ static void format_mac(const struct interface *interface, char out[CELL_MAX])
              mac[5]);
 }
 
-static json_t *json_flags(const struct interface *interface)
-{
-    json_t *flags = json_array();
-
-    for (size_t i = 0; i < ARRAY_LEN(flag_names); i++) {
-        if (has_flag(interface, i)) {
-            json_array_append_new(flags, json_string(flag_names[i]));
-        }
-    }
-    return flags;
-}
-
-static json_t *json_addresses(const struct interface *interface)
-{
-    json_t *addresses = json_array();
-
-    for (size_t i = 0; i < interface->n_addresses; i++) {
-        json_array_append_new(addresses, json_string(interface->addresses[i]));
-    }
-    return addresses;
-}
-
-static json_t *json_link_types(const struct interface *interface)
-{
-    json_t *link_types = json_array();
-
-    if (interface->n_link_types == 0) {
-        json_decref(link_types);
-        return json_null();
-    }
-    for (size_t i = 0; i < interface->n_link_types; i++) {
-        json_array_append_new(link_types, json_string(interface->link_types[i]));
-    }
-    return link_types;
-}
-
-static json_t *json_warnings(const struct interface *interface)
-{
-    char texts[INTERFACE_WARNINGS_MAX][INTERFACE_WARNING_MAX];
-    size_t n = interface_warnings(interface, texts);
-    json_t *warnings = json_array();
-
-    for (size_t i = 0; i < n; i++) {
-        json_array_append_new(warnings, output_json_text(texts[i]));
-    }
-    return warnings;
-}
-
-static json_t *json_interface(const struct interface *interface)
-{
-    char mac[CELL_MAX];
-    json_t *object = json_object();
-
-    format_mac(interface, mac);
-    json_object_set_new(object, "name", output_json_text(interface->name));
-    json_object_set_new(object, "description", output_json_text(interface->description));
-    json_object_set_new(object, "mac", output_json_text(interface->has_mac ? mac : NULL));
-    json_object_set_new(object, "addresses", json_addresses(interface));
-    json_object_set_new(object, "link_types", json_link_types(interface));
-    json_object_set_new(object, "mtu",
-                        output_json_count(interface->mtu == 0 ? UINT64_MAX : interface->mtu));
-    json_object_set_new(object, "flags", json_flags(interface));
-    json_object_set_new(object, "warnings", json_warnings(interface));
-    return object;
-}
-
 static int print_json(const struct interface_list *list, struct err *err)
 {
     json_t *array = json_array();
 
     for (size_t i = 0; i < list->n; i++) {
-        json_array_append_new(array, json_interface(&list->items[i]));
+        json_array_append_new(array, interface_json(&list->items[i]));
     }
     return output_json(stdout, array, err);
 }

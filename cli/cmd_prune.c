@@ -13,6 +13,7 @@
 #include "shared/base/text.h"
 #include "shared/options/options.h"
 #include "shared/store/retention.h"
+#include "shared/base/to_json.h"
 
 struct prune_args {
     struct store_args store;
@@ -46,10 +47,10 @@ static json_t *result_json(const struct store_pruned *pruned, uint64_t left_byte
 {
     json_t *object = json_object();
 
-    json_object_set_new(object, "sessions", output_json_count(pruned->sessions));
-    json_object_set_new(object, "packets", output_json_count(pruned->packets));
-    json_object_set_new(object, "stored_bytes", output_json_count(pruned->bytes));
-    json_object_set_new(object, "disk_bytes", output_json_count(left_bytes));
+    json_object_set_new(object, "sessions", to_json_count(pruned->sessions));
+    json_object_set_new(object, "packets", to_json_count(pruned->packets));
+    json_object_set_new(object, "stored_bytes", to_json_count(pruned->bytes));
+    json_object_set_new(object, "disk_bytes", to_json_count(left_bytes));
     return object;
 }
 

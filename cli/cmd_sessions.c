@@ -9,7 +9,7 @@
 #include "cli/database.h"
 #include "cli/option_groups.h"
 #include "cli/output.h"
-#include "cli/session_json.h"
+#include "shared/store/session_json.h"
 #include "shared/base/clock_posix.h"
 #include "shared/base/mem.h"
 #include "shared/base/text.h"

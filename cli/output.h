@@ -1,13 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * How answers look on stdout: JSON by contract.md (one array or one object, unknown values null,
- * keys in the order they were set) and aligned tables. Builds with jansson; what it cannot hold
- * (invalid UTF-8, numbers above 2^63) is mended here, so that no value is ever lost on the way.
+ * keys in the order they were set) and aligned tables. The values are made by shared/base/to_json.
  */
 #pragma once
 
 #include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 
 #include "shared/base/buf.h"
@@ -20,15 +18,6 @@ int output_json(FILE *out, struct json_t *value, struct err *err);
 
 /* The same on one line, for "one object a line". */
 int output_json_line(FILE *out, struct json_t *value, struct err *err);
-
-/* A string, or null for NULL and "". Bytes that are not UTF-8 become U+FFFD. New reference. */
-struct json_t *output_json_text(const char *text);
-
-/* A number, or null for UINT64_MAX (unknown). Above 2^63-1 a real number. New reference. */
-struct json_t *output_json_count(uint64_t count);
-
-/* A time in RFC 3339 with nine digits, or null for UINT64_MAX. New reference. */
-struct json_t *output_json_time(uint64_t ns);
 
 /* A name out of a capture file, for a terminal: control bytes become '?', "" becomes '-'. */
 void output_put_name(struct buf *out, const char *name);

@@ -7,6 +7,7 @@
 #include "cli/output.h"
 #include "cli/replay_args.h"
 #include "shared/base/text.h"
+#include "shared/base/to_json.h"
 
 #define MEDIAN 0.5
 #define P99    0.99
@@ -30,11 +31,11 @@ static json_t *json_errors(const struct pacing_errors *errors)
 {
     bool none = errors->n == 0;
 
-    return json_pack(
-        "{s:o, s:o, s:o}", "median_ns",
-        output_json_count(none ? UINT64_MAX : pacing_errors_percentile(errors, MEDIAN)), "p99_ns",
-        output_json_count(none ? UINT64_MAX : pacing_errors_percentile(errors, P99)), "max_ns",
-        output_json_count(none ? UINT64_MAX : errors->max_ns));
+    return json_pack("{s:o, s:o, s:o}", "median_ns",
+                     to_json_count(none ? UINT64_MAX : pacing_errors_percentile(errors, MEDIAN)),
+                     "p99_ns",
+                     to_json_count(none ? UINT64_MAX : pacing_errors_percentile(errors, P99)),
+                     "max_ns", to_json_count(none ? UINT64_MAX : errors->max_ns));
 }
 
 static json_t *json_interfaces(const struct replay_targets *targets)
@@ -43,10 +44,10 @@ static json_t *json_interfaces(const struct replay_targets *targets)
 
     for (size_t i = 0; i < targets->n; i++) {
         const struct inject *inject = targets->items[i].inject;
-        json_array_append_new(
-            array, json_pack("{s:o, s:o, s:o}", "name", output_json_text(inject_name(inject)),
-                             "waits", output_json_count(inject_stats(inject)->waits), "dropped",
-                             output_json_count(inject_dropped(inject))));
+        json_array_append_new(array, json_pack("{s:o, s:o, s:o}", "name",
+                                               to_json_text(inject_name(inject)), "waits",
+                                               to_json_count(inject_stats(inject)->waits),
+                                               "dropped", to_json_count(inject_dropped(inject))));
     }
     return array;
 }
@@ -60,19 +61,18 @@ static int print_json(FILE *out, const struct replay_args *args,
 
     for (int i = SENDABLE_YES + 1; i < SENDABLE_REASONS; i++) {
         json_object_set_new(not_sent, sendable_reason_name((enum sendable_reason)i),
-                            output_json_count(report->not_sent[i]));
+                            to_json_count(report->not_sent[i]));
     }
-    json_object_set_new(object, args->display_only ? "shown" : "sent",
-                        output_json_count(report->done));
-    json_object_set_new(object, "bytes", output_json_count(report->bytes));
-    json_object_set_new(object, "duration_ns", output_json_count(elapsed_ns(report)));
+    json_object_set_new(object, args->display_only ? "shown" : "sent", to_json_count(report->done));
+    json_object_set_new(object, "bytes", to_json_count(report->bytes));
+    json_object_set_new(object, "duration_ns", to_json_count(elapsed_ns(report)));
     json_object_set_new(object, "speed", json_real(args->speed));
     json_object_set_new(object, "not_sent", not_sent);
     json_object_set_new(object, "gap_error", json_errors(&report->gaps));
     json_object_set_new(object, "lateness", json_errors(&report->late));
-    json_object_set_new(object, "earlier", output_json_count(report->pacing.n_earlier));
-    json_object_set_new(object, "clock_steps", output_json_count(report->pacing.n_steps));
-    json_object_set_new(object, "schedule_moved_ns", output_json_count(report->pacing.moved_ns));
+    json_object_set_new(object, "earlier", to_json_count(report->pacing.n_earlier));
+    json_object_set_new(object, "clock_steps", to_json_count(report->pacing.n_steps));
+    json_object_set_new(object, "schedule_moved_ns", to_json_count(report->pacing.moved_ns));
     json_object_set_new(object, "interfaces", json_interfaces(targets));
     return output_json(out, object, err);
 }

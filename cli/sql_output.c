@@ -11,6 +11,7 @@
 #include "cli/output.h"
 #include "shared/base/buf.h"
 #include "shared/base/mem.h"
+#include "shared/base/to_json.h"
 
 /* Rows that are gathered to be aligned; then they are printed and the next ones begin a new table.
  */
@@ -92,7 +93,7 @@ static json_t *json_value(const struct sql_value *value)
         out = json_real(value->real);
         return out == NULL ? json_null() : out; /* infinite */
     case SQL_TEXT:
-        return value->n == 0 ? json_string("") : output_json_text(value->bytes);
+        return value->n == 0 ? json_string("") : to_json_text(value->bytes);
     case SQL_BLOB:
         put_hex(&hex, value->bytes, value->n);
         out = json_stringn(hex.len > 0 ? (const char *)hex.data : "", hex.len);

@@ -15,6 +15,7 @@
 #include "shared/base/err.h"
 #include "shared/base/log.h"
 #include "shared/base/mem.h"
+#include "shared/base/to_json.h"
 
 static char *printed; /* what went to the stream of open_output */
 static size_t n_printed;
@@ -38,8 +39,8 @@ static void an_answer_keeps_the_order_of_its_keys(void **state)
     json_t *object = json_object();
 
     (void)state;
-    json_object_set_new(object, "zeta", output_json_count(1));
-    json_object_set_new(object, "alpha", output_json_text("x"));
+    json_object_set_new(object, "zeta", to_json_count(1));
+    json_object_set_new(object, "alpha", to_json_text("x"));
     assert_int_equal(output_json_line(out, object, NULL), 0);
     check_output(out, "{\"zeta\":1,\"alpha\":\"x\"}\n");
     out = open_output();
@@ -53,19 +54,19 @@ static void what_is_unknown_is_null_and_never_zero(void **state)
     FILE *out = open_output();
 
     (void)state;
-    json_array_append_new(values, output_json_count(UINT64_MAX));
-    json_array_append_new(values, output_json_text(NULL));
-    json_array_append_new(values, output_json_text(""));
-    json_array_append_new(values, output_json_time(UINT64_MAX));
-    json_array_append_new(values, output_json_count(0));
-    json_array_append_new(values, output_json_time(0));
+    json_array_append_new(values, to_json_count(UINT64_MAX));
+    json_array_append_new(values, to_json_text(NULL));
+    json_array_append_new(values, to_json_text(""));
+    json_array_append_new(values, to_json_time(UINT64_MAX));
+    json_array_append_new(values, to_json_count(0));
+    json_array_append_new(values, to_json_time(0));
     assert_int_equal(output_json_line(out, values, NULL), 0);
     check_output(out, "[null,null,null,null,0,\"1970-01-01T00:00:00.000000000Z\"]\n");
 }
 
 static void numbers_beyond_jansson_are_not_negative(void **state)
 {
-    json_t *big = output_json_count(1ULL << 63);
+    json_t *big = to_json_count(1ULL << 63);
 
     (void)state;
     assert_true(json_is_real(big));
@@ -94,7 +95,7 @@ static void bytes_that_are_no_utf8_are_replaced(void **state)
 
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-        json_t *value = output_json_text(cases[i].text);
+        json_t *value = to_json_text(cases[i].text);
         assert_string_equal(json_string_value(value), cases[i].want);
         json_decref(value);
     }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * A session as JSON, in the shape that other programs rely on: an element of `sessions --json`, and
- * what `capture --json` prints at its end.
+ * what `capture --json` prints at its end,
+ * and what a node answers. excluded_filter is what self_excluded left out.
  */
 #pragma once
 

@@ -17,6 +17,9 @@ struct source_request {
     uint32_t snaplen;   /* 0 = all */
     bool promisc;
     uint64_t buffer_bytes;     /* of the kernel's ring; 0 = the default */
+    bool lossless; /* a recording: hold an uplink's sniffer back where it cannot be kept up with,
+                      instead of losing packets */
+    bool settled;  /* and uplink_source_settled will be called */
     uint32_t block_timeout_ms; /* how long the kernel keeps a block that is not full; 0 = default */
 };
 

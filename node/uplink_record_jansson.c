@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * One recording for each stream of a sniffer, so that a session is what one run of it captured. A
+ * recording that cannot start or was ended by somebody lets the packets through unrecorded; the
+ * next stream tries again.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include <jansson.h>
+
+#include "node/captures.h"
+#include "node/node.h"
+#include "node/uplink_internal.h"
+#include "shared/base/log.h"
+#include "shared/base/mem.h"
+
+struct starting {
+    struct uplinks *uplinks;
+    struct uplink *uplink; /* a reference */
+};
+
+static void on_started(void *arg, const char *id, const struct err *err)
+{
+    struct starting *starting = arg;
+    struct uplink *uplink = starting->uplink;
+    struct uplinks *uplinks = starting->uplinks;
+
+    if (id != NULL) {
+        uplink->record = RECORD_RUNNING;
+        snprintf(uplink->record_id, sizeof uplink->record_id, "%s", id);
+    } else {
+        uplink->record = RECORD_NONE;
+        log_error("uplink '%s' is not recorded: %s", uplink->name, err->text);
+        uplink_publish(uplinks, uplink, "uplink.unrecorded", err->text);
+    }
+    mem_free(starting);
+    if (uplink->conn != NULL) {
+        ingest_conn_tell(uplink->conn);
+    }
+    uplinks_lock(uplinks);
+    uplink_unref(uplink);
+    uplinks_unlock(uplinks);
+}
+
+static void on_stopped(void *arg, struct json_t *session)
+{
+    (void)arg;
+    json_decref(session);
+}
+
+void uplink_record_stop(struct uplinks *uplinks, struct uplink *uplink)
+{
+    if (uplink->record == RECORD_RUNNING) {
+        (void)captures_stop(uplinks->node->captures, uplink->record_id, on_stopped, NULL, NULL);
+        uplink->record = RECORD_NONE;
+    }
+}
+
+void uplink_record_start(struct uplinks *uplinks, struct uplink *uplink)
+{
+    const char *const interfaces[] = {uplink->name};
+    char tags[256];
+    struct session_counters counters;
+
+    bool runs = uplink->record == RECORD_RUNNING &&
+                captures_counters(uplinks->node->captures, uplink->record_id, &counters);
+    if (uplink->record == RECORD_STARTING ||
+        (runs && strcmp(uplink->record_stream, uplink->stream) == 0)) {
+        return;
+    }
+    uplink_record_stop(uplinks, uplink);
+    snprintf(tags, sizeof tags, "{\"uplink\":\"%s\",\"stream\":\"%s\"}", uplink->name,
+             uplink->stream);
+    snprintf(uplink->record_stream, sizeof uplink->record_stream, "%s", uplink->stream);
+    const struct capture_request request = {
+        .interfaces = interfaces,
+        .n_interfaces = 1,
+        .name = uplink->name,
+        .tags = tags,
+    };
+    struct starting *starting = x_alloc(sizeof *starting);
+    *starting = (struct starting){.uplinks = uplinks, .uplink = uplink};
+    uplinks_lock(uplinks);
+    uplink->refs++;
+    uplinks_unlock(uplinks);
+    uplink->record = RECORD_STARTING;
+    captures_start(uplinks->node->captures, &request, on_started, starting);
+}

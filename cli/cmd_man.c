@@ -2,13 +2,15 @@
 #include "cli/command.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "cli/man.h"
 #include "shared/base/mem.h"
 
 static const struct command_word words[] = {
     {.name = "COMMAND",
-     .help = "The command whose page is printed; without it that of the program.",
+     .help = "The command whose page is printed, or packetrecorderd; without it that of the "
+             "program.",
      .optional = true,
      .complete = COMPLETE_COMMAND},
 };
@@ -16,6 +18,11 @@ static const struct command_word words[] = {
 static int run(struct command_context *ctx, void *args)
 {
     const struct command *command = NULL;
+
+    if (ctx->n_words > 0 && strcmp(ctx->words[0], "packetrecorderd") == 0) {
+        man_print_daemon(stdout);
+        return 0;
+    }
     int rc = ctx->n_words == 0 ? 0 : command_look_up(ctx->words[0], &command, &ctx->err);
 
     (void)args;

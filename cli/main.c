@@ -25,6 +25,16 @@ static int end_error(const struct command_context *ctx, int rc)
     return err_exit_code(rc);
 }
 
+static void warn_unused(const struct command_context *ctx)
+{
+    if (ctx->global.endpoint != NULL && !ctx->command->uses_endpoint) {
+        log_warn("'%s' asks no node: --endpoint changes nothing", ctx->command->name);
+    }
+    if (ctx->global.api_key_file != NULL && !ctx->command->uses_api_key) {
+        log_warn("'%s' asks no node: --api-key-file changes nothing", ctx->command->name);
+    }
+}
+
 static int run(struct command_context *ctx, int argc, char **argv)
 {
     int rc = options_parse(ctx, &cli_program, argc, argv, clock_wall_ns());
@@ -48,10 +58,7 @@ static int run(struct command_context *ctx, int argc, char **argv)
         help_print_command(stdout, &cli_program, ctx->command);
         return 0;
     }
-    if (ctx->global.endpoint != NULL || ctx->global.api_key_file != NULL) {
-        log_warn("'%s' works on this host alone: --endpoint and --api-key-file change nothing",
-                 ctx->command->name);
-    }
+    warn_unused(ctx);
     return ctx->command->run(ctx, ctx->args);
 }
 

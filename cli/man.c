@@ -17,6 +17,11 @@ static const struct entry environment[] = {
     {"PACKETRECORDER_DB_KEY", "Key or passphrase of encrypted stores. Options come first."},
     {"PACKETRECORDER_DB_KEY_FILE",
      "File with that key; a file that others than its owner can read is refused."},
+    {"PACKETRECORDER_API_KEY",
+     "API key for the node that is asked or sent to; --api-key-file comes first."},
+    {"PACKETRECORDER_API_KEY_FILE", "File with that key; only its owner may read it."},
+    {"PACKETRECORDER_CONFIG", "Configuration file of serve, where --config does not name one."},
+    {"PACKETRECORDERD", "The program that serve and sniff run, where it is not beside this one."},
     {"PACKETRECORDER_LOG",
      "What is told on standard error: debug, info, warn (the default) or error."},
     {"NO_COLOR", "No colours when set to anything."},
@@ -292,6 +297,71 @@ static void print_program(FILE *out)
           out);
     print_entries(out, "Li", exit_codes, ARRAY_LEN(exit_codes));
     fputs(".Sh SEE ALSO\n.Xr tcpdump 1 ,\n.Xr pcap-filter 7\n", out);
+}
+
+static const struct entry daemon_signals[] = {
+    {"SIGTERM, SIGINT",
+     "End: nothing new is accepted, viewers get a close frame, captures are written out, within "
+     "five seconds. A second one ends at once with 130."},
+    {"SIGHUP", "Read the certificate, the API keys and the log level again. What else changed in "
+               "the configuration file takes a restart, and a line says so."},
+};
+
+static const struct entry daemon_files[] = {
+    {"/etc/packetrecorder/packetrecorder.conf",
+     "The configuration file that the service reads; packetrecorder config doc explains it."},
+    {"/var/lib/packetrecorder/packets.db",
+     "The store of the service: a catalogue, and beside it a directory of the same name with .d "
+     "that holds the packets and the API keys."},
+};
+
+static void print_variables(FILE *out, const struct command *command)
+{
+    fputs(".Bl -tag -width Ds\n", out);
+    for (size_t i = 0; i < command->n_options; i++) {
+        const struct command_option *option = &command->options[i];
+        if (option->environment != NULL) {
+            fprintf(out, ".It Ev %s\nAs\n.Fl \\-", option->environment);
+            print_text(out, option->name);
+            fputs(" .\n", out);
+        }
+    }
+    fputs(".El\n", out);
+}
+
+/* packetrecorderd(8): what `serve` takes, and what an administrator asks of a daemon. */
+void man_print_daemon(FILE *out)
+{
+    const struct command *serve = command_find("serve");
+
+    fprintf(out,
+            ".Dd %s\n.Dt PACKETRECORDERD 8\n.Os packetrecorder %s\n.Sh NAME\n"
+            ".Nm packetrecorderd\n.Nd the node of packetrecorder\n"
+            ".Sh SYNOPSIS\n.Nm packetrecorderd\n.Op Cm serve\n.Op Ar OPTIONS\n"
+            ".Nm packetrecorderd\n.Cm sniff\n.Ar OPTIONS\n.Sh DESCRIPTION\n",
+            PR_MAN_DATE, PR_VERSION);
+    for (size_t i = 0; serve->description[i] != NULL; i++) {
+        fputs(i > 0 ? ".Pp\n" : "", out);
+        print_paragraph(out, serve->description[i]);
+    }
+    fputs(".Pp\nWith\n.Cm sniff\nit is the sending end of an uplink:\n"
+          ".Xr packetrecorder-sniff 1 .\n"
+          ".Pp\nFlags beat the environment, the environment beats the configuration file.\n"
+          "The options are:\n",
+          out);
+    print_options(out, serve->options, serve->n_options);
+    fputs(".Sh SIGNALS\n", out);
+    print_entries(out, "Dv", daemon_signals, ARRAY_LEN(daemon_signals));
+    fputs(".Sh ENVIRONMENT\n", out);
+    print_variables(out, serve);
+    fputs(".Sh FILES\n", out);
+    print_entries(out, "Pa", daemon_files, ARRAY_LEN(daemon_files));
+    fputs(".Sh EXIT STATUS\n", out);
+    print_entries(out, "Li", exit_codes, ARRAY_LEN(exit_codes));
+    print_examples(out, serve);
+    fputs(".Sh SEE ALSO\n.Xr packetrecorder 1 ,\n.Xr packetrecorder-config 1 ,\n"
+          ".Xr packetrecorder-keys 1 ,\n.Xr packetrecorder-sniff 1 ,\n.Xr pcap-filter 7\n",
+          out);
 }
 
 void man_print(FILE *out, const struct command *command)

@@ -11,3 +11,6 @@
 
 /* The page of a command, or of the whole program for NULL. */
 void man_print(FILE *out, const struct command *command);
+
+/* packetrecorderd(8). */
+void man_print_daemon(FILE *out);

@@ -1,15 +1,55 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "node/command.h"
+
+#include <stdlib.h>
+
 #include "node/node_uv.h"
+#include "shared/base/clock_posix.h"
 #include "shared/base/log.h"
-#include "shared/options/node_options.h"
+#include "shared/options/node_check.h"
+#include "shared/options/node_config.h"
+
+static void tell_problem(void *arg, const char *option, const char *text)
+{
+    struct err *err = arg;
+
+    if (err->text[0] != '\0') {
+        log_error("%s", err->text); /* the last one is told by whoever ends it */
+    }
+    err_set(err, ERR_USAGE, "--%s: %s", option, text);
+}
+
+static void tell_changed(void *arg, const char *name)
+{
+    (void)arg;
+    log_warn("'%s' is another one in the configuration now: it takes a restart", name);
+}
+
+static int reload(void *arg, struct err *err)
+{
+    struct command_context *ctx = arg;
+    const struct node_options *options = ctx->args;
+
+    int rc = node_config_reload(ctx, tell_changed, NULL, clock_wall_ns(), err);
+    if (rc == 0) {
+        log_set_level((enum log_level)options->log_level);
+    }
+    return rc;
+}
 
 static int run(struct command_context *ctx, void *args_)
 {
     const struct node_options *options = args_;
-    const struct node_run_opts opts = {0};
+    const struct node_run_opts opts = {.reload = reload, .arg = ctx};
 
+    int rc = node_config_load(ctx, getenv, clock_wall_ns());
+    if (rc < 0) {
+        return rc;
+    }
     log_set_level((enum log_level)options->log_level);
+    if (node_options_check(options, tell_problem, &ctx->err) > 0) {
+        return ERR_USAGE;
+    }
     return node_run(options, &opts, &ctx->err);
 }
 

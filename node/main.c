@@ -52,7 +52,6 @@ int main(int argc, char **argv)
     if (!standard_fds_hold()) {
         return 1;
     }
-    log_init_from_env();
     int rc = run(&ctx, argc, argv);
     if (rc == 0 && (fflush(stdout) != 0 || ferror(stdout))) {
         rc = err_errno(&ctx.err, errno, "writing to standard output");

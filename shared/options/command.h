@@ -35,11 +35,13 @@ struct command {
     const char *summary; /* lower case, no dot, fits a line of 80 with the name */
     const struct command_word *words;
     size_t n_words;
-    const struct command_option *options; /* at most 64 */
+    const struct command_option *options; /* at most COMMAND_OPTIONS_MAX */
     size_t n_options;
     size_t args_size;
     const char *const *description;         /* paragraphs, NULL-terminated */
     const struct command_example *examples; /* ends with a NULL line */
+    bool uses_endpoint;                     /* --endpoint means something to it */
+    bool uses_api_key;                      /* and --api-key-file */
     bool hidden;                            /* not in help, man pages or completion */
     int (*run)(struct command_context *ctx, void *args);
 };
@@ -67,6 +69,16 @@ struct program {
     const struct command *fallback; /* when the first word names no command; NULL: none */
 };
 
+#define COMMAND_OPTIONS_MAX 64
+
+/* Who said a value; the later ones come before the earlier. */
+enum option_origin {
+    ORIGIN_DEFAULT,
+    ORIGIN_FILE,
+    ORIGIN_ENVIRONMENT,
+    ORIGIN_FLAG,
+};
+
 struct command_context {
     const struct program *program;
     struct global_args global;
@@ -74,11 +86,13 @@ struct command_context {
     const char **words;            /* positional arguments, borrowed */
     size_t n_words;
     struct err err;
-    /* From here on options.c alone. */
-    void *args;
-    uint64_t given; /* bit i: option i of the command was given */
-    char *rest;
     bool secret_in_argv;
+    /* From here on the files of shared/options alone. */
+    void *args;
+    unsigned char origins[COMMAND_OPTIONS_MAX]; /* enum option_origin of each option */
+    unsigned lines[COMMAND_OPTIONS_MAX];        /* of the configuration file, from 1 */
+    char **kept; /* texts that values point into and that nobody else holds */
+    size_t n_kept;
 };
 
 /* NULL when there is none. */

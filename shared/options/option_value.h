@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include "shared/base/buf.h"
 #include "shared/base/err.h"
 #include "shared/options/option.h"
 
@@ -32,3 +33,18 @@ void option_clear_list(const struct command_option *option, void *args);
 
 /* Frees what the value owns: lists and secrets. */
 void option_release(const struct command_option *option, void *args);
+
+/* Exchanges the values (with what they own) of two args structs. */
+void option_swap(const struct command_option *option, void *a, void *b);
+
+/* How many values are there: the items of a list, 0 for a string that is NULL or a choice not made,
+ * else 1. */
+size_t option_n_items(const struct command_option *option, const void *args);
+
+/* Item k as text that option_set_value reads back exactly; flags give yes or no. A secret gives
+ * "(secret)". */
+void option_format_item(const struct command_option *option, const void *args, size_t k,
+                        struct buf *out);
+
+/* All items, a line each, without the last line's end. */
+void option_format(const struct command_option *option, const void *args, struct buf *out);

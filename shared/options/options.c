@@ -137,13 +137,13 @@ static int unknown_name(struct command_context *ctx, const char *name, size_t le
 static bool is_given(const struct command_context *ctx, const struct match *match)
 {
     return match->args != &ctx->global &&
-           (ctx->given & 1ULL << (match->option - ctx->command->options)) != 0;
+           ctx->origins[match->option - ctx->command->options] != ORIGIN_DEFAULT;
 }
 
 static void note_given(struct command_context *ctx, const struct match *match)
 {
     if (match->args != &ctx->global) {
-        ctx->given |= 1ULL << (match->option - ctx->command->options);
+        ctx->origins[match->option - ctx->command->options] = ORIGIN_FLAG;
     }
     if (match->option->kind == OPT_SECRET) {
         ctx->secret_in_argv = true;
@@ -241,25 +241,13 @@ static const struct command_option *rest_option(const struct command *command)
     return NULL;
 }
 
-static void set_up_command(struct parser *p, const struct command *command)
-{
-    struct command_context *ctx = p->ctx;
-
-    REQUIRE(command->n_options <= 64);
-    ctx->command = command;
-    ctx->args = x_alloc(ctx->command->args_size);
-    for (size_t i = 0; i < ctx->command->n_options; i++) {
-        option_set_default(&ctx->command->options[i], ctx->args, p->now_ns);
-    }
-}
-
 static int take_name(struct parser *p, const char *name)
 {
     const struct command *command;
     int rc = program_look_up(p->ctx->program, name, &command, &p->ctx->err);
 
     if (rc == 0) {
-        set_up_command(p, command);
+        options_begin(p->ctx, command, p->now_ns);
     }
     return rc;
 }
@@ -307,10 +295,11 @@ static int take_rest(struct parser *p)
             return err_set(&ctx->err, ERR_USAGE,
                            "a filter is given twice: with '--%s' and behind '--'", option->name);
         }
-        ctx->rest = join(p->argv + p->i + 1, n);
+        char *rest = join(p->argv + p->i + 1, n);
+        options_keep(ctx, rest);
         p->i = p->argc;
         struct match match = {.option = option, .args = ctx->args};
-        return set_value(p, &match, ctx->rest);
+        return set_value(p, &match, rest);
     }
     for (p->i++; p->i < p->argc && rc == 0; p->i++) {
         rc = take_word(p, p->argv[p->i]);
@@ -350,7 +339,7 @@ static int check_complete(struct command_context *ctx)
         }
     }
     for (size_t i = 0; i < command->n_options && rc == 0; i++) {
-        if (command->options[i].required && (ctx->given & 1ULL << i) == 0) {
+        if (command->options[i].required && ctx->origins[i] == ORIGIN_DEFAULT) {
             rc = err_set(&ctx->err, ERR_USAGE, "'%s' needs --%s %s", command->name,
                          command->options[i].name, command->options[i].placeholder);
         }
@@ -375,7 +364,7 @@ int options_parse(struct command_context *ctx, const struct program *program, in
     *ctx = (struct command_context){.program = program};
     ctx->words = x_alloc((size_t)(argc > 0 ? argc : 1) * sizeof *ctx->words);
     if (program->fallback != NULL && (argc < 2 || program_find(program, argv[1]) == NULL)) {
-        set_up_command(&p, program->fallback);
+        options_begin(ctx, program->fallback, now_ns);
     }
     for (; p.i < argc && rc == 0 && !p.done; p.i++) {
         char *word = argv[p.i];
@@ -397,43 +386,4 @@ int options_parse(struct command_context *ctx, const struct program *program, in
         return 0;
     }
     return ctx->command == NULL ? 0 : check_complete(ctx);
-}
-
-void options_free(struct command_context *ctx)
-{
-    for (size_t i = 0; ctx->args != NULL && i < ctx->command->n_options; i++) {
-        option_release(&ctx->command->options[i], ctx->args);
-    }
-    mem_free(ctx->args);
-    mem_free(ctx->words);
-    mem_free(ctx->rest);
-    *ctx = (struct command_context){0};
-}
-
-bool options_given(const struct command_context *ctx, const char *name)
-{
-    for (size_t i = 0; i < ctx->command->n_options; i++) {
-        if (strcmp(ctx->command->options[i].name, name) == 0) {
-            return (ctx->given & 1ULL << i) != 0;
-        }
-    }
-    REQUIRE(!"options_given asks for an option that the command has");
-    return false;
-}
-
-char *options_describe_given(const struct command_context *ctx)
-{
-    char *text = x_strdup("");
-
-    for (size_t i = 0; i < ctx->command->n_options; i++) {
-        char line[128];
-        if ((ctx->given & 1ULL << i) == 0 ||
-            !options_describe(&ctx->command->options[i], ctx->args, line, sizeof line)) {
-            continue;
-        }
-        char *longer = x_sprintf("%s%s\n", text, line);
-        mem_free(text);
-        text = longer;
-    }
-    return text;
 }

@@ -16,8 +16,17 @@ int options_parse(struct command_context *ctx, const struct program *program, in
                   uint64_t now_ns);
 void options_free(struct command_context *ctx);
 
-/* True when the user gave the option of the command (not the default). The name must exist. */
+/* True when the user gave the option of the command (not the default), on whatever layer. The name
+ * must exist. */
 bool options_given(const struct command_context *ctx, const char *name);
+size_t options_index(const struct command_context *ctx, const char *name);
+
+/* Makes ctx (zeroed but for the program) one of the command with every default in place, as if only
+ * its name had been typed. */
+void options_begin(struct command_context *ctx, const struct command *command, uint64_t now_ns);
+
+/* Frees `text` with the context. */
+void options_keep(struct command_context *ctx, char *text);
 
 /* What was understood, for a message: "max-bytes 10000000 (10 MB)", "duration 90 (1m30s)", "count
  * 1000". Returns false, out empty, for kinds other than size, duration and count. */

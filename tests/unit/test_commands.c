@@ -213,6 +213,7 @@ static void check_defaults(const struct command *command)
     /* A default that does not parse is a broken promise and ends the program. */
     for (size_t i = 0; i < command->n_options; i++) {
         option_set_default(&command->options[i], args, 1);
+        option_release(&command->options[i], args);
     }
     mem_free(args);
 }

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * `serve` and `sniff` run in packetrecorderd: this program checks what was typed, and becomes it.
+ */
+#pragma once
+
+#include "shared/options/command.h"
+
+/* Replaces this process by packetrecorderd with the same command and options: the program that
+ * PACKETRECORDERD names, else the one beside this, else that in PATH. `key` (may be NULL) goes by
+ * the environment, never by argv. Returns only when it cannot be run. */
+int daemon_exec(struct command_context *ctx, const char *key);

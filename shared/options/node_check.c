@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "shared/options/node_check.h"
+
+#include <stdarg.h>
+#include <string.h>
+
+#include "shared/base/mem.h"
+#include "shared/options/listen_addr.h"
+
+#define NODE_NAME_MAX 64
+
+struct check {
+    node_problem_cb problem;
+    void *arg;
+    size_t n;
+    struct listen_addr *addrs; /* all that were understood */
+    const char **texts;
+    size_t n_addrs;
+};
+
+static void say(struct check *check, const char *option, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+
+static void say(struct check *check, const char *option, const char *fmt, ...)
+{
+    struct err err;
+    va_list ap;
+
+    va_start(ap, fmt);
+    err_vset(&err, ERR_USAGE, fmt, ap);
+    va_end(ap);
+    check->n++;
+    if (check->problem != NULL) {
+        check->problem(check->arg, option, err.text);
+    }
+}
+
+static void take_addr(struct check *check, const char *option, const char *text,
+                      const struct listen_addr *addr)
+{
+    for (size_t i = 0; i < check->n_addrs; i++) {
+        if (listen_addr_clash(addr, &check->addrs[i])) {
+            say(check, option,
+                "'%s' and '%s' are the same place: leave one out, or give it "
+                "another port",
+                text, check->texts[i]);
+            return;
+        }
+    }
+    check->addrs[check->n_addrs] = *addr;
+    check->texts[check->n_addrs++] = text;
+}
+
+static void check_http(struct check *check, const struct node_options *options)
+{
+    bool tls = options->tls_cert != NULL && options->tls_key != NULL;
+
+    for (size_t i = 0; i < options->http_addrs.n; i++) {
+        const char *text = options->http_addrs.items[i];
+        struct listen_addr addr;
+        struct err err;
+        if (listen_addr_parse(text, &addr, &err) < 0) {
+            say(check, "http-addr", "%s", err.text);
+            continue;
+        }
+        take_addr(check, "http-addr", text, &addr);
+        if (!addr.is_loopback && !tls && !options->insecure) {
+            say(check, "http-addr",
+                "'%s' is for other hosts, but there is no TLS: give --tls-cert and --tls-key, or "
+                "--insecure to let packets and keys be read on the way",
+                text);
+        }
+    }
+}
+
+static void check_pcapng(struct check *check, const struct node_options *options)
+{
+    for (size_t i = 0; i < options->pcapng_listen.n; i++) {
+        const char *text = options->pcapng_listen.items[i];
+        struct pcapng_listen listen;
+        struct err err;
+        if (pcapng_listen_parse(text, &listen, &err) < 0) {
+            say(check, "pcapng-listen", "%s", err.text);
+            continue;
+        }
+        take_addr(check, "pcapng-listen", text, &listen.addr);
+        if (!listen.addr.is_loopback && !options->insecure) {
+            say(check, "pcapng-listen",
+                "'%s' would give packets to every host that connects: listen on 127.0.0.1, or say "
+                "--insecure",
+                text);
+        }
+        pcapng_listen_deinit(&listen);
+    }
+}
+
+/* It becomes part of interface names (NAME:IFACE, NODE/IFACE), of labels and file names. */
+static void check_name(struct check *check, const char *name)
+{
+    static const char allowed[] =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
+    size_t n = name == NULL ? 1 : strlen(name);
+
+    if (name != NULL && (n == 0 || n > NODE_NAME_MAX || strspn(name, allowed) != n)) {
+        say(check, "node-name",
+            "'%.80s' is no name for a node: letters, digits, '.', '_' and '-', at most %d", name,
+            NODE_NAME_MAX);
+    }
+}
+
+size_t node_options_check(const struct node_options *options, node_problem_cb problem, void *arg)
+{
+    size_t room = options->http_addrs.n + options->pcapng_listen.n;
+    struct check check = {
+        .problem = problem,
+        .arg = arg,
+        .addrs = x_alloc(room * sizeof *check.addrs),
+        .texts = x_alloc(room * sizeof *check.texts),
+    };
+
+    check_name(&check, options->node_name);
+    if (options->tls_cert != NULL && options->tls_key == NULL) {
+        say(&check, "tls-cert", "a certificate without its key: give --tls-key too");
+    }
+    if (options->tls_key != NULL && options->tls_cert == NULL) {
+        say(&check, "tls-key", "a key without its certificate: give --tls-cert too");
+    }
+    check_http(&check, options);
+    check_pcapng(&check, options);
+    if (options->viewer_queue_bytes > options->backlog_bytes) {
+        say(&check, "viewer-queue",
+            "one viewer's queue is larger than the backlog that all share: "
+            "make --backlog larger or --viewer-queue smaller");
+    }
+    mem_free(check.addrs);
+    mem_free(check.texts);
+    return check.n;
+}
+
+bool node_options_reach_out(const struct node_options *options, const char **which)
+{
+    for (size_t i = 0; i < options->http_addrs.n; i++) {
+        struct listen_addr addr;
+        if (listen_addr_parse(options->http_addrs.items[i], &addr, NULL) == 0 &&
+            !addr.is_loopback) {
+            *which = options->http_addrs.items[i];
+            return true;
+        }
+    }
+    return false;
+}

@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What node options must be together: the rules of failing closed that need no look at the host.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "shared/base/mem.h"
+#include "shared/options/listen_addr.h"
+#include "shared/options/node_check.h"
+#include "shared/options/options.h"
+
+#define ARGV_MAX 16
+
+static int run_nothing(struct command_context *ctx, void *args)
+{
+    (void)ctx;
+    (void)args;
+    return 0;
+}
+
+static const struct command serve = {
+    .name = "serve",
+    .options = node_option_table,
+    .n_options = N_NODE_OPTIONS,
+    .args_size = sizeof(struct node_options),
+    .run = run_nothing,
+};
+
+static const struct command *const commands[] = {&serve, NULL};
+
+static const struct program program = {.name = "d", .commands = commands, .fallback = &serve};
+
+static struct {
+    char text[1024];
+    char *argv[ARGV_MAX];
+    int argc;
+} line;
+
+static int parse(struct command_context *ctx, const char *text)
+{
+    line.argc = 0;
+    snprintf(line.text, sizeof line.text, "d%s%s", *text != '\0' ? " " : "", text);
+    char *p = line.text;
+    while (p != NULL && line.argc < ARGV_MAX) {
+        line.argv[line.argc++] = strsep(&p, " ");
+    }
+    return options_parse(ctx, &program, line.argc, line.argv, 1);
+}
+
+struct found {
+    char text[1024];
+};
+
+static void note_problem(void *arg, const char *option, const char *text)
+{
+    struct found *found = arg;
+    size_t n = strlen(found->text);
+
+    snprintf(found->text + n, sizeof found->text - n, "%s: %s\n", option, text);
+}
+
+/* The first words of what is wrong; "" when nothing may be. */
+static void check_rules(const char *flags, size_t n, const char *part)
+{
+    struct command_context ctx;
+    struct found found = {0};
+
+    assert_int_equal(parse(&ctx, flags), 0);
+    assert_int_equal(node_options_check(ctx.args, note_problem, &found), n);
+    if (strstr(found.text, part) == NULL) {
+        fail_msg("'%s': no '%s' in '%s'", flags, part, found.text);
+    }
+    options_free(&ctx);
+}
+
+static void what_listens_for_other_hosts_needs_tls_or_a_word(void **state)
+{
+    (void)state;
+    check_rules("", 0, "");
+    check_rules("--http-addr localhost:1 --http-addr [::1]:1 --http-addr 127.9.9.9:1", 0, "");
+    check_rules("--http-addr 0.0.0.0:1", 1, "give --tls-cert and --tls-key, or --insecure");
+    check_rules("--http-addr [::]:1", 1, "no TLS");
+    check_rules("--http-addr :1", 1, "no TLS");
+    check_rules("--http-addr node.example:1", 1, "no TLS");
+    check_rules("--http-addr [::ffff:10.0.0.1]:1", 1, "no TLS");
+    check_rules("--http-addr 127.0.0.1.evil.example:1", 1, "no TLS");
+    check_rules("--http-addr 0.0.0.0:1 --insecure", 0, "");
+    check_rules("--http-addr 0.0.0.0:1 --tls-cert c --tls-key k", 0, "");
+    check_rules("--http-addr 0.0.0.0:1 --tls-cert c", 2, "give --tls-key too");
+    check_rules("--tls-key k", 1, "give --tls-cert too");
+    check_rules("--pcapng-listen 127.0.0.1:1=eth0", 0, "");
+    check_rules("--pcapng-listen 0.0.0.0:1=eth0", 1, "every host that connects");
+    check_rules("--pcapng-listen 0.0.0.0:1=eth0 --tls-cert c --tls-key k", 1, "every host");
+    check_rules("--pcapng-listen 0.0.0.0:1=eth0 --insecure", 0, "");
+}
+
+static void the_other_rules_are_told_too(void **state)
+{
+    (void)state;
+    check_rules("--http-addr 8080", 1, "has no port");
+    check_rules("--http-addr ::1:8080", 1, "in brackets");
+    check_rules("--http-addr 127.0.0.1:65536", 1, "up to 65535");
+    check_rules("--http-addr 127.0.0:1", 1, "is no address");
+    check_rules("--http-addr 256.0.0.1:1", 1, "is no address");
+    check_rules("--http-addr [::zz]:1", 1, "is no address");
+    check_rules("--http-addr 127.0.0.1:", 1, "a port is a number");
+    check_rules("--http-addr 127.0.0.1:-1", 1, "a port is a number");
+    check_rules("--pcapng-listen 127.0.0.1:1", 1, "names no interface");
+    check_rules("--pcapng-listen 127.0.0.1:1=", 1, "names no interface");
+    check_rules("--pcapng-listen 127.0.0.1:8080=eth0", 1, "are the same place");
+    check_rules("--http-addr 127.0.0.1:0 --http-addr 127.0.0.1:0", 0, "");
+    check_rules("--viewer-queue 2MiB --backlog 1MiB", 1, "larger than the backlog");
+    check_rules("--node-name a/b", 1, "is no name for a node");
+    check_rules("--node-name a:b", 1, "is no name for a node");
+}
+
+static void a_pcapng_listener_may_have_a_filter_with_commas(void **state)
+{
+    struct pcapng_listen listen;
+    struct err err;
+
+    (void)state;
+    assert_int_equal(pcapng_listen_parse("[::1]:19000=eth0,tcp[13] = 2, x", &listen, &err), 0);
+    assert_string_equal(listen.addr.host, "::1");
+    assert_int_equal(listen.addr.port, 19000);
+    assert_true(listen.addr.is_loopback);
+    assert_string_equal(listen.interface, "eth0");
+    assert_string_equal(listen.filter, "tcp[13] = 2, x");
+    pcapng_listen_deinit(&listen);
+    assert_int_equal(pcapng_listen_parse("127.0.0.1:1=lo", &listen, &err), 0);
+    assert_null(listen.filter);
+    pcapng_listen_deinit(&listen);
+}
+
+static void who_needs_an_api_key_is_known(void **state)
+{
+    struct command_context ctx;
+    const char *which = NULL;
+
+    (void)state;
+    assert_int_equal(parse(&ctx, "--http-addr 127.0.0.1:1"), 0);
+    assert_false(node_options_reach_out(ctx.args, &which));
+    options_free(&ctx);
+    assert_int_equal(parse(&ctx, "--http-addr 127.0.0.1:1 --http-addr 10.0.0.1:2"), 0);
+    assert_true(node_options_reach_out(ctx.args, &which));
+    assert_string_equal(which, "10.0.0.1:2");
+    options_free(&ctx);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_listens_for_other_hosts_needs_tls_or_a_word),
+        cmocka_unit_test(the_other_rules_are_told_too),
+        cmocka_unit_test(a_pcapng_listener_may_have_a_filter_with_commas),
+        cmocka_unit_test(who_needs_an_api_key_is_known),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

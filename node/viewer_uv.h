@@ -112,7 +112,7 @@ void viewer_tell(struct viewer *viewer, bool at_end);
 bool viewer_take_runs(struct viewer *viewer, struct viewer_write *write);
 bool viewer_send_raw(struct viewer *viewer, size_t *n_bytes);
 
-/* viewer_zstd_uv.c: what goes out is compressed first, on a worker when it is much. */
+/* viewer_zstd.c: what goes out is compressed first, on a worker when it is much. */
 struct viewer_zstd *viewer_zstd_new(void);
 void viewer_zstd_free(struct viewer_zstd *zstd);
 bool viewer_zstd_is_busy(const struct viewer_zstd *zstd);

@@ -36,6 +36,7 @@ elseif(EXISTS /usr/share/llhttp/llhttp.c)
                 /usr/share/llhttp/llhttp.c)
     target_include_directories(pr_llhttp SYSTEM PUBLIC /usr/share/include/llhttp)
     target_compile_options(pr_llhttp PRIVATE -w)
+    target_compile_definitions(pr_llhttp PUBLIC LLHTTP_STRICT_MODE=1) # from version 9 on always
     target_link_libraries(pr_dep_llhttp INTERFACE pr_llhttp)
 else()
     message(FATAL_ERROR "no llhttp: install libllhttp-dev (Debian 13) or node-llhttp (Debian 12)")

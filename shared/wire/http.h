@@ -39,7 +39,7 @@ struct http_head {
     size_t n_headers;
     uint64_t content_length; /* HTTP_LENGTH_UNKNOWN: none announced */
     bool has_body;           /* content follows, by length or chunked */
-    bool is_http10; /* HTTP/1.0: knows no chunks */
+    bool is_http10;          /* HTTP/1.0: knows no chunks */
     bool keep_alive;
     bool upgrade; /* requests: asks for another protocol; responses: 101 */
 };
@@ -68,11 +68,17 @@ struct http_parser;
 struct http_parser *http_parser_new(enum http_side side);
 void http_parser_free(struct http_parser *parser); /* takes NULL */
 
-/* The next event in `in`, which moves behind what was used. Negative: ERR_LIMIT (head too large,
- * too many headers) or ERR_DAMAGED (not HTTP, both a length and chunks, …); the parser then gives
- * the same error for ever. */
+/* The next event in `in`, which moves behind what was used; call it until it gives HTTP_MORE, also
+ * with nothing left (the end of a message may need no byte). A message that asked for an upgrade
+ * and did not get it is followed by the next one. Trailers are read over. Negative: ERR_LIMIT (head
+ * too large, too many headers) or ERR_DAMAGED (not HTTP, both a length and chunks, …); the parser
+ * then gives the same error for ever. */
 int http_parser_next(struct http_parser *parser, struct bytes_reader *in, struct http_piece *piece,
                      struct err *err);
+
+/* The peer sends nothing more. HTTP_END for a response that ends with its connection, HTTP_MORE
+ * between messages, ERR_DAMAGED in the middle of one. */
+int http_parser_finish(struct http_parser *parser, struct http_piece *piece, struct err *err);
 
 /* "Not Found"; "" for an unknown status. */
 const char *http_status_text(unsigned status);

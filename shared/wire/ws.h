@@ -16,6 +16,7 @@
 #include "shared/base/err.h"
 
 #define WS_KEY_BYTES   16
+#define WS_KEY_MAX     25  /* 24 characters of base64 and the terminator */
 #define WS_ACCEPT_MAX  29  /* 28 characters of base64 and the terminator */
 #define WS_HEADER_MAX  14  /* of one frame, with a mask */
 #define WS_REASON_MAX  123 /* bytes of a close reason (RFC 6455 §5.5.1) */
@@ -38,12 +39,20 @@ enum ws_close_code {
 
 /* The value of Sec-WebSocket-Accept for a Sec-WebSocket-Key (§4.2.2). */
 void ws_accept(const char *key, char out[WS_ACCEPT_MAX]);
+/* A client's fresh Sec-WebSocket-Key, and whether what a client sent is one (§4.2.1). */
+void ws_make_key(char out[WS_KEY_MAX]);
+bool ws_key_is_valid(const char *key);
 
 /* Bytes of a frame header for n bytes (server to client, FIN set, unmasked), written to `out`. */
 size_t ws_put_header(uint8_t out[WS_HEADER_MAX], enum ws_opcode opcode, bool rsv1, uint64_t n);
 /* A whole frame behind what is in `out`; with a mask (client to server) where it is not NULL. */
 void ws_put_frame(struct buf *out, enum ws_opcode opcode, const void *data, size_t n,
                   const uint8_t mask[4]);
+/* The size of the frame that begins at `data`, header and content, as its header says; 0 while the
+ * header is not there yet. */
+uint64_t ws_frame_size(const void *data, size_t n);
+/* Four bytes for ws_put_frame that nobody can foresee (§10.3). */
+void ws_make_mask(uint8_t mask[4]);
 /* A close frame's content: code and reason, cut at a character to WS_REASON_MAX. */
 size_t ws_close_payload(uint16_t code, const char *reason, uint8_t out[2 + WS_REASON_MAX]);
 
@@ -63,10 +72,13 @@ struct ws_reader_opts {
 struct ws_reader *ws_reader_new(const struct ws_reader_opts *opts);
 void ws_reader_free(struct ws_reader *reader); /* takes NULL */
 
-/* Feeds bytes that came. What must be answered (pong, close) is appended to `out` as whole frames,
- * masked when client. 0, or negative when the connection must end: ERR_DAMAGED (protocol),
- * ERR_LIMIT (message too long), ERR_USAGE (text that is not UTF-8); then a close frame with the
- * right code is in `out` already and nothing more may be fed. */
+/* Feeds bytes that came, cut anywhere. A binary message that lies whole in `data` is given from
+ * there when a server sent it (not masked), without a copy. Each frame gives one message at most,
+ * so who feeds frame by frame (ws_frame_size) gets them one by one. What must be answered (pong,
+ * close) is appended to `out` as whole frames, masked when client. 0, or negative when the
+ * connection must end: ERR_DAMAGED (protocol), ERR_LIMIT (message too long), ERR_USAGE (text that
+ * is not UTF-8); then a close frame with the right code is in `out` already and nothing more may be
+ * fed. */
 int ws_reader_feed(struct ws_reader *reader, const uint8_t *data, size_t n, struct buf *out,
                    struct err *err);
 /* The peer's close frame was seen. */

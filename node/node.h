@@ -18,6 +18,7 @@ struct captures;
 struct events;
 struct http_server;
 struct inject_hub;
+struct node_sources;
 struct node_store;
 struct relay;
 struct uplinks;
@@ -32,11 +33,12 @@ struct node {
     bool stopping;           /* SIGTERM came: no new work */
     struct work_queue *work; /* node/work_uv: what blocks */
     struct events *events;
-    struct node_store *store;  /* readers and the writer's lock (node/store_access) */
-    struct auth *auth;         /* API keys, tickets, Host and Origin */
-    struct captures *captures; /* recordings */
-    struct relay *relay;       /* live streams and their viewers */
-    struct inject_hub *inject; /* transmitting */
-    struct uplinks *uplinks;   /* what sniffers feed */
-    struct http_server *http;  /* listeners and connections */
+    struct node_store *store;     /* readers and the writer's lock (node/store_access) */
+    struct node_sources *sources; /* interfaces, and what of their traffic is ours */
+    struct auth *auth;            /* API keys, tickets, Host and Origin */
+    struct captures *captures;    /* recordings */
+    struct relay *relay;          /* live streams and their viewers */
+    struct inject_hub *inject;    /* transmitting */
+    struct uplinks *uplinks;      /* what sniffers feed */
+    struct http_server *http;     /* listeners and connections */
 };

@@ -36,3 +36,14 @@ int node_source_find(struct node *node, const char *interface, struct err *err);
 /* Calls each() with the name of every interface, uplinks last. Any thread. */
 int node_source_names(struct node *node, void (*each)(const char *name, void *arg), void *arg,
                       struct err *err);
+
+/* Where interfaces come from that are not this host's: uplinks. Their names hold a ':'. */
+struct source_provider {
+    int (*open)(struct node *node, const struct source_request *request, struct source **out,
+                char **excluded, struct err *err);
+    int (*find)(struct node *node, const char *interface, struct err *err);
+    int (*names)(struct node *node, void (*each)(const char *name, void *arg), void *arg,
+                 struct err *err);
+};
+/* At most one; const and there for as long as the node is. */
+void node_source_register(struct node *node, const struct source_provider *provider);

@@ -3,7 +3,10 @@
 
 #include <stdlib.h>
 
+#include "node/early_bind_posix.h"
 #include "node/node_uv.h"
+#include "node/notify_posix.h"
+#include "node/privileges_posix.h"
 #include "shared/base/clock_posix.h"
 #include "shared/base/log.h"
 #include "shared/options/node_check.h"
@@ -37,6 +40,14 @@ static int reload(void *arg, struct err *err)
     return rc;
 }
 
+static void warn_without_rights(void)
+{
+    if (!privileges_can_capture()) {
+        log_warn("no right to capture on this host: run as root (with --user), or 'setcap "
+                 "cap_net_raw,cap_net_admin+ep' the program; 'packetrecorder doctor' says more");
+    }
+}
+
 static int run(struct command_context *ctx, void *args_)
 {
     const struct node_options *options = args_;
@@ -50,7 +61,21 @@ static int run(struct command_context *ctx, void *args_)
     if (node_options_check(options, tell_problem, &ctx->err) > 0) {
         return ERR_USAGE;
     }
-    return node_run(options, &opts, &ctx->err);
+    notify_open();
+    rc = early_bind(&options->http_addrs, "http-addr", &ctx->err);
+    if (rc == 0) {
+        rc = early_bind(&options->pcapng_listen, "pcapng-listen", &ctx->err);
+    }
+    if (rc == 0) {
+        rc = privileges_drop(options->user, &ctx->err);
+    }
+    if (rc == 0) {
+        warn_without_rights();
+        rc = node_run(options, &opts, &ctx->err);
+    }
+    early_bind_release();
+    notify_close();
+    return rc;
 }
 
 const struct command cmd_serve = {

@@ -13,6 +13,7 @@
 #include <uv.h>
 
 #include "node/last_resort_posix.h"
+#include "node/notify_posix.h"
 #include "node/part.h"
 #include "shared/base/clock_posix.h"
 #include "shared/base/log.h"
@@ -25,6 +26,7 @@ struct life {
     uv_signal_t term;
     uv_signal_t interrupt;
     uv_signal_t hangup;
+    uv_timer_t watchdog;
     size_t n_open;     /* parts that are open */
     size_t n_draining; /* whose done is awaited, and one for drain() itself */
 };
@@ -42,6 +44,7 @@ static void close_next(struct node *node)
         uv_close((uv_handle_t *)&life->term, NULL);
         uv_close((uv_handle_t *)&life->interrupt, NULL);
         uv_close((uv_handle_t *)&life->hangup, NULL);
+        uv_close((uv_handle_t *)&life->watchdog, NULL);
         return;
     }
     const struct node_part *part = &node_parts[--life->n_open];
@@ -86,6 +89,7 @@ static void on_end_signal(uv_signal_t *handle, int number)
     uv_signal_stop(&life->term);
     uv_signal_stop(&life->interrupt);
     last_resort_arm(NODE_DRAIN_MAX_MS);
+    notify_send("STOPPING=1\nSTATUS=draining");
     drain(life);
 }
 
@@ -106,6 +110,24 @@ static void on_hangup(uv_signal_t *handle, int number)
         if (node_parts[i].reload != NULL && node_parts[i].reload(&life->node, &err) < 0) {
             log_error("%s: %s; what was in force stays so", node_parts[i].name, err.text);
         }
+    }
+}
+
+/* Only a loop that turns says that it lives. */
+static void on_watchdog(uv_timer_t *timer)
+{
+    (void)timer;
+    notify_send("WATCHDOG=1");
+}
+
+static void start_watchdog(struct life *life)
+{
+    uint64_t period_ms = notify_watchdog_ms();
+
+    REQUIRE(uv_timer_init(&life->loop, &life->watchdog) == 0);
+    uv_unref((uv_handle_t *)&life->watchdog);
+    if (period_ms > 0) {
+        REQUIRE(uv_timer_start(&life->watchdog, on_watchdog, period_ms, period_ms) == 0);
     }
 }
 
@@ -158,9 +180,11 @@ int node_run(const struct node_options *options, const struct node_run_opts *opt
     }
     signal(SIGPIPE, SIG_IGN);
     watch_signals(life);
+    start_watchdog(life);
     rc = open_parts(life, err);
     if (rc == 0) {
         log_info("node '%s' is ready", life->node.name);
+        notify_send("READY=1\nSTATUS=serving");
     } else {
         life->node.stopping = true;
         close_next(&life->node);

@@ -50,7 +50,12 @@ int auth_check_origin(const struct auth *auth, const struct http_head *head, con
 
 /* True while a key of that id is in force: neither revoked nor expired. */
 bool auth_key_is_good(struct auth *auth, const char *key_id, uint64_t now_ns);
+/* Another number whenever the list of keys was read anew; looks at the file as auth_check does. */
+uint64_t auth_generation(struct auth *auth, uint64_t now_ns);
 bool auth_has_keys(struct auth *auth, uint64_t now_ns);
+
+/* "view", "capture", … of one api_right. */
+const char *auth_right_name(unsigned right);
 
 /* A ticket that stands for the grant once, for AUTH_TICKET_LIFE_S. False: too many are open. */
 bool auth_ticket_make(struct auth *auth, const struct auth_grant *grant, uint64_t now_ns,

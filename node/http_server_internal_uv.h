@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What the files of the HTTP server share: http_server_uv (listeners, the table of connections),
+ * http_conn_uv (one connection that speaks HTTP), request_check (may this request be handled?) and
+ * ws_conn_uv (one that was upgraded).
+ */
+#pragma once
+
+#include "node/exchange_internal.h"
+#include "node/http_server.h"
+#include "node/listener_uv.h"
+#include "node/stream_uv.h"
+#include "node/unproven.h"
+#include "node/ws_conn.h"
+
+/* Why a connection or request was refused; a label in /metrics. */
+enum rejected {
+    REJECTED_CONNECTIONS, /* --max-connections */
+    REJECTED_ADDRESS,     /* too many of one address without a request */
+    REJECTED_SLOW,        /* head or content did not come in time */
+    REJECTED_MALFORMED,   /* not HTTP */
+    REJECTED_TOO_LARGE,   /* head or content */
+    REJECTED_HOST,        /* Host or Origin */
+    REJECTED_KEY,         /* 401 */
+    REJECTED_RIGHT,       /* 403 */
+    REJECTED_SILENT,      /* a WebSocket that does not answer pings */
+    N_REJECTED,
+};
+
+struct http_conn;
+
+struct http_counters {
+    uint64_t accepted;
+    uint64_t requests;
+    uint64_t upgrades;
+    uint64_t rejected[N_REJECTED];
+    uint64_t statuses[6]; /* of answers, by hundreds */
+};
+
+struct http_server {
+    struct node *node;
+    struct http_server_opts opts;
+    struct route_table routes;
+    struct streams streams;
+    struct listener *listeners;
+    size_t n_listeners;
+    size_t n_listening;
+    struct tls_context *tls; /* NULL = plain */
+    uint64_t tls_expires_ns;
+    struct http_conn *conns; /* that speak HTTP */
+    struct ws_conn *sockets; /* that were upgraded */
+    size_t n_sockets;
+    struct unproven *unproven;
+    struct http_counters counters;
+    bool draining;
+    uint64_t drain_until_ms;
+    uv_timer_t drain_timer;
+    unsigned n_closing; /* what http_server_close waits for */
+    void (*drained)(struct node *node);
+    void (*closed)(struct node *node);
+};
+
+/* http_conn_uv.c */
+void http_conn_accept(struct http_server *server, int fd, const struct sockaddr_storage *peer);
+/* Ends it when nothing runs, after the answer otherwise. */
+void http_conn_drain(struct http_conn *conn);
+struct http_conn *http_conn_next(const struct http_conn *conn);
+
+/* ws_conn_uv.c: takes the stream over; early (copied): what came behind the request. */
+struct ws_conn *ws_conn_open(struct http_server *server, struct stream *stream,
+                             const struct exchange *ex, const struct ws_conn_opts *opts);
+void ws_conn_push_early(struct ws_conn *conn, const uint8_t *data, size_t n);
+struct ws_conn *ws_conn_next(const struct ws_conn *conn);
+
+/* http_server_uv.c: a connection is gone. */
+void http_server_forgot_one(struct http_server *server);
+
+/* request_check.c: 0, or an answer was given (the exchange is over). */
+int request_check(struct http_server *server, struct exchange *ex, const struct stream *stream);

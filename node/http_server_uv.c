@@ -1,0 +1,423 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Listeners and the table of connections. It ends in two steps: drain lets running requests finish
+ * and says goodbye to WebSockets, close breaks what is left.
+ */
+#include "node/http_server.h"
+
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "node/http_server_internal_uv.h"
+#include "shared/base/clock_posix.h"
+#include "shared/base/log.h"
+#include "shared/base/mem.h"
+
+#define LISTENERS_MAX 16
+
+static const struct http_limits default_limits = {
+    .handshake_ms = 10000,
+    .head_ms = 10000,
+    .body_ms = 30000,
+    .idle_ms = 60000,
+    .stall_ms = 60000,
+    .linger_ms = 2000,
+    .ping_ms = 30000,
+    .pong_ms = 20000,
+    .sweep_ms = 1000,
+    .max_connections = 4096,
+    .max_unproven = 128,
+    .max_queued = 16u * 1024u * 1024u,
+    .high_mark = 1024u * 1024u,
+};
+
+static void settle(struct http_limits *limits, const struct node_options *options)
+{
+    const struct http_limits *d = &default_limits;
+
+#define OR_DEFAULT(member) limits->member = limits->member != 0 ? limits->member : d->member
+    if (limits->max_connections == 0) {
+        limits->max_connections = options->max_connections;
+    }
+    if (limits->high_mark == 0) {
+        limits->high_mark = options->viewer_queue_bytes;
+    }
+    OR_DEFAULT(handshake_ms);
+    OR_DEFAULT(head_ms);
+    OR_DEFAULT(body_ms);
+    OR_DEFAULT(idle_ms);
+    OR_DEFAULT(stall_ms);
+    OR_DEFAULT(linger_ms);
+    OR_DEFAULT(ping_ms);
+    OR_DEFAULT(pong_ms);
+    OR_DEFAULT(sweep_ms);
+    OR_DEFAULT(max_connections);
+    OR_DEFAULT(max_unproven);
+    OR_DEFAULT(high_mark);
+    if (limits->max_queued == 0) {
+        limits->max_queued = d->max_queued + limits->high_mark;
+    }
+#undef OR_DEFAULT
+}
+
+/* ---- accepting ---- */
+
+/* Who is refused here learns why, where the kernel takes it at once. */
+static void turn_away(struct http_server *server, int fd, enum rejected reason)
+{
+    static const char answer[] = "HTTP/1.1 503 Service Unavailable\r\n"
+                                 "Connection: close\r\nRetry-After: 1\r\n"
+                                 "Content-Type: application/problem+json\r\n"
+                                 "Content-Length: 98\r\n\r\n"
+                                 "{\"type\":\"about:blank\",\"title\":\"Service Unavailable\","
+                                 "\"status\":503,\"detail\":\"too many connections\"}";
+
+    server->counters.rejected[reason]++;
+    if (server->tls == NULL) {
+        ssize_t ignored = send(fd, answer, sizeof answer - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+        (void)ignored;
+    }
+    close(fd);
+}
+
+static void on_accepted(struct listener *listener, int fd, const struct sockaddr_storage *peer)
+{
+    struct http_server *server = listener->arg;
+
+    server->counters.accepted++;
+    if (server->streams.n >= server->opts.limits.max_connections) {
+        turn_away(server, fd, REJECTED_CONNECTIONS);
+    } else if (!unproven_add(server->unproven, peer)) {
+        turn_away(server, fd, REJECTED_ADDRESS);
+    } else {
+        http_conn_accept(server, fd, peer);
+    }
+}
+
+/* ---- opening ---- */
+
+static int load_tls(struct node *node, struct tls_context **out, uint64_t *expires_ns,
+                    struct err *err)
+{
+    const struct node_options *options = node->options;
+
+    *out = NULL;
+    *expires_ns = UINT64_MAX;
+    if ((options->tls_cert == NULL) != (options->tls_key == NULL)) {
+        return err_set(err, ERR_USAGE, "--tls-cert and --tls-key go together: give both");
+    }
+    if (options->tls_cert == NULL) {
+        return 0;
+    }
+    return tls_server_context_new(options->tls_cert, options->tls_key, out, expires_ns, err);
+}
+
+/* What listens beyond loopback needs TLS (or the user's word) and somebody to be let in. */
+static int check_exposure(struct http_server *server, const char *text,
+                          const struct sockaddr_storage *at, struct err *err)
+{
+    struct node *node = server->node;
+
+    if (address_is_loopback(at)) {
+        return 0;
+    }
+    if (server->tls == NULL && !node->options->insecure) {
+        return err_set(err, ERR_USAGE,
+                       "'%s' is beyond loopback and would send keys and packets in the clear: "
+                       "give --tls-cert and --tls-key, or --insecure",
+                       text);
+    }
+    if (!auth_has_keys(node->auth, clock_wall_ns())) {
+        return err_set(err, ERR_USAGE,
+                       "'%s' is beyond loopback and no API key exists: make one with "
+                       "'packetrecorder keys add --role view'",
+                       text);
+    }
+    return 0;
+}
+
+static int listen_at(struct http_server *server, const char *text, struct err *err)
+{
+    struct sockaddr_storage at[LISTENERS_MAX];
+    int n = listener_resolve(text, at, LISTENERS_MAX, err);
+
+    for (int i = 0; i < n; i++) {
+        if (server->n_listeners == LISTENERS_MAX) {
+            return err_set(err, ERR_LIMIT, "more than %d addresses to listen on", LISTENERS_MAX);
+        }
+        int rc = check_exposure(server, text, &at[i], err);
+        struct listener *listener = &server->listeners[server->n_listeners];
+        if (rc == 0) {
+            rc = listener_open(listener, server->node->loop, &at[i], err);
+        }
+        if (rc < 0) {
+            return rc;
+        }
+        listener->accepted = on_accepted;
+        listener->arg = server;
+        server->n_listeners++;
+        server->n_listening++;
+        log_info("http%s on %s", server->tls != NULL ? "s" : "", listener->text);
+    }
+    return n < 0 ? n : 0;
+}
+
+static void warn_certificate(struct http_server *server)
+{
+    const uint64_t day_ns = 86400ULL * 1000000000ULL;
+    uint64_t now_ns = clock_wall_ns();
+
+    if (server->tls == NULL || server->tls_expires_ns > now_ns + 30 * day_ns) {
+        return;
+    }
+    if (server->tls_expires_ns <= now_ns) {
+        log_warn("the certificate '%s' has expired: clients will refuse it; put a new one there "
+                 "and send SIGHUP",
+                 server->node->options->tls_cert);
+        return;
+    }
+    log_warn("the certificate '%s' expires in %llu days: put a new one there and send SIGHUP",
+             server->node->options->tls_cert,
+             (unsigned long long)((server->tls_expires_ns - now_ns) / day_ns));
+}
+
+static void on_failed_closed(struct node *node)
+{
+    (void)node;
+}
+
+static void warn_anonymous(struct http_server *server)
+{
+    if (!auth_has_keys(server->node->auth, clock_wall_ns())) {
+        log_warn("no API key exists: every user of this host can read packets and start captures; "
+                 "'packetrecorder keys add' makes one");
+    }
+}
+
+static void open_drain_timer(struct http_server *server);
+
+int http_server_open(struct node *node, const struct http_server_opts *opts, struct err *err)
+{
+    struct http_server *server = x_alloc(sizeof *server);
+
+    server->node = node;
+    server->opts = *opts;
+    settle(&server->opts.limits, node->options);
+    server->routes = (struct route_table){.groups = opts->groups, .n_groups = opts->n_groups};
+    int rc = load_tls(node, &server->tls, &server->tls_expires_ns, err);
+    if (rc < 0) {
+        mem_free(server);
+        return rc;
+    }
+    const struct http_limits *limits = &server->opts.limits;
+    streams_open(&server->streams, node->loop,
+                 &(struct streams_opts){.handshake_ms = limits->handshake_ms,
+                                        .stall_ms = limits->stall_ms,
+                                        .linger_ms = limits->linger_ms,
+                                        .sweep_ms = limits->sweep_ms,
+                                        .max_queued = limits->max_queued,
+                                        .high_mark = limits->high_mark});
+    server->unproven = unproven_new(limits->max_unproven);
+    server->listeners = x_alloc(LISTENERS_MAX * sizeof *server->listeners);
+    open_drain_timer(server);
+    node->http = server;
+    for (size_t i = 0; rc == 0 && i < node->options->http_addrs.n; i++) {
+        rc = listen_at(server, node->options->http_addrs.items[i], err);
+    }
+    if (rc < 0) {
+        http_server_close(server, on_failed_closed);
+        return rc;
+    }
+    warn_certificate(server);
+    warn_anonymous(server);
+    return 0;
+}
+
+/* ---- ending ---- */
+
+static void finish_drain(struct http_server *server)
+{
+    void (*drained)(struct node *) = server->drained;
+
+    if (drained != NULL) {
+        server->drained = NULL;
+        uv_timer_stop(&server->drain_timer);
+        drained(server->node);
+    }
+}
+
+static void after_last(struct http_server *server);
+
+void http_server_forgot_one(struct http_server *server)
+{
+    if (server->streams.n > 0) {
+        return;
+    }
+    if (server->draining && server->n_listening == 0) {
+        finish_drain(server);
+    }
+    if (server->closed != NULL) {
+        after_last(server);
+    }
+}
+
+static void break_all(struct http_server *server)
+{
+    for (struct stream *s = server->streams.first; s != NULL; s = stream_next(s)) {
+        stream_abort(s, "the node is ending");
+    }
+}
+
+static void on_drain_deadline(uv_timer_t *timer)
+{
+    struct http_server *server = container_of(timer, struct http_server, drain_timer);
+
+    if (server->streams.n == 0) {
+        finish_drain(server);
+    } else {
+        log_info("http: %zu connections did not end in time", server->streams.n);
+        break_all(server);
+    }
+}
+
+static void on_listener_closed(struct listener *listener)
+{
+    struct http_server *server = listener->arg;
+
+    server->n_listening--;
+    http_server_forgot_one(server);
+}
+
+static void stop_listening(struct http_server *server)
+{
+    for (size_t i = 0; i < server->n_listeners; i++) {
+        if (server->listeners[i].fd >= 0) {
+            listener_close(&server->listeners[i], on_listener_closed);
+        }
+    }
+}
+
+void http_server_drain(struct http_server *server, uint64_t deadline_ns,
+                       void (*done)(struct node *node))
+{
+    uint64_t now_ns = clock_monotonic_ns();
+    uint64_t left_ms = deadline_ns > now_ns ? (deadline_ns - now_ns) / 1000000 : 0;
+
+    server->draining = true;
+    server->drained = done;
+    stop_listening(server);
+    uv_update_time(server->node->loop);
+    uv_timer_start(&server->drain_timer, on_drain_deadline, left_ms, 0);
+    /* Neither ends a connection from inside: that happens in close callbacks. */
+    for (struct ws_conn *ws = server->sockets; ws != NULL; ws = ws_conn_next(ws)) {
+        ws_conn_close(ws, WS_CLOSE_GOING_AWAY, "the node is ending");
+    }
+    for (struct http_conn *conn = server->conns; conn != NULL; conn = http_conn_next(conn)) {
+        http_conn_drain(conn);
+    }
+}
+
+static void open_drain_timer(struct http_server *server)
+{
+    uv_timer_init(server->node->loop, &server->drain_timer);
+}
+
+static void on_all_closed(struct http_server *server)
+{
+    struct node *node = server->node;
+    void (*closed)(struct node *) = server->closed;
+
+    tls_context_free(server->tls);
+    unproven_free(server->unproven);
+    mem_free(server->listeners);
+    mem_free(server);
+    node->http = NULL;
+    closed(node);
+}
+
+static void on_streams_closed(struct streams *streams)
+{
+    struct http_server *server = container_of(streams, struct http_server, streams);
+
+    if (--server->n_closing == 0) {
+        on_all_closed(server);
+    }
+}
+
+static void on_timer_closed(uv_handle_t *handle)
+{
+    struct http_server *server = container_of(handle, struct http_server, drain_timer);
+
+    if (--server->n_closing == 0) {
+        on_all_closed(server);
+    }
+}
+
+/* Connections and listeners are gone: what they shared goes. */
+static void after_last(struct http_server *server)
+{
+    if (server->n_listening > 0 || server->streams.n > 0 || server->n_closing > 0) {
+        return;
+    }
+    server->n_closing = 2;
+    streams_close(&server->streams, on_streams_closed);
+    uv_close((uv_handle_t *)&server->drain_timer, on_timer_closed);
+}
+
+void http_server_close(struct http_server *server, void (*closed)(struct node *node))
+{
+    server->closed = closed;
+    server->draining = true;
+    stop_listening(server);
+    break_all(server);
+    after_last(server);
+}
+
+/* ---- the rest ---- */
+
+int http_server_reload(struct http_server *server, struct err *err)
+{
+    struct tls_context *fresh;
+    uint64_t expires_ns;
+    int rc = load_tls(server->node, &fresh, &expires_ns, err);
+
+    if (rc < 0) {
+        return rc;
+    }
+    tls_context_free(server->tls);
+    server->tls = fresh;
+    server->tls_expires_ns = expires_ns;
+    warn_certificate(server);
+    return 0;
+}
+
+uint64_t http_server_certificate_end(const struct http_server *server)
+{
+    return server->tls_expires_ns;
+}
+
+size_t http_server_listeners(const struct http_server *server)
+{
+    return server->n_listeners;
+}
+
+const char *http_server_address(const struct http_server *server, size_t i)
+{
+    return server->listeners[i].text;
+}
+
+uint16_t http_server_port(const struct http_server *server, size_t i)
+{
+    return listener_port(&server->listeners[i]);
+}
+
+size_t http_server_connections(const struct http_server *server)
+{
+    return server->streams.n;
+}
+
+const struct http_server_opts *http_server_opts(const struct http_server *server)
+{
+    return &server->opts;
+}

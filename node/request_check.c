@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * May this request be handled? In this order: the target can be read, Host and Origin are ours,
+ * the route exists, whoever asks has the right, the content is allowed. Whatever fails is answered
+ * here.
+ */
+#include <string.h>
+
+#include "node/http_server_internal_uv.h"
+#include "shared/base/clock_posix.h"
+
+static int refuse(struct http_server *server, struct exchange *ex, enum rejected reason)
+{
+    server->counters.rejected[reason]++;
+    /* The content that may follow is not worth reading. */
+    ex->keep_alive = ex->keep_alive && !ex->head.has_body;
+    return -1;
+}
+
+static int check_origin(struct http_server *server, struct exchange *ex,
+                        const struct stream *stream)
+{
+    char local[STREAM_PEER_MAX];
+    struct err err = {0};
+
+    stream_local_address(stream, local);
+    int rc = auth_check_origin(server->node->auth, &ex->head, local, stream_is_tls(stream), &err);
+    if (rc < 0) {
+        refuse(server, ex, REJECTED_HOST);
+        exchange_problem(ex, rc == ERR_PERMISSION ? 403 : 400, "%s", err.text);
+    }
+    return rc;
+}
+
+static int answer_options(struct http_server *server, struct exchange *ex)
+{
+    struct buf allow = {0};
+
+    ex->keep_alive = ex->keep_alive && !ex->head.has_body;
+    route_put_allow(&server->routes, ex->target.path, &allow);
+    exchange_add_header(ex, "Allow", "%.*s", (int)allow.len, (const char *)allow.data);
+    buf_deinit(&allow);
+    exchange_reply(ex, 204, NULL, NULL, 0);
+    return -1;
+}
+
+static int check_route(struct http_server *server, struct exchange *ex)
+{
+    struct buf allow = {0};
+    bool is_options = strcmp(ex->head.method, "OPTIONS") == 0;
+
+    if (is_options && strcmp(ex->target.path, "*") == 0) {
+        return answer_options(server, ex);
+    }
+    route_find(&server->routes, ex->head.method, ex->target.path, &ex->match);
+    if (ex->match.route != NULL) {
+        return 0;
+    }
+    ex->keep_alive = ex->keep_alive && !ex->head.has_body;
+    if (!ex->match.is_path_known) {
+        exchange_problem(ex, 404, "there is no '%s' here; /openapi.json lists what there is",
+                         ex->target.path);
+        return -1;
+    }
+    if (is_options) {
+        return answer_options(server, ex);
+    }
+    route_put_allow(&server->routes, ex->target.path, &allow);
+    exchange_add_header(ex, "Allow", "%.*s", (int)allow.len, (const char *)allow.data);
+    exchange_problem(ex, 405, "'%s' does not take %s but %.*s", ex->target.path, ex->head.method,
+                     (int)allow.len, (const char *)allow.data);
+    buf_deinit(&allow);
+    return -1;
+}
+
+static int check_rights(struct http_server *server, struct exchange *ex,
+                        const struct stream *stream)
+{
+    const struct route *route = ex->match.route;
+    struct err err = {0};
+    struct auth_request request = {
+        .authorization = exchange_header(ex, "authorization"),
+        .ticket = route->is_websocket ? exchange_query(ex, "ticket") : NULL,
+        .is_loopback = address_is_loopback(stream_peer_address(stream)),
+    };
+
+    if (route->right == RIGHT_NONE) {
+        return 0;
+    }
+    int rc = auth_check(server->node->auth, &request, clock_wall_ns(), &ex->grant, &err);
+    if (rc < 0 || (ex->grant.rights == 0 && ex->grant.key_id[0] == '\0')) {
+        refuse(server, ex, REJECTED_KEY);
+        exchange_add_header(ex, "WWW-Authenticate", "Bearer realm=\"packetrecorder\"%s",
+                            rc < 0 ? ", error=\"invalid_token\"" : "");
+        exchange_problem(ex, 401, "%s",
+                         rc < 0 ? err.text
+                                : "an API key is needed: send Authorization: Bearer pr_…; "
+                                  "'packetrecorder keys add' on the node makes one");
+        return -1;
+    }
+    if ((ex->grant.rights & route->right) != route->right) {
+        refuse(server, ex, REJECTED_RIGHT);
+        exchange_problem(ex, 403, "%s may not do this: it needs the right '%s'",
+                         ex->grant.key_id[0] == '\0' ? "who has no API key" : "this API key",
+                         auth_right_name(route->right));
+        return -1;
+    }
+    return 0;
+}
+
+static int check_content(struct http_server *server, struct exchange *ex)
+{
+    size_t max = ex->match.route->max_body;
+
+    if (!ex->head.has_body || (max > 0 && (ex->head.content_length == HTTP_LENGTH_UNKNOWN ||
+                                           ex->head.content_length <= max))) {
+        return 0;
+    }
+    refuse(server, ex, REJECTED_TOO_LARGE);
+    if (max == 0) {
+        exchange_problem(ex, 413, "%s %s takes no content", ex->head.method, ex->target.path);
+    } else {
+        exchange_problem(ex, 413, "the content is larger than %zu bytes", max);
+    }
+    return -1;
+}
+
+int request_check(struct http_server *server, struct exchange *ex, const struct stream *stream)
+{
+    struct err err = {0};
+
+    if (url_parse_target(ex->head.target, &ex->target, &err) < 0) {
+        refuse(server, ex, REJECTED_MALFORMED);
+        exchange_problem(ex, 400, "%s", err.text);
+        return -1;
+    }
+    if (check_origin(server, ex, stream) < 0 || check_route(server, ex) < 0 ||
+        check_rights(server, ex, stream) < 0) {
+        return -1;
+    }
+    return check_content(server, ex);
+}

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <uv.h>
+
+#include "node/node.h"
+#include "node/work.h"
+#include "shared/base/mem.h"
+
+struct work_item {
+    uv_work_t request;
+    struct work_queue *queue;
+    struct work_item *prev, *next;
+    void (*run)(void *arg);
+    void (*done)(void *arg, bool cancelled);
+    void *arg;
+};
+
+struct work_queue {
+    struct work_item *first;
+    size_t n;
+};
+
+void work_open(struct node *node)
+{
+    node->work = x_alloc(sizeof *node->work);
+}
+
+void work_close(struct node *node)
+{
+    REQUIRE(node->work == NULL || work_is_idle(node));
+    mem_free(node->work);
+    node->work = NULL;
+}
+
+bool work_is_idle(const struct node *node)
+{
+    return node->work->n == 0;
+}
+
+static void on_work(uv_work_t *request)
+{
+    struct work_item *item = container_of(request, struct work_item, request);
+
+    item->run(item->arg);
+}
+
+static void forget(struct work_item *item)
+{
+    if (item->prev != NULL) {
+        item->prev->next = item->next;
+    } else {
+        item->queue->first = item->next;
+    }
+    if (item->next != NULL) {
+        item->next->prev = item->prev;
+    }
+    item->queue->n--;
+}
+
+static void on_done(uv_work_t *request, int status)
+{
+    struct work_item *item = container_of(request, struct work_item, request);
+
+    forget(item);
+    item->done(item->arg, status == UV_ECANCELED);
+    mem_free(item);
+}
+
+bool work_run(struct node *node, void (*run)(void *arg), void (*done)(void *arg, bool cancelled),
+              void *arg)
+{
+    struct work_queue *queue = node->work;
+
+    if (queue->n >= WORK_MAX) {
+        return false;
+    }
+    struct work_item *item = x_alloc(sizeof *item);
+    item->queue = queue;
+    item->run = run;
+    item->done = done;
+    item->arg = arg;
+    item->next = queue->first;
+    if (item->next != NULL) {
+        item->next->prev = item;
+    }
+    queue->first = item;
+    queue->n++;
+    REQUIRE(uv_queue_work(node->loop, &item->request, on_work, on_done) == 0);
+    return true;
+}
+
+void work_cancel(struct node *node)
+{
+    for (struct work_item *item = node->work->first; item != NULL; item = item->next) {
+        uv_cancel((uv_req_t *)&item->request); /* fails where it runs already */
+    }
+}

@@ -1,49 +1,310 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/command.h"
 
+#include <jansson.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "cli/output.h"
+#include "shared/base/clock_posix.h"
 #include "shared/base/mem.h"
+#include "shared/base/text.h"
+#include "shared/base/to_json.h"
 #include "shared/options/secret_sodium.h"
+#include "shared/wire/api_key.h"
 
-static const char *const actions[] = {"db-new", NULL};
-
-static const struct command_word words[] = {
-    {.name = "ACTION", .help = "'db-new' makes a key for an encrypted store.", .words = actions},
+struct keys_args {
+    const char *database;
+    int role;
+    const char *name;
+    const char *expires;
 };
 
-static int run(struct command_context *ctx, void *args)
+static const struct command_option options[] = {
+    {.name = "database",
+     .letter = 'd',
+     .kind = OPT_STRING,
+     .placeholder = "DB",
+     .help = "The store of the node; its API keys lie in DB.d/api-keys.",
+     .value = "packets.db",
+     .complete = COMPLETE_FILE,
+     .offset = offsetof(struct keys_args, database)},
+    {.name = "role",
+     .kind = OPT_CHOICE,
+     .placeholder = "ROLE",
+     .help = "What the new key may do: view (read and watch), capture (and start captures), inject "
+             "(view and transmit), ingest (feed an uplink, nothing else), admin (all).",
+     .words = api_role_names,
+     .offset = offsetof(struct keys_args, role)},
+    {.name = "name",
+     .kind = OPT_STRING,
+     .placeholder = "NAME",
+     .help = "Whose the new key is, in words, for the list.",
+     .offset = offsetof(struct keys_args, name)},
+    {.name = "expires",
+     .kind = OPT_STRING,
+     .placeholder = "WHEN",
+     .help = "When the new key ends: after a duration ('30d', '12h') or at a time.",
+     .note = "never",
+     .offset = offsetof(struct keys_args, expires)},
+};
+
+static const char *const actions[] = {"add", "list", "revoke", "db-new", NULL};
+
+static const struct command_word words[] = {
+    {.name = "ACTION",
+     .help = "'add', 'list' and 'revoke' for the API keys of a node; 'db-new' makes a key for an "
+             "encrypted store.",
+     .words = actions},
+    {.name = "ID",
+     .help = "For 'revoke': id of the key, its first characters, or its name.",
+     .optional = true},
+};
+
+static int print_secret(const char *text, struct err *err)
+{
+    return puts(text) == EOF || fflush(stdout) != 0
+               ? err_set(err, ERR_IO, "cannot write the key to standard output")
+               : 0;
+}
+
+static int make_db_key(struct command_context *ctx)
 {
     char text[SECRET_KEY_TEXT_MAX];
 
-    (void)args;
     secret_make_db_key(text);
-    int rc = puts(text) == EOF || fflush(stdout) != 0
-                 ? err_set(&ctx->err, ERR_IO, "cannot write the key to standard output")
-                 : 0;
+    int rc = print_secret(text, &ctx->err);
     explicit_bzero(text, sizeof text);
     return rc;
 }
 
+static int parse_expiry(const char *text, uint64_t now_ns, uint64_t *out, struct err *err)
+{
+    uint64_t ns;
+
+    if (text == NULL) {
+        *out = API_KEY_NEVER;
+        return 0;
+    }
+    if (text_parse_duration(text, &ns, NULL) == 0) {
+        ns = ns > UINT64_MAX - 1 - now_ns ? UINT64_MAX - 1 : now_ns + ns;
+    } else if (text_parse_time(text, now_ns, &ns, NULL) != 0) {
+        return err_set(err, ERR_USAGE,
+                       "--expires '%s' is neither a duration such as 30d nor a time such as "
+                       "2030-01-31",
+                       text);
+    }
+    if (ns <= now_ns) {
+        return err_set(err, ERR_USAGE, "--expires '%s' is past already", text);
+    }
+    *out = ns;
+    return 0;
+}
+
+static int add_to_list(struct api_keys *keys, void *arg, struct err *err)
+{
+    return api_keys_add(keys, arg, err);
+}
+
+static int add(struct command_context *ctx, const struct keys_args *args)
+{
+    struct api_key key = {.created_ns = clock_wall_ns()};
+    char text[API_KEY_TEXT_MAX];
+
+    if (args->role < 0) {
+        return err_set(&ctx->err, ERR_USAGE,
+                       "keys add needs --role: view, capture, inject, ingest or admin");
+    }
+    if (args->name != NULL && !api_key_name_is_good(args->name)) {
+        return err_set(&ctx->err, ERR_USAGE,
+                       "--name must be text of at most %d bytes without control characters",
+                       API_KEY_NAME_MAX - 1);
+    }
+    key.role = (enum api_role)args->role;
+    snprintf(key.name, sizeof key.name, "%s", args->name == NULL ? "" : args->name);
+    int rc = parse_expiry(args->expires, key.created_ns, &key.expires_ns, &ctx->err);
+    if (rc < 0) {
+        return rc;
+    }
+    char *path = api_keys_path(args->database);
+    api_key_make(&key, text);
+    rc = api_keys_change(path, add_to_list, &key, &ctx->err);
+    rc = rc < 0 ? rc : print_secret(text, &ctx->err);
+    explicit_bzero(text, sizeof text);
+    if (rc == 0 && !ctx->global.quiet) {
+        fprintf(stderr,
+                "key %s, role %s, is in '%s'; the secret above is shown this once\n"
+                "give it to a client in a file of mode 600 (--api-key-file FILE)\n",
+                key.id, api_role_name(key.role), path);
+    }
+    mem_free(path);
+    return rc;
+}
+
+static const char *state_of(const struct api_key *key, uint64_t now_ns)
+{
+    return key->expires_ns <= now_ns ? "expired" : "active";
+}
+
+static int list_as_json(const struct api_keys *keys, uint64_t now_ns, struct err *err)
+{
+    json_t *list = json_array();
+
+    for (size_t i = 0; i < keys->n; i++) {
+        const struct api_key *key = &keys->items[i];
+        json_t *entry = json_object();
+        json_object_set_new(entry, "id", json_string(key->id));
+        json_object_set_new(entry, "name", to_json_text(key->name));
+        json_object_set_new(entry, "role", json_string(api_role_name(key->role)));
+        json_object_set_new(entry, "created", to_json_time(key->created_ns));
+        json_object_set_new(entry, "expires", to_json_time(key->expires_ns));
+        json_object_set_new(entry, "state", json_string(state_of(key, now_ns)));
+        json_array_append_new(list, entry);
+    }
+    return output_json(stdout, list, err);
+}
+
+static void list_as_table(const struct api_keys *keys, uint64_t now_ns)
+{
+    static const struct output_column columns[] = {
+        {"ID", 0}, {"NAME", 0}, {"ROLE", 0}, {"CREATED", 0}, {"EXPIRES", 0}, {"STATE", 0},
+    };
+    struct output_table *table = output_table_new(columns, ARRAY_LEN(columns));
+
+    for (size_t i = 0; i < keys->n; i++) {
+        const struct api_key *key = &keys->items[i];
+        char created[TEXT_NUMBER_MAX];
+        char expires[TEXT_NUMBER_MAX] = "never";
+        text_format_time(key->created_ns, created);
+        if (key->expires_ns != API_KEY_NEVER) {
+            text_format_time(key->expires_ns, expires);
+        }
+        const char *cells[] = {key->id,
+                               key->name[0] == '\0' ? NULL : key->name,
+                               api_role_name(key->role),
+                               created,
+                               expires,
+                               state_of(key, now_ns)};
+        output_table_add(table, cells);
+    }
+    output_table_print(table, stdout);
+    output_table_free(table);
+}
+
+static int list(struct command_context *ctx, const struct keys_args *args)
+{
+    char *path = api_keys_path(args->database);
+    struct api_keys keys = {0};
+    int rc = api_keys_load(path, &keys, &ctx->err);
+    uint64_t now_ns = clock_wall_ns();
+
+    if (rc == 0 && ctx->global.json) {
+        rc = list_as_json(&keys, now_ns, &ctx->err);
+    } else if (rc == 0 && keys.n > 0) {
+        list_as_table(&keys, now_ns);
+    } else if (rc == 0 && !ctx->global.quiet) {
+        fprintf(stderr, "no API keys in '%s': packetrecorder keys add makes one\n", path);
+    }
+    api_keys_free(&keys);
+    mem_free(path);
+    return rc;
+}
+
+struct revoked {
+    const char *word;
+    struct api_key key;
+};
+
+static int remove_from_list(struct api_keys *keys, void *arg, struct err *err)
+{
+    struct revoked *revoked = arg;
+    size_t index = 0;
+    int rc = api_keys_find(keys, revoked->word, &index, err);
+
+    if (rc == 0) {
+        revoked->key = keys->items[index];
+        api_keys_remove(keys, index);
+    }
+    return rc;
+}
+
+static int revoke(struct command_context *ctx, const struct keys_args *args)
+{
+    struct revoked revoked = {.word = ctx->n_words > 1 ? ctx->words[1] : NULL};
+    struct api_keys keys = {0};
+    size_t index;
+
+    if (revoked.word == NULL) {
+        return err_set(&ctx->err, ERR_USAGE,
+                       "keys revoke needs the ID: packetrecorder keys list shows it");
+    }
+    char *path = api_keys_path(args->database);
+    /* Looked up first, so that a wrong --database makes no directory. */
+    int rc = api_keys_load(path, &keys, &ctx->err);
+    rc = rc == 0 ? api_keys_find(&keys, revoked.word, &index, &ctx->err) : rc;
+    rc = rc == 0 ? api_keys_change(path, remove_from_list, &revoked, &ctx->err) : rc;
+    if (rc == 0 && !ctx->global.quiet) {
+        fprintf(stderr, "revoked %s%s%s: a running node ends its connections within two seconds\n",
+                revoked.key.id, revoked.key.name[0] == '\0' ? "" : " ", revoked.key.name);
+    }
+    api_keys_free(&keys);
+    mem_free(path);
+    return rc;
+}
+
+static int run(struct command_context *ctx, void *args_)
+{
+    const struct keys_args *args = args_;
+    const char *action = ctx->words[0];
+    bool adds = strcmp(action, "add") == 0;
+
+    if (!adds && (args->role >= 0 || args->name != NULL || args->expires != NULL)) {
+        return err_set(&ctx->err, ERR_USAGE,
+                       "--role, --name and --expires go with 'keys add', not with 'keys %s'",
+                       action);
+    }
+    if (strcmp(action, "revoke") == 0) {
+        return revoke(ctx, args);
+    }
+    if (ctx->n_words > 1) {
+        return err_set(&ctx->err, ERR_USAGE, "'keys %s' takes no ID; --name gives a name", action);
+    }
+    if (adds) {
+        return add(ctx, args);
+    }
+    return strcmp(action, "list") == 0 ? list(ctx, args) : make_db_key(ctx);
+}
+
 const struct command cmd_keys = {
     .name = "keys",
-    .summary = "make keys",
+    .summary = "make, list and revoke keys",
     .words = words,
     .n_words = ARRAY_LEN(words),
+    .options = options,
+    .n_options = ARRAY_LEN(options),
+    .args_size = sizeof(struct keys_args),
     .description =
         (const char *const[]){
+            "'keys add' prints one line pr_ID_SECRET, an API key for the node of that store, and "
+            "nothing else; the node keeps only a hash of it. While a node has no key at all it "
+            "serves its own host only; once it has one everybody needs one. Changes reach a "
+            "running node by themselves, and a key that is revoked or expires ends its "
+            "connections.",
+            "'keys list' shows id, name, role, times and state, never a secret. 'keys revoke' "
+            "takes the id, the first characters of it, or the name.",
             "'keys db-new' prints one line prd_KEY, 32 random bytes in base64url, and nothing "
             "else. Keep it in a file that only you can read and give that file to "
             "--encryption-key-file: who has the key reads the store, who loses it has lost the "
-            "store.",
-            "A key is used as it is, so opening a store with it takes no time. A passphrase is "
-            "turned into a key by Argon2id, which is slow on purpose.",
+            "store. A key is used as it is, so opening a store with it takes no time. A passphrase "
+            "is turned into a key by Argon2id, which is slow on purpose.",
             NULL,
         },
     .examples =
         (const struct command_example[]){
-            {"keys db-new > store.key", "a new key; make the file yours alone with umask 077"},
+            {"keys add -d p.db --role view --name laptop --expires 30d > laptop.key",
+             "a key that reads and watches for 30 days; umask 077 first"},
+            {"keys revoke -d p.db laptop", "the end of it"},
+            {"keys db-new > store.key", "a new key for an encrypted store"},
             {"capture -i eth0 -d p.db --encryption-key-file store.key",
              "record into a store that this key opens"},
             {NULL, NULL},

@@ -122,7 +122,8 @@ static int make_dir(struct store *store, struct err *err)
     return 0;
 }
 
-/* True when there is nothing in the directory but what the making of a store puts there first. */
+/* True when there is nothing in the directory but what the making of a store puts there first, or
+ * API keys, which may come before the first capture. */
 static bool is_unused(const struct store *store)
 {
     DIR *dir = opendir(store->dir);
@@ -131,7 +132,8 @@ static bool is_unused(const struct store *store)
 
     while (dir != NULL && unused && (entry = readdir(dir)) != NULL) {
         const char *name = entry->d_name;
-        unused = name[0] == '.' || strcmp(name, "lock") == 0 || strcmp(name, "store.tmp") == 0;
+        unused = name[0] == '.' || strcmp(name, "lock") == 0 || strcmp(name, "store.tmp") == 0 ||
+                 strcmp(name, "api-keys") == 0;
     }
     if (dir != NULL) {
         closedir(dir);

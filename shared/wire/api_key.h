@@ -65,6 +65,16 @@ struct api_keys {
 
 void api_keys_free(struct api_keys *keys);
 
+bool api_key_id_is_good(const char *id);     /* eight of a-z and 2-7 */
+bool api_key_name_is_good(const char *name); /* UTF-8, short enough, nothing that steers */
+
+/* Appends a copy. ERR_LIMIT at API_KEYS_MAX, ERR_EXISTS when there is one of that id. */
+int api_keys_add(struct api_keys *keys, const struct api_key *key, struct err *err);
+void api_keys_remove(struct api_keys *keys, size_t index);
+/* The one key that a user means: its id, a start of it, either behind "pr_" (also a whole key), or
+ * its name. ERR_NOT_FOUND, ERR_AMBIGUOUS. */
+int api_keys_find(const struct api_keys *keys, const char *word, size_t *index, struct err *err);
+
 /* JSON text of the file and back. ERR_DAMAGED with the line. */
 int api_keys_decode(const char *text, size_t n, struct api_keys *out, struct err *err);
 char *api_keys_encode(const struct api_keys *keys); /* mem_free */

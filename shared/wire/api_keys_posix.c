@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The file is never written in place: a new one is made beside it, synced and renamed over it, so
+ * that a node that reads at that moment sees the old or the new list. Two programs that change it
+ * wait for each other by a lock on the directory, which leaves no file behind and has nothing to do
+ * with the lock of the store.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <sodium.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "shared/base/buf.h"
+#include "shared/base/mem.h"
+#include "shared/wire/api_key.h"
+
+#define FILE_MAX_BYTES (1024u * 1024u)
+#define TEXT_MAX       4096u
+#define FRESH_NAME     ".api-keys.new" /* hidden: no part of the store */
+
+char *api_keys_path(const char *database)
+{
+    return x_sprintf("%s.d/api-keys", database);
+}
+
+static bool read_all(int fd, size_t max, struct buf *out)
+{
+    for (;;) {
+        buf_reserve(out, 4096);
+        ssize_t n = read(fd, out->data + out->len, 4096);
+        if (n < 0 && errno != EINTR) {
+            return false;
+        }
+        if (n == 0) {
+            return true;
+        }
+        out->len += n > 0 ? (size_t)n : 0;
+        if (out->len > max) {
+            errno = EFBIG;
+            return false;
+        }
+    }
+}
+
+/* Reads a file that only its owner may read. ERR_NOT_FOUND when there is none. */
+static int read_private(const char *path, size_t max, struct buf *out, struct err *err)
+{
+    struct stat st;
+    int rc = 0;
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+
+    if (fd < 0) {
+        return err_errno(err, errno, "cannot read the API key file '%s'", path);
+    }
+    if (fstat(fd, &st) < 0) {
+        rc = err_errno(err, errno, "cannot read the API key file '%s'", path);
+    } else if (!S_ISREG(st.st_mode)) {
+        rc = err_set(err, ERR_KEY, "the API key file '%s' is no regular file", path);
+    } else if ((st.st_mode & 077) != 0) {
+        rc = err_set(err, ERR_KEY,
+                     "the API key file '%s' can be read by others than its owner: chmod 600 '%s'",
+                     path, path);
+    } else if (!read_all(fd, max, out)) {
+        rc = err_errno(err, errno, "cannot read the API key file '%s'", path);
+    }
+    close(fd);
+    return rc;
+}
+
+int api_keys_load(const char *path, struct api_keys *out, struct err *err)
+{
+    struct buf text = {0};
+    int rc = read_private(path, FILE_MAX_BYTES, &text, err);
+
+    if (rc == ERR_NOT_FOUND) {
+        *out = (struct api_keys){0};
+        rc = 0;
+    } else if (rc == 0) {
+        rc = api_keys_decode((const char *)text.data, text.len, out, err);
+        rc = rc < 0 ? err_wrap(err, "'%s'", path) : 0;
+    }
+    if (text.data != NULL) {
+        sodium_memzero(text.data, text.len);
+    }
+    buf_deinit(&text);
+    return rc;
+}
+
+/* The directory of the store, made where it is missing, locked. The descriptor, or negative. */
+static int lock_directory(const char *dir, struct err *err)
+{
+    if (mkdir(dir, 0700) < 0 && errno != EEXIST) {
+        return err_errno(err, errno, "cannot make '%s'", dir);
+    }
+    int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0) {
+        return err_errno(err, errno, "cannot open '%s'", dir);
+    }
+    while (flock(fd, LOCK_EX) < 0) {
+        if (errno != EINTR) {
+            int rc = err_errno(err, errno, "cannot lock '%s'", dir);
+            close(fd);
+            return rc;
+        }
+    }
+    return fd;
+}
+
+static bool write_all(int fd, const char *text, size_t n)
+{
+    while (n > 0) {
+        ssize_t wrote = write(fd, text, n);
+        if (wrote < 0 && errno != EINTR) {
+            return false;
+        }
+        text += wrote > 0 ? wrote : 0;
+        n -= wrote > 0 ? (size_t)wrote : 0;
+    }
+    return true;
+}
+
+/* The file belongs to whom the one before belonged, or the directory: what root adds must be
+ * readable by a node that runs as another user. */
+static bool give_to_owner(int dir, const char *name, int fd)
+{
+    struct stat st;
+
+    if (geteuid() != 0) {
+        return true;
+    }
+    if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0 && fstat(dir, &st) < 0) {
+        return false;
+    }
+    return fchown(fd, st.st_uid, st.st_gid) == 0;
+}
+
+static int replace(int dir, const char *path, const char *name, const char *text, struct err *err)
+{
+    int fd = openat(dir, FRESH_NAME, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+
+    if (fd < 0) {
+        return err_errno(err, errno, "cannot write the API key file '%s'", path);
+    }
+    bool good = fchmod(fd, 0600) == 0 && give_to_owner(dir, name, fd) &&
+                write_all(fd, text, strlen(text)) && fsync(fd) == 0;
+    int why = errno;
+    close(fd);
+    if (good && (renameat(dir, FRESH_NAME, dir, name) < 0 || fsync(dir) < 0)) {
+        good = false;
+        why = errno;
+    }
+    if (!good) {
+        unlinkat(dir, FRESH_NAME, 0);
+        return err_errno(err, why, "cannot write the API key file '%s'", path);
+    }
+    return 0;
+}
+
+int api_keys_change(const char *path,
+                    int (*change)(struct api_keys *keys, void *arg, struct err *err), void *arg,
+                    struct err *err)
+{
+    const char *slash = strrchr(path, '/');
+    char *dir = slash == NULL ? x_strdup(".") : x_sprintf("%.*s", (int)(slash - path), path);
+    struct api_keys keys = {0};
+    int fd = lock_directory(dir, err);
+    int rc = fd;
+
+    if (fd >= 0) {
+        rc = api_keys_load(path, &keys, err);
+        rc = rc == 0 ? change(&keys, arg, err) : rc;
+    }
+    if (rc >= 0) {
+        char *text = api_keys_encode(&keys);
+        rc = replace(fd, path, slash == NULL ? path : slash + 1, text, err);
+        mem_free(text);
+    }
+    api_keys_free(&keys);
+    if (fd >= 0) {
+        close(fd);
+    }
+    mem_free(dir);
+    return rc;
+}
+
+/* The first line of n bytes, checked, in sodium memory. */
+static int take_text(const char *text, size_t n, char **out, struct err *err)
+{
+    char id[API_KEY_ID_CHARS + 1];
+    uint8_t hash[API_KEY_HASH_BYTES];
+    size_t line = 0;
+
+    while (line < n && text[line] != '\n' && text[line] != '\r') {
+        line++;
+    }
+    REQUIRE(sodium_init() >= 0);
+    char *copy = sodium_malloc(line + 1);
+    REQUIRE(copy != NULL);
+    memcpy(copy, text, line);
+    copy[line] = '\0';
+    int rc = strlen(copy) == line ? api_key_parse(copy, id, hash, err)
+                                  : err_set(err, ERR_KEY, "that is no API key");
+    sodium_memzero(hash, sizeof hash);
+    if (rc < 0) {
+        sodium_free(copy);
+        return rc;
+    }
+    *out = copy;
+    return 0;
+}
+
+static int text_of_file(const char *path, char **out, struct err *err)
+{
+    struct buf text = {0};
+
+    buf_reserve(&text, TEXT_MAX + 8192); /* so that no growth leaves a copy behind */
+    int rc = read_private(path, TEXT_MAX, &text, err);
+    if (rc == 0) {
+        rc = take_text((const char *)text.data, text.len, out, err);
+        rc = rc < 0 ? err_wrap(err, "the API key file '%s'", path) : 0;
+    }
+    sodium_memzero(text.data, text.cap);
+    buf_deinit(&text);
+    return rc == ERR_NOT_FOUND ? err_set(err, ERR_KEY, "no API key file '%s'", path) : rc;
+}
+
+int api_key_text(const char *path, char **out, struct err *err)
+{
+    const char *value = getenv("PACKETRECORDER_API_KEY");
+    const char *file = path != NULL ? path : getenv("PACKETRECORDER_API_KEY_FILE");
+
+    *out = NULL;
+    if (path == NULL && value != NULL && value[0] != '\0') {
+        int rc = take_text(value, strlen(value), out, err);
+        return rc < 0 ? err_wrap(err, "PACKETRECORDER_API_KEY") : 0;
+    }
+    return file != NULL && file[0] != '\0' ? text_of_file(file, out, err) : 0;
+}

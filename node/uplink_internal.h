@@ -114,8 +114,8 @@ uint64_t uplink_next(const struct uplink *uplink); /* position that the current 
 /* uplink_record_jansson.c: --ingest-record. */
 void uplink_record_start(struct uplinks *uplinks, struct uplink *uplink);
 void uplink_record_stop(struct uplinks *uplinks, struct uplink *uplink);
-/* Where the recording of a stream ends in the store; calls done on the loop, with `from` when there
- * is none. */
+/* uplink_resume_jansson.c: where the recording of a stream ends in the store; calls done on the
+ * loop, with `from` when there is none. */
 void uplink_record_find(struct uplinks *uplinks, const char *stream, uint64_t from,
                         void (*done)(void *arg, uint64_t position), void *arg);
 
@@ -123,6 +123,9 @@ void uplink_record_find(struct uplinks *uplinks, const char *stream, uint64_t fr
 void ingest_conn_tell(
     struct ingest_conn *conn); /* sends what uplink_progress says, when worth it */
 void ingest_conn_drop(struct ingest_conn *conn); /* another takes its place */
+
+/* uplink_source.c */
+extern const struct source_provider uplink_provider;
 
 /* uplinks_report_jansson.c */
 void uplink_publish(struct uplinks *uplinks, const struct uplink *uplink, const char *type,

@@ -117,6 +117,44 @@ int uplinks_source_open(struct uplinks *uplinks, const struct source_request *re
     return 0;
 }
 
+static int gone(struct err *err)
+{
+    return err_set(err, ERR_NOT_FOUND, "the node is ending");
+}
+
+static int provide(struct node *node, const struct source_request *request, struct source **out,
+                   char **excluded, struct err *err)
+{
+    int rc =
+        node->uplinks == NULL ? gone(err) : uplinks_source_open(node->uplinks, request, out, err);
+
+    if (rc == 0) {
+        *excluded = x_strdup("");
+    }
+    return rc;
+}
+
+static int provide_find(struct node *node, const char *interface, struct err *err)
+{
+    return node->uplinks == NULL ? gone(err) : uplinks_find(node->uplinks, interface, err);
+}
+
+static int provide_names(struct node *node, void (*each)(const char *name, void *arg), void *arg,
+                         struct err *err)
+{
+    (void)err;
+    if (node->uplinks != NULL) {
+        uplinks_names(node->uplinks, each, arg);
+    }
+    return 0;
+}
+
+const struct source_provider uplink_provider = {
+    .open = provide,
+    .find = provide_find,
+    .names = provide_names,
+};
+
 void uplink_source_settled(struct source *source, uint64_t packets)
 {
     struct uplink_seat *seat = uplink_reader_arg(source);

@@ -92,6 +92,9 @@ int uplinks_open(struct node *node, struct err *err)
     loop->uplinks = uplinks_new(node);
     loop->uplinks->loop = loop;
     node->uplinks = loop->uplinks;
+    if (node->sources != NULL) {
+        node_source_register(node, &uplink_provider);
+    }
     return 0;
 }
 

@@ -51,6 +51,7 @@ struct exchange *exchange_new(struct node *node, const struct http_head *head, c
     ex->link = link;
     ex->conn = conn;
     ex->keep_alive = head->keep_alive;
+    ex->grant.expires_ns = API_KEY_NEVER;
     snprintf(ex->peer, sizeof ex->peer, "%s", peer);
     copy_head(ex, head);
     return ex;
@@ -196,7 +197,8 @@ static void put_head(struct exchange *ex, struct buf *out, unsigned status, cons
         http_put_header(out, "Content-Type", "%s", type);
     }
     http_put_header(out, "X-Content-Type-Options", "nosniff");
-    if (memmem(ex->headers.data, ex->headers.len, "Cache-Control:", 14) == NULL) {
+    if (ex->headers.len == 0 ||
+        memmem(ex->headers.data, ex->headers.len, "Cache-Control:", 14) == NULL) {
         http_put_header(out, "Cache-Control", "no-store");
     }
     if (!ex->keep_alive) {

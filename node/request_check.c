@@ -5,6 +5,7 @@
  * here.
  */
 #include <string.h>
+#include <strings.h>
 
 #include "node/http_server_internal_uv.h"
 #include "shared/base/clock_posix.h"
@@ -32,12 +33,12 @@ static int check_origin(struct http_server *server, struct exchange *ex,
     return rc;
 }
 
-static int answer_options(struct http_server *server, struct exchange *ex)
+static int answer_options(struct http_server *server, struct exchange *ex, const char *path)
 {
     struct buf allow = {0};
 
     ex->keep_alive = ex->keep_alive && !ex->head.has_body;
-    route_put_allow(&server->routes, ex->target.path, &allow);
+    route_put_allow(&server->routes, path, &allow);
     exchange_add_header(ex, "Allow", "%.*s", (int)allow.len, (const char *)allow.data);
     buf_deinit(&allow);
     exchange_reply(ex, 204, NULL, NULL, 0);
@@ -49,8 +50,8 @@ static int check_route(struct http_server *server, struct exchange *ex)
     struct buf allow = {0};
     bool is_options = strcmp(ex->head.method, "OPTIONS") == 0;
 
-    if (is_options && strcmp(ex->target.path, "*") == 0) {
-        return answer_options(server, ex);
+    if (is_options && strcmp(ex->head.target, "*") == 0) {
+        return answer_options(server, ex, "*");
     }
     route_find(&server->routes, ex->head.method, ex->target.path, &ex->match);
     if (ex->match.route != NULL) {
@@ -63,7 +64,7 @@ static int check_route(struct http_server *server, struct exchange *ex)
         return -1;
     }
     if (is_options) {
-        return answer_options(server, ex);
+        return answer_options(server, ex, ex->target.path);
     }
     route_put_allow(&server->routes, ex->target.path, &allow);
     exchange_add_header(ex, "Allow", "%.*s", (int)allow.len, (const char *)allow.data);
@@ -125,11 +126,33 @@ static int check_content(struct http_server *server, struct exchange *ex)
     return -1;
 }
 
+/* "http://HOST/path", as proxies are asked (RFC 9112 §3.2.2), is "/path" when HOST is what the Host
+ * header says, which is checked later. "*" is for OPTIONS. */
+static int parse_target(struct exchange *ex, struct err *err)
+{
+    const char *target = ex->head.target;
+    const char *host = exchange_header(ex, "host");
+
+    if (strcmp(target, "*") == 0 && strcmp(ex->head.method, "OPTIONS") == 0) {
+        return url_parse_target("/", &ex->target, err);
+    }
+    const char *slashes = target[0] == '/' ? NULL : strstr(target, "://");
+    if (slashes == NULL) {
+        return url_parse_target(target, &ex->target, err);
+    }
+    const char *authority = slashes + 3;
+    size_t n = strcspn(authority, "/?");
+    if (host == NULL || strlen(host) != n || strncasecmp(host, authority, n) != 0) {
+        return err_set(err, ERR_USAGE, "the request target names another host than Host does");
+    }
+    return url_parse_target(authority[n] == '/' ? authority + n : "/", &ex->target, err);
+}
+
 int request_check(struct http_server *server, struct exchange *ex, const struct stream *stream)
 {
     struct err err = {0};
 
-    if (url_parse_target(ex->head.target, &ex->target, &err) < 0) {
+    if (parse_target(ex, &err) < 0) {
         refuse(server, ex, REJECTED_MALFORMED);
         exchange_problem(ex, 400, "%s", err.text);
         return -1;

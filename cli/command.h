@@ -77,6 +77,7 @@ extern const struct command cmd_keys;
 extern const struct command cmd_serve;
 extern const struct command cmd_sniff;
 extern const struct command cmd_config;
+extern const struct command cmd_doctor;
 extern const struct command cmd_help;
 extern const struct command cmd_completion;
 extern const struct command cmd_man;

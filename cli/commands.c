@@ -23,6 +23,7 @@ const struct command *const commands[] = {
     &cmd_serve,
     &cmd_sniff,
     &cmd_config,
+    &cmd_doctor,
     &cmd_help,
     &cmd_completion,
     &cmd_man,

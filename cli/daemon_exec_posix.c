@@ -13,8 +13,7 @@
 
 #define DAEMON "packetrecorderd"
 
-/* The path beside this program, or the bare name for PATH. mem_free. */
-static char *find_daemon(void)
+char *daemon_find(void)
 {
     const char *named = getenv("PACKETRECORDERD");
     char own[PATH_MAX];
@@ -58,7 +57,7 @@ static char **make_words(struct command_context *ctx)
 
 int daemon_exec(struct command_context *ctx, const char *key)
 {
-    char *path = find_daemon();
+    char *path = daemon_find();
     char **words = make_words(ctx);
 
     if (key != NULL) {

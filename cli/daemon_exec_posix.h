@@ -6,7 +6,10 @@
 
 #include "shared/options/command.h"
 
-/* Replaces this process by packetrecorderd with the same command and options: the program that
- * PACKETRECORDERD names, else the one beside this, else that in PATH. `key` (may be NULL) goes by
- * the environment, never by argv. Returns only when it cannot be run. */
+/* The program that PACKETRECORDERD names, else the one beside this, else the bare name, for PATH.
+ * mem_free. */
+char *daemon_find(void);
+
+/* Replaces this process by packetrecorderd with the same command and options. `key` (may be NULL)
+ * goes by the environment, never by argv. Returns only when it cannot be run. */
 int daemon_exec(struct command_context *ctx, const char *key);

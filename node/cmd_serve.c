@@ -7,6 +7,7 @@
 #include "node/node_uv.h"
 #include "node/notify_posix.h"
 #include "node/privileges_posix.h"
+#include "node/start_keys.h"
 #include "shared/base/clock_posix.h"
 #include "shared/base/log.h"
 #include "shared/options/node_check.h"
@@ -68,6 +69,9 @@ static int run(struct command_context *ctx, void *args_)
     }
     if (rc == 0) {
         rc = privileges_drop(options->user, &ctx->err);
+    }
+    if (rc == 0) {
+        rc = start_keys_check(options, clock_wall_ns(), &ctx->err);
     }
     if (rc == 0) {
         warn_without_rights();

@@ -21,7 +21,8 @@ struct tls;
  * through *expires_ns (UNIX time, ns), which the caller watches. */
 int tls_server_context_new(const char *cert_file, const char *key_file, struct tls_context **out,
                            uint64_t *expires_ns, struct err *err);
-/* A client's: trusts the CAs in ca_file, or the system's where it is NULL. insecure: no check. */
+/* A client's: trusts the certificates in ca_file (CAs, or the server's own), or the system's CAs
+ * where it is NULL. There is no way to check nothing. */
 int tls_client_context_new(const char *ca_file, struct tls_context **out, struct err *err);
 void tls_context_free(struct tls_context *context); /* counted: running sessions keep it */
 
@@ -31,10 +32,10 @@ struct tls *tls_new(struct tls_context *context, const char *host);
 void tls_free(struct tls *tls); /* takes NULL */
 
 /* Takes ciphertext. Plaintext that came out is appended to `plain`, what must be sent (handshake,
- * alerts) to `cipher`. At most TLS_PLAIN_MAX bytes of plaintext a call for each of ciphertext, so
- * the caller bounds memory by what it feeds. 1 when the peer closed, 0, or ERR_DAMAGED / ERR_KEY
- * (certificate refused, with OpenSSL's words); alerts are in `cipher` then. n = 0 starts a client's
- * handshake. */
+ * alerts) to `cipher`. Plaintext is never more than the ciphertext fed and the rest of one record
+ * (16 KiB), so the caller bounds memory by what it feeds. 1 when the peer closed, 0, or ERR_DAMAGED
+ * / ERR_KEY (certificate refused, with OpenSSL's words); alerts are in `cipher` then. n = 0 starts
+ * a client's handshake. */
 int tls_feed(struct tls *tls, const uint8_t *data, size_t n, struct buf *plain, struct buf *cipher,
              struct err *err);
 bool tls_is_ready(const struct tls *tls); /* the handshake is done */

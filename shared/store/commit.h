@@ -41,6 +41,8 @@ void commit_state(struct commit *c, enum store_state state);
 /* Deletes oldest closed segments until `bytes` more fit under the quota (0 quota: until at least
  * `bytes` are freed). Waits for it. ERR_FULL when nothing is left to delete. */
 int commit_make_room(struct commit *c, uint64_t bytes, struct err *err);
+/* Packets that are durable and entered. */
+uint64_t commit_durable(struct commit *c);
 /* The first error that the thread could not mend, or 0. */
 int commit_error(struct commit *c, struct err *err);
 /* Everything durable and entered, the session closed with this state and ledger. ERR_FULL,

@@ -33,6 +33,7 @@ struct commit {
     struct op *first;
     struct op **last;
     uint32_t pending;
+    uint64_t durable;          /* packets that are entered */
     struct open_segment *open; /* the one segment being written; the thread's */
     enum store_state state;    /* as the writer wants it shown */
     bool hurry;
@@ -144,6 +145,16 @@ static int sync_all(const struct op *first, const struct open_segment *open, str
     return r;
 }
 
+static uint64_t packets_in(const struct op *first)
+{
+    uint64_t n = 0;
+
+    for (const struct op *op = first; op != NULL; op = op->next) {
+        n += op->kind == OP_FRAME ? op->frame.n_packets : 0;
+    }
+    return n;
+}
+
 static void forget_all(struct op *first)
 {
     while (first != NULL) {
@@ -180,6 +191,7 @@ static void run_once(struct commit *c)
     pthread_mutex_unlock(&c->lock);
     int r = sync_all(first, was_open, &err);
     r = r < 0 ? r : enter_all(c, first, &err);
+    uint64_t n_packets = packets_in(first);
     if (r == 0) {
         forget_all(first);
     } else {
@@ -191,6 +203,7 @@ static void run_once(struct commit *c)
     pthread_mutex_lock(&c->lock);
     if (r == 0) {
         c->pending -= n;
+        c->durable += n_packets;
     } else {
         if (first != NULL) {
             *last = c->first;
@@ -263,6 +276,14 @@ static void start(struct commit *c)
     pthread_cond_init(&c->told, &attr);
     pthread_condattr_destroy(&attr);
     REQUIRE(pthread_create(&c->thread, NULL, run, c) == 0);
+}
+
+uint64_t commit_durable(struct commit *c)
+{
+    pthread_mutex_lock(&c->lock);
+    uint64_t durable = c->durable;
+    pthread_mutex_unlock(&c->lock);
+    return durable;
 }
 
 int commit_new(struct store *store, struct store_session *session, uint64_t quota_bytes,

@@ -55,6 +55,7 @@ struct store_writer_stats {
     uint64_t packets;
     uint64_t bytes;
     uint64_t stored_bytes;
+    uint64_t durable; /* packets that survive the machine */
     enum store_state state;
 };
 void store_writer_stats(struct consumer *consumer, struct store_writer_stats *out);

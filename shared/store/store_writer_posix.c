@@ -341,6 +341,7 @@ void store_writer_stats(struct consumer *consumer, struct store_writer_stats *ou
         .packets = atomic_load(&w->packets),
         .bytes = atomic_load(&w->bytes),
         .stored_bytes = atomic_load(&w->stored),
+        .durable = commit_durable(w->commit),
         .state = (enum store_state)atomic_load(&w->state),
     };
 }

@@ -198,6 +198,33 @@ static void an_empty_block_is_no_packet(void **state)
     place_deinit(&p);
 }
 
+/* What waits to be gathered, or for the transaction, is not durable; in a second it is. */
+static void packets_become_durable_while_it_records(void **state)
+{
+    struct place p;
+    char id[STORE_ID_TEXT];
+    struct store_writer_stats stats;
+    struct err err = {0};
+    uint64_t until = clock_monotonic_ns() + 10000000000ull;
+
+    (void)state;
+    place_init(&p, NULL);
+    struct store *store = open_store(&p, STORE_CREATE);
+    struct consumer *c = begin_raw(store, 0, id);
+    assert_int_equal(feed(c, 0, 10), 0);
+    store_writer_stats(c, &stats);
+    assert_int_equal(stats.durable, 0);
+    while (stats.durable < 10 && clock_monotonic_ns() < until) {
+        assert_int_equal(c->ops->tick(c, clock_monotonic_ns(), &err), 0);
+        usleep(1000);
+        store_writer_stats(c, &stats);
+    }
+    assert_int_equal(stats.durable, 10);
+    finish(c, 10);
+    store_close(store);
+    place_deinit(&p);
+}
+
 static void a_quota_for_no_packets_is_refused(void **state)
 {
     struct place p;
@@ -243,6 +270,7 @@ int main(void)
         cmocka_unit_test(no_frame_number_stands_twice_in_a_segment),
         cmocka_unit_test(a_capture_that_did_not_start_leaves_nothing),
         cmocka_unit_test(an_empty_block_is_no_packet),
+        cmocka_unit_test(packets_become_durable_while_it_records),
         cmocka_unit_test(a_quota_for_no_packets_is_refused),
         cmocka_unit_test(a_raw_payload_is_not_copied),
     };

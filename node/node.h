@@ -19,6 +19,7 @@ struct events;
 struct http_server;
 struct inject_hub;
 struct node_sources;
+struct pcapng_listen;
 struct node_store;
 struct relay;
 struct uplinks;
@@ -38,6 +39,7 @@ struct node {
     struct auth *auth;            /* API keys, tickets, Host and Origin */
     struct captures *captures;    /* recordings */
     struct relay *relay;          /* live streams and their viewers */
+    struct pcapng_listen *pcapng; /* --pcapng-listen */
     struct inject_hub *inject;    /* transmitting */
     struct uplinks *uplinks;      /* what sniffers feed */
     struct http_server *http;     /* listeners and connections */

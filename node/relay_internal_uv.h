@@ -40,6 +40,7 @@ struct relay {
     struct relay_counters counters[N_VIEWER_KINDS];
     uint64_t lost_captured;     /* of streams that are gone: between capture and viewers */
     uint64_t refused;           /* for want of --max-captures */
+    uint32_t n_histories;       /* being read, or not yet back with their reader */
     struct block_pool *buffers; /* raw frames on their way */
     struct block *scratch;
     uv_timer_t sweep;

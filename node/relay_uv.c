@@ -242,7 +242,7 @@ void relay_check_end(struct relay *relay)
     if (relay->drained != NULL && all_captures_ended(relay)) {
         drained(relay);
     }
-    if (relay->closed != NULL && relay->n_streams == 0 &&
+    if (relay->closed != NULL && relay->n_streams == 0 && relay->n_histories == 0 &&
         !uv_is_closing((uv_handle_t *)&relay->sweep)) {
         uv_close((uv_handle_t *)&relay->sweep, on_handle_closed);
         uv_close((uv_handle_t *)&relay->deadline, on_handle_closed);

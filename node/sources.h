@@ -16,7 +16,7 @@ struct source_request {
     const char *filter; /* the user's; what is the node's own is put in front of it here */
     uint32_t snaplen;   /* 0 = all */
     bool promisc;
-    uint64_t buffer_bytes;     /* of the kernel's ring; 0 = the default */
+    uint64_t buffer_bytes; /* of the kernel's ring; 0 = the default */
     bool lossless; /* a recording: hold an uplink's sniffer back where it cannot be kept up with,
                       instead of losing packets */
     bool settled;  /* and uplink_source_settled will be called */

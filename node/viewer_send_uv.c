@@ -330,6 +330,51 @@ bool viewer_send_raw(struct viewer *viewer, size_t *n_bytes)
     return true;
 }
 
+static void send_raw_run(struct viewer *viewer, const struct block *from)
+{
+    struct relay *relay = viewer->stream->relay;
+    uint32_t taken = 0;
+
+    while (taken < from->len && viewer->ops != NULL) {
+        uint32_t n_packets = 0;
+        struct block *block = raw_buffer(relay, RELAY_FRAME_MAX(get_le32(from->data + taken + 20)));
+        if (block == NULL) {
+            break;
+        }
+        struct relay_frames out = {block->data, block->data + block->cap};
+        taken += relay_frames_put(&out, from->data + taken, from->len - taken, &n_packets);
+        block->len = (uint32_t)(out.at - block->data);
+        block = to_send(relay, block);
+        count_sent(viewer, n_packets, block->len);
+        send_frames(viewer, block);
+    }
+}
+
+void viewer_send_run(struct viewer *viewer, struct block *block)
+{
+    struct viewer_write *write = NULL;
+
+    if (viewer->kind == VIEWER_RAW) {
+        send_raw_run(viewer, block);
+        block_unref(block);
+        return;
+    }
+    write = viewer_write_new(viewer);
+    write->own = viewer->pending;
+    viewer->pending = (struct buf){0};
+    write->blocks[0] = block;
+    write->data[0] = block->data;
+    write->n_bytes[0] = block->len;
+    write->n_packets = block->n_packets;
+    write->held = block->len;
+    write->n = 1;
+    if (viewer->zstd != NULL) {
+        viewer_zstd_go(write);
+    } else {
+        viewer_write_go(write);
+    }
+}
+
 /* ---- a round ------------------------------------------------------------------------------ */
 
 static bool send_blocks(struct viewer *viewer, size_t *n_bytes)

@@ -184,10 +184,13 @@ void viewer_tell(struct viewer *viewer, bool at_end)
         .delivered = viewer->n_packets,
         .position = viewer->cursor.number,
         .lost = viewer->lost_untold,
-        .note = viewer->note_number != stream->note_number ? stream->note : NULL,
+        .note = viewer->note[0] != '\0'                      ? viewer->note
+                : viewer->note_number != stream->note_number ? stream->note
+                                                             : NULL,
         .at_end = at_end,
     };
     relay_pcapng_statistics(&viewer->pending, &statistics);
+    viewer->note[0] = '\0';
     viewer->lost_untold = 0;
     viewer->has_jumped = false;
     viewer->note_number = stream->note_number;

@@ -52,6 +52,7 @@ struct viewer {
     uint64_t lost_event;  /* not yet in an event */
     bool has_jumped;      /* packets were left out that are no loss: tell the position */
     uint32_t note_number; /* of the stream's note that was told */
+    char note[256];       /* of its own, for the next statistics; "" = none */
     uint64_t told_ms;     /* the last statistics */
     uint64_t told_packets;
     struct buf pending; /* blocks that go out before the next packets: head, statistics */
@@ -111,6 +112,8 @@ void viewer_tell(struct viewer *viewer, bool at_end);
 /* Fills `write` from the backlog; false when nothing is there. Raw: from viewer_raw_uv.c. */
 bool viewer_take_runs(struct viewer *viewer, struct viewer_write *write);
 bool viewer_send_raw(struct viewer *viewer, size_t *n_bytes);
+/* Packets that are not from the backlog; the block is moved. */
+void viewer_send_run(struct viewer *viewer, struct block *block);
 
 /* viewer_zstd.c: what goes out is compressed first, on a worker when it is much. */
 struct viewer_zstd *viewer_zstd_new(void);

@@ -1,0 +1,588 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Streams and viewers on a real loop with real capture sessions; the packets are made up and
+ * numbered, the peers are buffers.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+#include <jansson.h>
+#include <zstd.h>
+
+#include "node/events.h"
+#include "node/store_access.h"
+#include "node/viewer_uv.h"
+#include "node/work.h"
+#include "shared/base/clock_posix.h"
+#include "shared/packet/pcapng.h"
+#include "tests/support/fake_node_source.h"
+
+#define DEADLINE_NS UINT64_C(20000000000)
+
+/* ---- a node with nothing but a relay ------------------------------------------------------ */
+
+static uv_loop_t loop;
+static struct node node;
+static struct node_options options;
+static atomic_uint n_events;
+static char last_event[64];
+static bool is_closed;
+
+void events_publish(struct node *of, const char *type, json_t *data)
+{
+    (void)of;
+    atomic_fetch_add(&n_events, 1);
+    snprintf(last_event, sizeof last_event, "%s", type);
+    json_decref(data);
+}
+
+int node_store_take(struct node_store *access, struct store **out, struct err *err)
+{
+    (void)access;
+    (void)out;
+    return err_set(err, ERR_NOT_FOUND, "no store");
+}
+
+void node_store_give(struct node_store *access, struct store *store)
+{
+    (void)access;
+    (void)store;
+}
+
+static void on_closed(struct node *of)
+{
+    (void)of;
+    is_closed = true;
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    memset(&fake_interface, 0, sizeof fake_interface);
+    node = (struct node){.loop = &loop, .options = &options, .name = "alpha"};
+    options = (struct node_options){
+        .max_captures = 2, .backlog_bytes = 4 << 20, .viewer_queue_bytes = 1 << 20};
+    is_closed = false;
+    assert_int_equal(uv_loop_init(&loop), 0);
+    work_open(&node);
+    assert_int_equal(relay_open(&node, NULL), 0);
+    return 0;
+}
+
+static void end_node(void)
+{
+    relay_close(&node, on_closed);
+    uv_run(&loop, UV_RUN_DEFAULT);
+    assert_true(is_closed);
+    assert_null(node.relay);
+    work_close(&node);
+    assert_int_equal(uv_loop_close(&loop), 0);
+}
+
+/* Runs the loop until the condition holds. */
+#define RUN_UNTIL(condition)                                                                       \
+    do {                                                                                           \
+        uint64_t deadline = clock_monotonic_ns() + DEADLINE_NS;                                    \
+        while (!(condition)) {                                                                     \
+            uv_run(&loop, UV_RUN_NOWAIT);                                                          \
+            assert_true(clock_monotonic_ns() < deadline);                                          \
+        }                                                                                          \
+    } while (0)
+
+/* ---- joining ------------------------------------------------------------------------------ */
+
+struct join {
+    struct relay_stream *stream;
+    struct err err;
+    bool done;
+    struct viewer *viewer;
+    const struct viewer_opts *opts;
+};
+
+static void on_joined(void *arg, struct relay_stream *stream, const struct err *err)
+{
+    struct join *join = arg;
+
+    join->done = true;
+    join->stream = stream;
+    if (err != NULL) {
+        join->err = *err;
+    } else if (join->opts != NULL) {
+        join->viewer = viewer_new(stream, join->opts);
+    }
+}
+
+static struct join join_stream(const char *interface, const char *filter,
+                               const struct viewer_opts *opts)
+{
+    struct join join = {.opts = opts};
+    const struct relay_request request = {.interface = interface, .filter = filter};
+
+    relay_join(node.relay, &request, on_joined, &join);
+    RUN_UNTIL(join.done);
+    return join;
+}
+
+/* ---- a peer that is a buffer -------------------------------------------------------------- */
+
+struct peer {
+    struct buf got;  /* all bytes, with the frames' headers */
+    struct buf data; /* the content of all messages */
+    uint32_t n_messages;
+    bool stuck; /* takes nothing: keeps what is written to it */
+    struct iovec held[64];
+    void (*release[64])(void *arg);
+    void *release_arg[64];
+    unsigned n_held;
+    uint16_t code;
+    struct viewer *viewer;
+};
+
+static bool peer_has_room(void *of)
+{
+    struct peer *peer = of;
+
+    return !peer->stuck || peer->n_held < 4;
+}
+
+static void take(struct peer *peer, const uint8_t *p, size_t n)
+{
+    while (n > 0) {
+        uint64_t len = p[1];
+        size_t header = len == 126 ? 4 : len == 127 ? 10 : 2;
+
+        assert_int_equal(p[0], 0x82);
+        if (header > 2) {
+            len = 0;
+            for (size_t i = 2; i < header; i++) {
+                len = len << 8 | p[i];
+            }
+        }
+        assert_true(n >= header + len);
+        buf_append(&peer->data, p + header, len);
+        peer->n_messages++;
+        p += header + len;
+        n -= header + len;
+    }
+}
+
+static void peer_write(void *of, const struct iovec *iov, unsigned n, void (*release)(void *arg),
+                       void *arg)
+{
+    struct peer *peer = of;
+    struct buf whole = {0};
+
+    assert_true(n <= 16);
+    for (unsigned i = 0; i < n; i++) {
+        buf_append(&whole, iov[i].iov_base, iov[i].iov_len);
+    }
+    take(peer, whole.data, whole.len);
+    buf_deinit(&whole);
+    if (peer->stuck) {
+        assert_true(peer->n_held < ARRAY_LEN(peer->release));
+        peer->release[peer->n_held] = release;
+        peer->release_arg[peer->n_held++] = arg;
+    } else {
+        release(arg);
+    }
+}
+
+static void peer_send(void *of, const void *data, size_t n)
+{
+    struct peer *peer = of;
+
+    buf_append(&peer->data, data, n);
+    peer->n_messages++;
+}
+
+static void peer_close(void *of, uint16_t code, const char *reason)
+{
+    struct peer *peer = of;
+
+    (void)reason;
+    peer->code = code;
+}
+
+static const struct viewer_peer_ops peer_ops = {peer_has_room, peer_write, peer_send, peer_close};
+
+static void unstick(struct peer *peer)
+{
+    unsigned n = peer->n_held;
+
+    peer->stuck = false;
+    peer->n_held = 0;
+    for (unsigned i = 0; i < n; i++) {
+        peer->release[i](peer->release_arg[i]);
+    }
+    viewer_pump(peer->viewer);
+}
+
+static void watch(struct peer *peer, const char *interface, const struct viewer_opts *opts)
+{
+    struct join join = join_stream(interface, NULL, opts);
+
+    assert_non_null(join.viewer);
+    peer->viewer = join.viewer;
+    viewer_start(join.viewer, &peer_ops, peer, false);
+}
+
+static void leave(struct peer *peer)
+{
+    unsigned n = peer->n_held;
+
+    viewer_gone(peer->viewer);
+    peer->n_held = 0;
+    for (unsigned i = 0; i < n; i++) {
+        peer->release[i](peer->release_arg[i]);
+    }
+    buf_deinit(&peer->data);
+}
+
+/* ---- what a pcapng viewer understands ----------------------------------------------------- */
+
+struct reading {
+    uint64_t packets;
+    uint64_t first; /* number in the first packet */
+    uint64_t lost;  /* told in statistics */
+    uint64_t position;
+    uint32_t sections;
+    uint32_t interfaces;
+    uint32_t statistics;
+    bool has_note;
+};
+
+static void read_comment(const uint8_t *block, uint32_t n, struct reading *r)
+{
+    static const char mark[] = "packetrecorder: position=";
+    const char *at = memmem(block, n, mark, sizeof mark - 1);
+
+    assert_non_null(at);
+    r->position = strtoull(at + sizeof mark - 1, (char **)(uintptr_t)&at, 10);
+    if (strncmp(at, " lost=", 6) == 0) {
+        r->lost += strtoull(at + 6, NULL, 10);
+    }
+    r->has_note = r->has_note || memmem(block, n, "fake interface", 14) != NULL;
+}
+
+/* Numbers rise by one, but where statistics have told a loss just before. */
+static struct reading read_pcapng(const struct buf *buf)
+{
+    struct reading r = {0};
+    uint64_t next = UINT64_MAX;
+
+    for (size_t at = 0; at + 12 <= buf->len;) {
+        const uint8_t *block = buf->data + at;
+        uint32_t n = get_le32(block + 4);
+
+        assert_true(at + n <= buf->len && n >= 12);
+        switch (get_le32(block)) {
+        case PCAPNG_SECTION:
+            r.sections++;
+            break;
+        case PCAPNG_INTERFACE:
+            r.interfaces++;
+            break;
+        case PCAPNG_STATISTICS: {
+            uint64_t before = r.lost;
+            r.statistics++;
+            read_comment(block, n, &r);
+            next = next == UINT64_MAX ? next : next + r.lost - before;
+            break;
+        }
+        case EPB_TYPE: {
+            uint64_t number = get_le64(block + 28);
+            if (r.packets == 0) {
+                r.first = number;
+                next = number;
+            }
+            assert_int_equal(number, next);
+            next++;
+            r.packets++;
+            break;
+        }
+        default:
+            fail();
+        }
+        at += n;
+    }
+    return r;
+}
+
+static const struct viewer_opts pcapng = {.kind = VIEWER_PCAPNG};
+static const struct viewer_opts raw = {.kind = VIEWER_RAW};
+
+/* ---- tests -------------------------------------------------------------------------------- */
+
+static void a_pcapng_viewer_gets_a_whole_file(void **state)
+{
+    struct peer peer = {0};
+
+    (void)state;
+    watch(&peer, "eth0", &pcapng);
+    for (int i = 0; i < 20; i++) {
+        fake_give(1000);
+        RUN_UNTIL(peer.viewer->n_packets == (uint64_t)(i + 1) * 1000);
+    }
+    struct reading r = read_pcapng(&peer.data);
+    assert_int_equal(r.packets, 20000);
+    assert_int_equal(r.first, 0);
+    assert_int_equal(r.sections, 1);
+    assert_int_equal(r.interfaces, 1);
+    assert_int_equal(r.lost, 0);
+    assert_non_null(memmem(peer.data.data, peer.data.len, "tcp port 1", 10));
+    leave(&peer);
+    end_node();
+}
+
+static void a_raw_viewer_gets_each_packet_as_a_message(void **state)
+{
+    struct peer peer = {0};
+
+    (void)state;
+    fake_interface.caplen = 333;
+    watch(&peer, "eth0", &raw);
+    fake_give(5000);
+    RUN_UNTIL(peer.viewer->n_packets == 5000);
+    assert_int_equal(peer.n_messages, 5000);
+    assert_int_equal(peer.data.len, 5000 * 333);
+    for (uint64_t i = 0; i < 5000; i++) {
+        assert_int_equal(get_le64(peer.data.data + i * 333), i);
+    }
+    leave(&peer);
+    end_node();
+}
+
+static void a_large_packet_goes_through_in_both_formats(void **state)
+{
+    struct peer peers[2] = {0};
+
+    (void)state;
+    fake_interface.caplen = 262144;
+    watch(&peers[0], "eth0", &raw);
+    watch(&peers[1], "eth0", &pcapng);
+    fake_give(9);
+    RUN_UNTIL(peers[0].viewer->n_packets == 9 && peers[1].viewer->n_packets == 9);
+    assert_int_equal(peers[0].data.len, 9 * 262144);
+    assert_int_equal(read_pcapng(&peers[1].data).packets, 9);
+    leave(&peers[0]);
+    leave(&peers[1]);
+    end_node();
+}
+
+/* One that stands still loses its oldest packets, is told exactly how many, and costs the other
+ * nothing. */
+static void a_slow_viewer_loses_by_count_and_delays_nobody(void **state)
+{
+    struct peer slow = {.stuck = true};
+    struct peer fast = {0};
+
+    (void)state;
+    watch(&slow, "eth0", &pcapng);
+    watch(&fast, "eth0", &pcapng);
+    for (int i = 0; i < 100; i++) {
+        fake_give(1000);
+        RUN_UNTIL(fast.viewer->n_packets == (uint64_t)(i + 1) * 1000);
+    }
+    assert_int_equal(fast.viewer->lost, 0);
+    assert_true(slow.viewer->in_flight <= (2 << 20));
+    unstick(&slow);
+    RUN_UNTIL(slow.viewer->cursor.number == 100000);
+    struct reading r = read_pcapng(&slow.data);
+    assert_true(r.lost > 0);
+    assert_int_equal(r.packets + r.lost, 100000);
+    assert_int_equal(r.lost, slow.viewer->lost);
+    assert_int_equal(node.relay->counters[VIEWER_PCAPNG].lost, r.lost);
+    assert_int_equal(read_pcapng(&fast.data).packets, 100000);
+    leave(&slow);
+    leave(&fast);
+    end_node();
+}
+
+static void a_slow_raw_viewer_is_counted_exactly(void **state)
+{
+    struct peer slow = {.stuck = true};
+
+    (void)state;
+    watch(&slow, "eth0", &raw);
+    fake_give(100000);
+    RUN_UNTIL(slow.viewer->stream->ring.packets == 100000);
+    unstick(&slow);
+    RUN_UNTIL(slow.viewer->cursor.number == 100000);
+    assert_true(slow.viewer->lost > 0);
+    assert_int_equal(slow.n_messages + slow.viewer->lost, 100000);
+    leave(&slow);
+    end_node();
+}
+
+static void zstd_messages_are_one_stream_decodable_at_once(void **state)
+{
+    static const struct viewer_opts opts = {.kind = VIEWER_PCAPNG, .zstd = true};
+    struct peer peer = {0};
+    struct buf plain = {0};
+
+    (void)state;
+    watch(&peer, "eth0", &opts);
+    for (int i = 0; i < 30; i++) { /* small ones on the loop, large ones on workers */
+        fake_give(i % 2 == 0 ? 3 : 4000);
+        RUN_UNTIL(peer.viewer->n_packets == (uint64_t)((i / 2 + 1) * 3 + (i + 1) / 2 * 4000));
+        if (i % 5 == 0) { /* all that was sent can be decoded, without an end of the frame */
+            ZSTD_DStream *decoder = ZSTD_createDStream();
+            ZSTD_inBuffer in = {peer.data.data, peer.data.len, 0};
+            buf_reset(&plain);
+            while (in.pos < in.size) {
+                buf_reserve(&plain, 1 << 20);
+                ZSTD_outBuffer out = {plain.data, plain.cap, plain.len};
+                assert_false(ZSTD_isError(ZSTD_decompressStream(decoder, &out, &in)));
+                plain.len = out.pos;
+            }
+            ZSTD_freeDStream(decoder);
+            assert_int_equal(read_pcapng(&plain).packets, peer.viewer->n_packets);
+        }
+    }
+    assert_true(peer.data.len < plain.len / 3);
+    buf_deinit(&plain);
+    leave(&peer);
+    end_node();
+}
+
+static void who_comes_back_goes_on_where_it_was(void **state)
+{
+    struct peer first = {0};
+    struct peer second = {0};
+    char resume[64];
+
+    (void)state;
+    watch(&first, "eth0", &pcapng);
+    fake_give(500);
+    RUN_UNTIL(first.viewer->n_packets == 500);
+    snprintf(resume, sizeof resume, "%s:%d", viewer_stream_id(first.viewer), 500);
+    leave(&first);
+    fake_give(700); /* nobody looks */
+    const struct viewer_opts opts = {.kind = VIEWER_PCAPNG, .resume = resume};
+    watch(&second, "eth0", &opts);
+    fake_give(100);
+    RUN_UNTIL(second.viewer->cursor.number == 1300);
+    struct reading r = read_pcapng(&second.data);
+    assert_int_equal(r.first, 500);
+    assert_int_equal(r.packets, 800);
+    assert_int_equal(atomic_load(&fake_interface.opens), 1);
+    leave(&second);
+    end_node();
+}
+
+static void a_stranger_s_resume_begins_now(void **state)
+{
+    struct peer peers[2] = {0};
+    const struct viewer_opts opts = {.kind = VIEWER_PCAPNG, .resume = "0123456789abcdef:5"};
+
+    (void)state;
+    watch(&peers[0], "eth0", &pcapng);
+    fake_give(50);
+    RUN_UNTIL(peers[0].viewer->n_packets == 50);
+    watch(&peers[1], "eth0", &opts);
+    assert_int_equal(viewer_position(peers[1].viewer), 50);
+    leave(&peers[0]);
+    leave(&peers[1]);
+    end_node();
+}
+
+static void viewers_outlive_an_interface_that_goes_down(void **state)
+{
+    struct peer peer = {0};
+
+    (void)state;
+    watch(&peer, "eth0", &pcapng);
+    fake_give(10);
+    RUN_UNTIL(peer.viewer->n_packets == 10);
+    atomic_store(&fake_interface.broken, true);
+    fake_give(0);
+    RUN_UNTIL(peer.viewer->stream->state == STREAM_DOWN);
+    RUN_UNTIL(atomic_load(&fake_interface.opens) >= 3);
+    RUN_UNTIL(read_pcapng(&peer.data).has_note);
+    atomic_store(&fake_interface.broken, false);
+    RUN_UNTIL(peer.viewer->stream->state == STREAM_RUNNING);
+    assert_string_equal(last_event, "interface.up");
+    fake_give(10);
+    RUN_UNTIL(peer.viewer->n_packets == 20);
+    struct reading r = read_pcapng(&peer.data);
+    assert_int_equal(r.packets, 20);
+    assert_int_equal(peer.code, 0);
+    leave(&peer);
+    end_node();
+}
+
+static void an_interface_that_cannot_be_opened_says_why(void **state)
+{
+    (void)state;
+    struct join join = join_stream("missing", NULL, &pcapng);
+    assert_null(join.stream);
+    assert_int_equal(join.err.code, ERR_NOT_FOUND);
+    atomic_store(&fake_interface.broken, true);
+    join = join_stream("eth0", NULL, &pcapng);
+    assert_int_equal(join.err.code, ERR_CAPTURE);
+    end_node();
+}
+
+/* Two at most here. One that nobody looks at makes way, one that is looked at does not. */
+static void distinct_captures_are_bounded_and_equal_ones_shared(void **state)
+{
+    struct peer peers[3] = {0};
+
+    (void)state;
+    watch(&peers[0], "eth0", &pcapng);
+    watch(&peers[1], "eth0", &raw);
+    watch(&peers[2], "eth1", &raw);
+    assert_int_equal(atomic_load(&fake_interface.opens), 2);
+    assert_ptr_equal(peers[0].viewer->stream, peers[1].viewer->stream);
+    struct join join = join_stream("eth0", "tcp", &pcapng);
+    assert_int_equal(join.err.code, ERR_IN_USE);
+    assert_int_equal(node.relay->refused, 1);
+    leave(&peers[2]);
+    join = join_stream("eth0", "tcp", &pcapng);
+    assert_non_null(join.stream);
+    viewer_gone(join.viewer);
+    leave(&peers[0]);
+    leave(&peers[1]);
+    end_node();
+}
+
+static void the_end_of_the_node_is_told_and_closes_viewers(void **state)
+{
+    struct peer peer = {0};
+
+    (void)state;
+    watch(&peer, "eth0", &pcapng);
+    fake_give(5);
+    RUN_UNTIL(peer.viewer->n_packets == 5);
+    relay_drain(&node, clock_monotonic_ns() + DEADLINE_NS, on_closed);
+    RUN_UNTIL(is_closed);
+    assert_int_equal(peer.code, 1001);
+    assert_int_equal(read_pcapng(&peer.data).position, 5);
+    is_closed = false;
+    leave(&peer);
+    end_node();
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(a_pcapng_viewer_gets_a_whole_file, set_up),
+        cmocka_unit_test_setup(a_raw_viewer_gets_each_packet_as_a_message, set_up),
+        cmocka_unit_test_setup(a_large_packet_goes_through_in_both_formats, set_up),
+        cmocka_unit_test_setup(a_slow_viewer_loses_by_count_and_delays_nobody, set_up),
+        cmocka_unit_test_setup(a_slow_raw_viewer_is_counted_exactly, set_up),
+        cmocka_unit_test_setup(zstd_messages_are_one_stream_decodable_at_once, set_up),
+        cmocka_unit_test_setup(who_comes_back_goes_on_where_it_was, set_up),
+        cmocka_unit_test_setup(a_stranger_s_resume_begins_now, set_up),
+        cmocka_unit_test_setup(viewers_outlive_an_interface_that_goes_down, set_up),
+        cmocka_unit_test_setup(an_interface_that_cannot_be_opened_says_why, set_up),
+        cmocka_unit_test_setup(distinct_captures_are_bounded_and_equal_ones_shared, set_up),
+        cmocka_unit_test_setup(the_end_of_the_node_is_told_and_closes_viewers, set_up),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -191,6 +191,7 @@ static bool has_content(unsigned status)
 /* Start line and headers, but for the length and the end. */
 static void put_head(struct exchange *ex, struct buf *out, unsigned status, const char *type)
 {
+    ex->status = status;
     http_put_status(out, status);
     put_date(out);
     if (has_content(status) && type != NULL) {
@@ -445,6 +446,7 @@ struct ws_conn *exchange_upgrade(struct exchange *ex, const struct ws_conn_opts 
     const char *extensions = exchange_header(ex, "sec-websocket-extensions");
     settled.deflate = opts->deflate && extensions != NULL && ws_deflate_is_offered(extensions);
     ws_accept(exchange_header(ex, "sec-websocket-key"), accept);
+    ex->status = 101;
     http_put_status(&out, 101);
     http_put_header(&out, "Upgrade", "websocket");
     http_put_header(&out, "Connection", "Upgrade");

@@ -43,6 +43,7 @@ struct exchange {
     const struct exchange_stream_ops *ops;
     void *ops_arg;
     uint64_t left; /* of a stream with a known length */
+    unsigned status; /* of the answer; 0 = none yet */
     bool is_gone;
     bool is_answered; /* its head is on the way */
     bool is_chunked;

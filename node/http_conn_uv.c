@@ -64,6 +64,20 @@ static void prove(struct http_conn *conn)
 
 /* ---- the life of a connection ---- */
 
+/* The exchange is over, whole or not. */
+static void forget_exchange(struct http_conn *conn)
+{
+    struct exchange *ex = conn->ex;
+
+    conn->ex = NULL;
+    if (ex->status >= 100 && ex->status < 600) {
+        conn->server->counters.statuses[ex->status / 100]++;
+    }
+    log_debug("http: %s %s %s: %u", ex->peer, ex->head.method,
+              ex->target.path != NULL ? ex->target.path : "-", ex->status);
+    exchange_unref(ex);
+}
+
 static void unlink_conn(struct http_conn *conn)
 {
     if (conn->prev != NULL) {
@@ -93,7 +107,7 @@ static void on_closed(struct stream *stream, void *arg, const char *why)
     log_debug("http: %s is gone: %s", stream_peer(stream), why);
     if (conn->ex != NULL) {
         exchange_lost(conn->ex);
-        exchange_unref(conn->ex);
+        forget_exchange(conn);
     }
     free_conn(conn);
     http_server_forgot_one(server);
@@ -373,8 +387,7 @@ static void link_finished(void *arg, bool keep_alive)
 {
     struct http_conn *conn = arg;
 
-    exchange_unref(conn->ex);
-    conn->ex = NULL;
+    forget_exchange(conn);
     /* An answer before the end of its content: what still comes is not worth reading. */
     if (!keep_alive || conn->phase == PHASE_BODY || conn->server->draining) {
         stream_finish(conn->stream);
@@ -402,8 +415,7 @@ static struct ws_conn *link_upgrade(void *arg, struct exchange *ex, struct buf *
     stream_write_copy(conn->stream, head->data, head->len);
     conn->upgraded = ws_conn_open(server, conn->stream, ex, opts);
     struct ws_conn *upgraded = conn->upgraded;
-    conn->ex = NULL;
-    exchange_unref(ex);
+    forget_exchange(conn);
     if (!conn->parsing) {
         hand_over(conn, conn->pending.data, conn->pending.len);
     }

@@ -24,6 +24,9 @@ enum rejected {
     REJECTED_KEY,         /* 401 */
     REJECTED_RIGHT,       /* 403 */
     REJECTED_SILENT,      /* a WebSocket that does not answer pings */
+    REJECTED_STALLED,     /* takes nothing (counted by the streams) */
+    REJECTED_OVERFULL,    /* too much waits for it (counted by the streams) */
+    REJECTED_DESCRIPTORS, /* none was free (counted by the listeners) */
     N_REJECTED,
 };
 

@@ -16,10 +16,8 @@ struct node;
 bool work_run(struct node *node, void (*run)(void *arg), void (*done)(void *arg, bool cancelled),
               void *arg);
 
-/* Before anything else of the node, and after everything else: whoever waits has been called by
- * then (run the loop until work_is_idle). */
+/* Before anything else of the node; sets node->work. */
 void work_open(struct node *node);
-void work_close(struct node *node);
-/* Takes back what has not begun yet: its done comes with cancelled. */
-void work_cancel(struct node *node);
-bool work_is_idle(const struct node *node);
+/* After everything else: takes back what has not begun (its done comes with cancelled) and waits
+ * for what runs; then node->work is NULL and closed is called, now or later. */
+void work_close(struct node *node, void (*closed)(struct node *node));

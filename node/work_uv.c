@@ -15,25 +15,40 @@ struct work_item {
 };
 
 struct work_queue {
+    struct node *node;
     struct work_item *first;
     size_t n;
+    void (*closed)(struct node *node); /* set while closing */
 };
 
 void work_open(struct node *node)
 {
     node->work = x_alloc(sizeof *node->work);
+    node->work->node = node;
 }
 
-void work_close(struct node *node)
+static void close_if_idle(struct work_queue *queue)
 {
-    REQUIRE(node->work == NULL || work_is_idle(node));
-    mem_free(node->work);
+    struct node *node = queue->node;
+    void (*closed)(struct node *) = queue->closed;
+
+    if (closed == NULL || queue->n > 0) {
+        return;
+    }
     node->work = NULL;
+    mem_free(queue);
+    closed(node);
 }
 
-bool work_is_idle(const struct node *node)
+void work_close(struct node *node, void (*closed)(struct node *node))
 {
-    return node->work->n == 0;
+    struct work_queue *queue = node->work;
+
+    queue->closed = closed;
+    for (struct work_item *item = queue->first; item != NULL; item = item->next) {
+        uv_cancel((uv_req_t *)&item->request); /* fails where it runs already */
+    }
+    close_if_idle(queue);
 }
 
 static void on_work(uv_work_t *request)
@@ -59,10 +74,12 @@ static void forget(struct work_item *item)
 static void on_done(uv_work_t *request, int status)
 {
     struct work_item *item = container_of(request, struct work_item, request);
+    struct work_queue *queue = item->queue;
 
-    forget(item);
     item->done(item->arg, status == UV_ECANCELED);
+    forget(item);
     mem_free(item);
+    close_if_idle(queue);
 }
 
 bool work_run(struct node *node, void (*run)(void *arg), void (*done)(void *arg, bool cancelled),
@@ -86,11 +103,4 @@ bool work_run(struct node *node, void (*run)(void *arg), void (*done)(void *arg,
     queue->n++;
     REQUIRE(uv_queue_work(node->loop, &item->request, on_work, on_done) == 0);
     return true;
-}
-
-void work_cancel(struct node *node)
-{
-    for (struct work_item *item = node->work->first; item != NULL; item = item->next) {
-        uv_cancel((uv_req_t *)&item->request); /* fails where it runs already */
-    }
 }

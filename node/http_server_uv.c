@@ -187,14 +187,6 @@ static void on_failed_closed(struct node *node)
     (void)node;
 }
 
-static void warn_anonymous(struct http_server *server)
-{
-    if (!auth_has_keys(server->node->auth, clock_wall_ns())) {
-        log_warn("no API key exists: every user of this host can read packets and start captures; "
-                 "'packetrecorder keys add' makes one");
-    }
-}
-
 static void open_drain_timer(struct http_server *server);
 
 int http_server_open(struct node *node, const struct http_server_opts *opts, struct err *err)
@@ -230,7 +222,6 @@ int http_server_open(struct node *node, const struct http_server_opts *opts, str
         return rc;
     }
     warn_certificate(server);
-    warn_anonymous(server);
     return 0;
 }
 

@@ -80,7 +80,7 @@ static void end_node(void)
     uv_run(&loop, UV_RUN_DEFAULT);
     assert_true(is_closed);
     assert_null(node.relay);
-    work_close(&node);
+    work_close(&node, on_closed);
     assert_int_equal(uv_loop_close(&loop), 0);
 }
 

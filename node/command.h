@@ -11,3 +11,4 @@ extern const struct command *const node_commands[];
 extern const struct program node_program;
 
 extern const struct command cmd_serve;
+extern const struct command cmd_sniff;

@@ -15,6 +15,7 @@
 #include "node/last_resort_posix.h"
 #include "node/notify_posix.h"
 #include "node/part.h"
+#include "node/work.h"
 #include "shared/base/clock_posix.h"
 #include "shared/base/log.h"
 #include "shared/base/mem.h"
@@ -65,11 +66,11 @@ static void on_drained(struct node *node)
 static void drain(struct life *life)
 {
     uint64_t deadline_ns = clock_monotonic_ns() + NODE_DRAIN_MS * 1000000ULL;
-    size_t n = life->n_open;
 
     life->node.stopping = true;
     life->n_draining = 1;
-    for (size_t i = n; i-- > 0;) {
+    work_cancel(&life->node);
+    for (size_t i = 0; i < life->n_open; i++) {
         if (node_parts[i].drain != NULL) {
             life->n_draining++;
             node_parts[i].drain(&life->node, deadline_ns, on_drained);
@@ -179,6 +180,7 @@ int node_run(const struct node_options *options, const struct node_run_opts *opt
         return err_set(err, rc, "cannot make an event loop: %s", uv_strerror(rc));
     }
     signal(SIGPIPE, SIG_IGN);
+    work_open(&life->node);
     watch_signals(life);
     start_watchdog(life);
     rc = open_parts(life, err);
@@ -190,6 +192,7 @@ int node_run(const struct node_options *options, const struct node_run_opts *opt
         close_next(&life->node);
     }
     uv_run(&life->loop, UV_RUN_DEFAULT);
+    work_close(&life->node);
     int left = uv_loop_close(&life->loop);
     if (left == 0) {
         mem_free(life);

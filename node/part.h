@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * THE table of the parts of a node. node_uv.c opens them in its order, drains them all at once when
- * the node is told to end, and closes them one after the other from the last to the first. A part
+ * THE table of the parts of a node. node_uv.c opens them in its order, tells them all in the same
+ * order to drain when the node is to end, and closes them one after the other from the last to the
+ * first. A part
  * is added by a record in parts.c and its member in node.h.
  */
 #pragma once

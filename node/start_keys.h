@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Failing closed at start, as far as API keys go: without a key in force nothing is served to other
- * hosts, and what this host's users can do then is said. Each request is checked by node/auth.
+ * hosts. The HTTP server says what this host's users can do without one, node/auth checks each
+ * request.
  */
 #pragma once
 
 #include "shared/options/node_options.h"
 
 /* ERR_KEY: other hosts are to be served but there is no key, or the keys cannot be read; with the
- * command that mends it. Warns of what is open. */
+ * command that mends it. Warns when injection is allowed and nobody
+ * may. */
 int start_keys_check(const struct node_options *options, uint64_t now_ns, struct err *err);

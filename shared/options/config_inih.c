@@ -105,7 +105,7 @@ static char *next_line(char *out, int room, void *stream)
     const char *start = r->at;
     const char *end = memchr(start, '\n', (size_t)(r->end - start));
     end = end != NULL ? end : r->end;
-    r->at = end + 1;
+    r->at = end < r->end ? end + 1 : end;
     if (r->line == 1 && end - start >= 3 && memcmp(start, "\xEF\xBB\xBF", 3) == 0) {
         start += 3;
     }
@@ -131,12 +131,14 @@ static char *next_line(char *out, int room, void *stream)
 
 void config_read_text(struct config *config, const char *text, size_t n)
 {
-    struct reader r = {.config = config, .at = text, .end = text + n};
-
+    if (n == 0) {
+        return;
+    }
     if (n > CONFIG_MAX_BYTES) {
         config_add_problem(config, 0, "larger than %d bytes: this is no configuration",
                            CONFIG_MAX_BYTES);
         return;
     }
+    struct reader r = {.config = config, .at = text, .end = text + n};
     (void)ini_parse_stream(next_line, &r, on_value, &r);
 }

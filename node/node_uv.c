@@ -15,7 +15,6 @@
 #include "node/last_resort_posix.h"
 #include "node/notify_posix.h"
 #include "node/part.h"
-#include "node/work.h"
 #include "shared/base/clock_posix.h"
 #include "shared/base/log.h"
 #include "shared/base/mem.h"
@@ -69,7 +68,6 @@ static void drain(struct life *life)
 
     life->node.stopping = true;
     life->n_draining = 1;
-    work_cancel(&life->node);
     for (size_t i = 0; i < life->n_open; i++) {
         if (node_parts[i].drain != NULL) {
             life->n_draining++;
@@ -180,7 +178,6 @@ int node_run(const struct node_options *options, const struct node_run_opts *opt
         return err_set(err, rc, "cannot make an event loop: %s", uv_strerror(rc));
     }
     signal(SIGPIPE, SIG_IGN);
-    work_open(&life->node);
     watch_signals(life);
     start_watchdog(life);
     rc = open_parts(life, err);
@@ -192,7 +189,6 @@ int node_run(const struct node_options *options, const struct node_run_opts *opt
         close_next(&life->node);
     }
     uv_run(&life->loop, UV_RUN_DEFAULT);
-    work_close(&life->node);
     int left = uv_loop_close(&life->loop);
     if (left == 0) {
         mem_free(life);

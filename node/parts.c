@@ -6,12 +6,6 @@
 
 #include "node/auth.h"
 #include "node/http_server.h"
-#include "node/inject_hub.h"
-#include "node/own_traffic_uv.h"
-#include "node/pcapng_listen.h"
-#include "node/relay.h"
-#include "node/routes.h"
-#include "node/uplinks.h"
 #include "node/work.h"
 #include "shared/base/mem.h"
 
@@ -49,33 +43,15 @@ static int reload_http(struct node *node, struct err *err)
     return http_server_reload(node->http, err);
 }
 
-static void close_nothing(struct node *node, void (*closed)(struct node *node))
-{
-    closed(node);
-}
-
 const struct node_part node_parts[] = {
     {.name = "work", .open = open_work, .close = work_close},
-    {.name = "sources", .open = node_sources_open, .close = node_sources_close},
     {.name = "auth", .open = auth_open, .close = close_auth},
-    {.name = "relay", .open = relay_open, .drain = relay_drain, .close = relay_close},
-    {.name = "inject",
-     .open = inject_hub_open,
-     .drain = inject_hub_drain,
-     .close = inject_hub_close},
-    {.name = "uplinks", .open = uplinks_open, .close = uplinks_close},
-    {.name = "pcapng",
-     .open = pcapng_listen_open,
-     .drain = pcapng_listen_drain,
-     .close = pcapng_listen_close},
-    /* Requests find everything else open. */
+    /* Last: requests find everything else open. */
     {.name = "http",
      .open = open_http,
      .drain = drain_http,
      .close = close_http,
      .reload = reload_http},
-    /* All that listens is known now, and with it what of the traffic is the node's own. */
-    {.name = "own traffic", .open = node_sources_settle, .close = close_nothing},
 };
 
 const size_t n_node_parts = ARRAY_LEN(node_parts);

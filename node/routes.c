@@ -5,13 +5,11 @@
 #include <string.h>
 
 #include "node/server_routes.h"
-#include "node/uplinks.h"
 #include "shared/base/mem.h"
 #include "shared/wire/url.h"
 
 const struct route_group *const route_groups[] = {
     &server_routes,
-    &ingest_routes,
 };
 const size_t n_route_groups = ARRAY_LEN(route_groups);
 

@@ -19,7 +19,8 @@ struct ws_client;
 
 struct ws_client_opts {
     const struct url_endpoint *endpoint;
-    const char *target;  /* "/connections/eth0?format=pcapng" */
+    const char *target;  /* whole: "/connections/eth0?format=pcapng"; the endpoint's path is not
+                            put before it */
     const char *api_key; /* sent as Authorization: Bearer; NULL = none */
     const char *ca_file; /* TLS: NULL = the system's */
     size_t max_message;  /* 0 = 16 MiB */
@@ -46,19 +47,22 @@ const char *ws_client_header(const struct ws_client *client, const char *name);
 int ws_client_receive(struct ws_client *client, uint64_t deadline_ns, enum ws_opcode *opcode,
                       const uint8_t **data, size_t *n, uint16_t *close_code, struct err *err);
 
-/* Sends one message, waiting for room until the deadline. While it waits, what comes is read and
- * kept (bounded) for ws_client_receive. */
+/* Sends one message, waiting for room until the deadline: -ETIMEDOUT, and nothing of it was taken.
+ * 0: it is taken, and what of it has not gone out at the deadline goes with the next calls. While
+ * it waits, what comes is read and kept (bounded) for ws_client_receive. */
 int ws_client_send(struct ws_client *client, enum ws_opcode opcode, const void *data, size_t n,
                    uint64_t deadline_ns, struct err *err);
 /* Sends a close frame and waits for the peer's, then closes as above. */
 void ws_client_finish(struct ws_client *client, uint16_t code, const char *reason,
                       uint64_t deadline_ns);
 
-/* Ends a wait at once, now or the next time. Any thread, signal handlers. */
+/* Ends ws_client_receive at once, the one that waits or the next; nothing is lost. A send goes on.
+ * Any thread, signal handlers. */
 void ws_client_interrupt(struct ws_client *client);
 
-/* One plain HTTP GET (or POST with a body) over the same code: *status, and the content in `body`,
- * at most max_body. */
+/* One plain HTTP call over the same code, with any method but HEAD. 0 when a whole answer came,
+ * whatever its *status: its content is in `body`, and http_problem() makes an error of a refusal.
+ * ERR_LIMIT: more than max_body. */
 struct http_call {
     const struct url_endpoint *endpoint;
     const char *method;

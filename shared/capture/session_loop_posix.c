@@ -79,6 +79,7 @@ static uint32_t lowest_bit(uint32_t bits)
 /* To all lanes; the reference goes. Only a full queue makes it wait. */
 static void push_block(struct session *s, struct block *block)
 {
+    block->sealed_ns = clock_monotonic_ns();
     uint32_t pending = offer_all(s, block, (1u << s->n_lanes) - 1);
 
     if (pending != 0) {

@@ -58,6 +58,7 @@ struct block {
     uint64_t min_ns; /* of the time stamps inside; UINT64_MAX when empty */
     uint64_t max_ns;
     uint64_t packet_bytes; /* sum of caplen */
+    uint64_t sealed_ns;    /* when a capture gave it to its consumers, monotonic; 0 = not by one */
     atomic_uint refs;
     void (*release)(struct block *block,
                     void *arg); /* called when the last reference goes; NULL = block_free */

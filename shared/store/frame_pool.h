@@ -33,6 +33,7 @@ struct frame_job {
     uint64_t packet_bytes;
     uint64_t min_ns;
     uint64_t max_ns;
+    uint64_t sealed_ns; /* when its first block was sealed; monotonic */
     bool compress;
     const struct seal *seal;
 
@@ -44,6 +45,7 @@ struct frame_job {
     uint8_t *bloom;      /* owned */
     size_t bloom_cap;
     size_t bloom_n;
+    struct protocol_tally tally;
     bool done;
 };
 

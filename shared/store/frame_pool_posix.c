@@ -62,6 +62,8 @@ static void index_job(const struct frame_pool *pool, struct worker_tools *tools,
 
     cap = cap < INDEX_FLOOR ? INDEX_FLOOR : cap;
     job->bloom_n = 0;
+    job->tally = (struct protocol_tally){.packets[PROTOCOL_OTHER] = job->n_packets,
+                                         .bytes[PROTOCOL_OTHER] = job->packet_bytes};
     if (!have(&job->bloom, &job->bloom_cap, cap)) {
         return; /* no index: the frame will be scanned */
     }
@@ -70,6 +72,7 @@ static void index_job(const struct frame_pool *pool, struct worker_tools *tools,
         index_builder_add(tools->index, &packet,
                           packet.iface < IFACES_MAX ? pool->link_types[packet.iface] : UINT32_MAX);
     }
+    job->tally = *index_builder_tally(tools->index);
     job->bloom_n = index_builder_finish(tools->index, job->bloom, cap);
 }
 

@@ -8,6 +8,12 @@
 #include "shared/packet/decode.h"
 #include "shared/store/index_builder.h"
 
+const char *const protocol_names[PROTOCOLS] = {"other", "tcp", "udp", "icmp", "arp"};
+
+/* By IP protocol number. */
+static const uint8_t protocol_of_ip[256] = {
+    [1] = PROTOCOL_ICMP, [6] = PROTOCOL_TCP, [17] = PROTOCOL_UDP, [58] = PROTOCOL_ICMP};
+
 struct index_builder *index_builder_new(void)
 {
     struct index_builder *b = x_alloc(sizeof *b);
@@ -34,6 +40,7 @@ void index_builder_reset(struct index_builder *b)
     b->flows_looked = 0;
     b->flows_found = 0;
     b->flows_left_out = 0;
+    b->tally = (struct protocol_tally){0};
     b->n_hashed = 0;
     if (b->n_slots > SLOTS_MIN && b->n_keys < b->n_slots / 8) {
         b->n_slots /= 2;
@@ -304,6 +311,7 @@ add_decoded(struct index_builder *b, const struct packet_view *packet, uint32_t 
         flow.dport = d.dport;
         flow.has |= HAS_SPORT | HAS_DPORT;
     }
+    b->protocol = d.family == DECODE_ARP ? PROTOCOL_ARP : protocol_of_ip[d.proto];
     add_flow_once(b, &flow);
 }
 
@@ -364,6 +372,7 @@ static void add_net(struct index_builder *b, const struct packet_view *packet, e
     default:
         return;
     }
+    b->protocol = net == INDEX_NET_ARP ? PROTOCOL_ARP : protocol_of_ip[flow.proto];
     add_flow_once(b, &flow);
 }
 
@@ -451,9 +460,17 @@ void index_builder_add(struct index_builder *b, const struct packet_view *packet
         b->link = index_link_of(link_type);
         b->link_type = link_type;
     }
+    b->protocol = PROTOCOL_OTHER;
     if (b->link != NULL) {
         add_link(b, b->link, packet);
     } else {
         add_decoded(b, packet, link_type);
     }
+    b->tally.packets[b->protocol]++;
+    b->tally.bytes[b->protocol] += packet->caplen;
+}
+
+const struct protocol_tally *index_builder_tally(const struct index_builder *b)
+{
+    return &b->tally;
 }

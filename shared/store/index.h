@@ -29,6 +29,7 @@
 
 #include "shared/packet/block.h"
 #include "shared/packet/filter.h"
+#include "shared/store/protocol.h"
 
 #define INDEX_VERSION 1
 /* Of one frame; of one kind a quarter of it. Kinds that have more are left out of the filter. */
@@ -43,6 +44,8 @@ void index_builder_reset(struct index_builder *b);
 /* About 20 ns a packet: called for every packet that is stored. */
 void index_builder_add(struct index_builder *b, const struct packet_view *packet,
                        uint32_t link_type);
+/* What was added since the reset. Borrowed. */
+const struct protocol_tally *index_builder_tally(const struct index_builder *b);
 /* Writes the filter; returns its bytes (0 = "may contain anything", used when nothing fits). `cap`
  * is the most that may be used, e.g. 1 % of the packet bytes. out holds at least cap bytes. */
 size_t index_builder_finish(struct index_builder *b, uint8_t *out, size_t cap);

@@ -63,6 +63,8 @@ struct index_builder {
     uint32_t flows_found;
     uint32_t flows_left_out;
     uint32_t sample;
+    uint8_t protocol; /* enum protocol of the packet in hand */
+    struct protocol_tally tally;
     uint64_t ports_seen[PORT_PROTOS][65536 / 64]; /* a bit a port */
     uint64_t values_seen[VALUES_SEEN];
     struct header headers_seen[HEADERS_SEEN];

@@ -38,6 +38,8 @@ struct seal_kdf {
     uint8_t salt[SEAL_SALT_BYTES];
 };
 
+/* The same secret gives the same key under both. */
+bool seal_kdf_is_same(const struct seal_kdf *a, const struct seal_kdf *b);
 /* Fresh random salt and today's costs (RFC 9106 §4, second recommended option: 64 MiB, 3 passes).
  */
 void seal_kdf_new(struct seal_kdf *kdf, bool passphrase);

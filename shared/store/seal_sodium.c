@@ -54,6 +54,12 @@ void seal_random(void *out, size_t n)
     randombytes_buf(out, n);
 }
 
+bool seal_kdf_is_same(const struct seal_kdf *a, const struct seal_kdf *b)
+{
+    return a->passphrase == b->passphrase && a->ops == b->ops && a->mem_bytes == b->mem_bytes &&
+           memcmp(a->salt, b->salt, sizeof a->salt) == 0;
+}
+
 void seal_kdf_new(struct seal_kdf *kdf, bool passphrase)
 {
     *kdf = (struct seal_kdf){.passphrase = passphrase};

@@ -35,6 +35,9 @@ struct store_options {
     const char *path;
     enum store_mode mode;
     const struct store_key *key; /* NULL = unencrypted; borrowed for the call */
+    /* The same store, opened before: its derived key is used again where it still fits. May rest;
+     * NULL = none; borrowed for the call. */
+    const struct store *like;
 };
 
 /* ERR_NOT_FOUND, ERR_NOT_A_STORE, ERR_VERSION, ERR_KEY (wrong, or missing, or the store is not

@@ -166,6 +166,29 @@ static size_t frame_bytes_of(const struct frame_job *job)
     return job->out_len + (job->body == NULL ? 0 : job->raw_len);
 }
 
+const uint32_t store_delay_bounds_us[STORE_DELAY_BUCKETS] = {
+    1000, 2500, 5000, 10000, 25000, 50000, 100000, 250000, 500000, 1000000, 2500000, 10000000,
+};
+
+static void observe(struct store_writer *w, const struct frame_job *job)
+{
+    uint64_t delay_ns = clock_monotonic_ns() - job->sealed_ns;
+    size_t i = 0;
+
+    for (int p = 0; p < PROTOCOLS; p++) {
+        atomic_fetch_add(&w->proto_packets[p], job->tally.packets[p]);
+        atomic_fetch_add(&w->proto_bytes[p], job->tally.bytes[p]);
+    }
+    while (i < STORE_DELAY_BUCKETS && delay_ns > store_delay_bounds_us[i] * UINT64_C(1000)) {
+        i++;
+    }
+    if (i < STORE_DELAY_BUCKETS) {
+        atomic_fetch_add(&w->delays[i], 1);
+    }
+    atomic_fetch_add(&w->delay_sum_ns, delay_ns);
+    atomic_fetch_add(&w->delay_count, 1);
+}
+
 static void record(struct store_writer *w, const struct frame_job *job, uint64_t offset)
 {
     struct catalogue_frame f = {
@@ -186,6 +209,7 @@ static void record(struct store_writer *w, const struct frame_job *job, uint64_t
     atomic_fetch_add(&w->packets, job->n_packets);
     atomic_fetch_add(&w->bytes, job->packet_bytes);
     atomic_fetch_add(&w->stored, frame_bytes_of(job));
+    observe(w, job);
     commit_frame(w->commit, w->segment, &f);
 }
 

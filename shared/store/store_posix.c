@@ -35,16 +35,24 @@ const char *store_repairs(const struct store *store)
     return store->repairs;
 }
 
-static int derive_master(struct store *store, const struct store_key *key, struct err *err)
+static int derive_master(struct store *store, const struct store_options *o, struct err *err)
 {
+    const struct store_key *key = o->key;
+
     store->master = seal_alloc(SEAL_KEY_BYTES);
+    if (store->kdf.passphrase && o->like != NULL && o->like->master != NULL &&
+        seal_kdf_is_same(&o->like->kdf, &store->kdf)) {
+        memcpy(store->master, o->like->master, SEAL_KEY_BYTES);
+        return 0;
+    }
     return seal_master(&store->kdf, key->secret, key->n, store->master, err);
 }
 
 /* Unlocks the descriptor with the user's key: the catalogue's key comes out. */
-static int unlock(struct store *store, const struct store_key *key,
+static int unlock(struct store *store, const struct store_options *o,
                   const struct store_descriptor *d, uint8_t *catalogue_key, struct err *err)
 {
+    const struct store_key *key = o->key;
     const uint8_t *slot = d->bytes + STORE_SLOT_AT;
 
     if (key == NULL) {
@@ -61,15 +69,16 @@ static int unlock(struct store *store, const struct store_key *key,
     }
     seal_free(store->master);
     store->master = NULL;
-    int r = derive_master(store, key, err);
+    int r = derive_master(store, o, err);
     if (r == 0 && store_descriptor_open(d, store->master, catalogue_key) < 0) {
         r = err_set(err, ERR_KEY, "wrong key for the store '%s'", store->path);
     }
     return r;
 }
 
-static int make_descriptor(struct store *store, const struct store_key *key, struct err *err)
+static int make_descriptor(struct store *store, const struct store_options *o, struct err *err)
 {
+    const struct store_key *key = o->key;
     struct store_descriptor d = {.encrypted = key != NULL, .created_ns = clock_wall_ns()};
     uint8_t *catalogue_key = NULL;
     char *path = store_file(store, "store");
@@ -78,7 +87,7 @@ static int make_descriptor(struct store *store, const struct store_key *key, str
     seal_random(d.id, sizeof d.id);
     if (key != NULL) {
         seal_kdf_new(&store->kdf, key->passphrase);
-        r = derive_master(store, key, err);
+        r = derive_master(store, o, err);
         catalogue_key = seal_alloc(SEAL_KEY_BYTES);
         seal_random(catalogue_key, SEAL_KEY_BYTES);
     }
@@ -183,7 +192,7 @@ static int load_descriptor(struct store *store, const struct store_options *o,
 
     if (o->mode == STORE_CREATE && !exists(path) && !exists(store->path) &&
         !store_has_segments(store)) {
-        r = make_descriptor(store, o->key, err);
+        r = make_descriptor(store, o, err);
     }
     if (r == 0) {
         r = store_descriptor_read(path, d, err);
@@ -210,7 +219,7 @@ static int open_catalogue(struct store *store, const struct store_options *o,
     int r = 0;
 
     if (d->encrypted) {
-        r = unlock(store, o->key, d, catalogue_key, err);
+        r = unlock(store, o, d, catalogue_key, err);
     }
     if (r == 0) {
         r = catalogue_open(store->path, d->encrypted ? catalogue_key : NULL,
@@ -226,7 +235,7 @@ static int open_catalogue(struct store *store, const struct store_options *o,
     if ((r == ERR_KEY || r == ERR_DAMAGED) && o->key != NULL &&
         store_descriptor_read(fresh, &next, NULL) == 0) {
         struct err again = {0};
-        r = unlock(store, o->key, &next, catalogue_key, &again);
+        r = unlock(store, o, &next, catalogue_key, &again);
         if (r == 0) {
             r = catalogue_open(store->path, catalogue_key, create ? CATALOGUE_CREATE : 0,
                                &store->catalogue, &again);

@@ -10,6 +10,7 @@
 #pragma once
 
 #include "shared/packet/consumer.h"
+#include "shared/store/protocol.h"
 #include "shared/store/store.h"
 
 enum store_compression {
@@ -50,12 +51,28 @@ int store_writer_new(struct store *store, const struct store_session_spec *spec,
 void store_writer_free(
     struct consumer *consumer); /* takes NULL; after finish, or instead of it on failure */
 
+/* How long packets are on their way through a writer: from the sealing of a frame's first block
+ * until the frame stands in its segment. Up to 0.4 s of it is gathering, where little comes.
+ * Bucket i counts what took at most store_delay_bounds_us[i]; what took longer is in `count` alone.
+ */
+#define STORE_DELAY_BUCKETS 12
+extern const uint32_t store_delay_bounds_us[STORE_DELAY_BUCKETS];
+
+struct store_delays {
+    uint64_t buckets[STORE_DELAY_BUCKETS]; /* not cumulative */
+    uint64_t count;
+    uint64_t sum_ns;
+};
+
 /* Packets and bytes stored so far, and the state; any thread. */
 struct store_writer_stats {
     uint64_t packets;
     uint64_t bytes;
     uint64_t stored_bytes;
     uint64_t durable; /* packets that survive the machine */
+    uint64_t lost; /* given up by the writer: disk full */
     enum store_state state;
+    struct protocol_tally protocols; /* of the stored packets */
+    struct store_delays delays;
 };
 void store_writer_stats(struct consumer *consumer, struct store_writer_stats *out);

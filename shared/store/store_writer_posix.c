@@ -92,6 +92,7 @@ static void add_counts(struct frame_job *job, const struct block *block)
 static void add_block(struct frame_job *job, struct block *block)
 {
     if (job->raw_len == 0) {
+        job->sealed_ns = block->sealed_ns != 0 ? block->sealed_ns : clock_monotonic_ns();
         job->block = block_ref(block);
         job->raw = block->data;
     } else {
@@ -342,6 +343,15 @@ void store_writer_stats(struct consumer *consumer, struct store_writer_stats *ou
         .bytes = atomic_load(&w->bytes),
         .stored_bytes = atomic_load(&w->stored),
         .durable = commit_durable(w->commit),
+        .lost = atomic_load(&w->lost),
         .state = (enum store_state)atomic_load(&w->state),
+        .delays = {.count = atomic_load(&w->delay_count), .sum_ns = atomic_load(&w->delay_sum_ns)},
     };
+    for (int i = 0; i < PROTOCOLS; i++) {
+        out->protocols.packets[i] = atomic_load(&w->proto_packets[i]);
+        out->protocols.bytes[i] = atomic_load(&w->proto_bytes[i]);
+    }
+    for (int i = 0; i < STORE_DELAY_BUCKETS; i++) {
+        out->delays.buckets[i] = atomic_load(&w->delays[i]);
+    }
 }

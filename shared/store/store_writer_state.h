@@ -47,6 +47,12 @@ struct store_writer {
     atomic_uint_fast64_t packets;
     atomic_uint_fast64_t bytes;
     atomic_uint_fast64_t stored;
+    /* Written once a frame, read by whoever asks. */
+    atomic_uint_fast64_t proto_packets[PROTOCOLS];
+    atomic_uint_fast64_t proto_bytes[PROTOCOLS];
+    atomic_uint_fast64_t delays[STORE_DELAY_BUCKETS];
+    atomic_uint_fast64_t delay_count;
+    atomic_uint_fast64_t delay_sum_ns;
     atomic_int state;
 };
 

@@ -41,3 +41,5 @@ int store_prune(struct store *store, const struct store_prune *rule, struct stor
 
 /* Bytes on disk: catalogue, its log, segments. */
 uint64_t store_disk_bytes(const struct store *store);
+/* The same of a store that is not open; 0 when there is none. */
+uint64_t store_path_disk_bytes(const char *path);

@@ -17,29 +17,36 @@ static uint64_t file_bytes(const char *path)
     return stat(path, &st) == 0 ? (uint64_t)st.st_blocks * 512u : 0;
 }
 
-uint64_t store_disk_bytes(const struct store *store)
+uint64_t store_path_disk_bytes(const char *path)
 {
     static const char *const beside[] = {"", "-wal", "-shm"};
+    char *folder = x_sprintf("%s.d", path);
     uint64_t total = 0;
-    DIR *dir = opendir(store->dir);
+    DIR *dir = opendir(folder);
     const struct dirent *entry;
 
     for (size_t i = 0; i < ARRAY_LEN(beside); i++) {
-        char *path = x_sprintf("%s%s", store->path, beside[i]);
-        total += file_bytes(path);
-        mem_free(path);
+        char *file = x_sprintf("%s%s", path, beside[i]);
+        total += file_bytes(file);
+        mem_free(file);
     }
     while (dir != NULL && (entry = readdir(dir)) != NULL) {
         if (entry->d_name[0] != '.') {
-            char *path = store_file(store, entry->d_name);
-            total += file_bytes(path);
-            mem_free(path);
+            char *file = x_sprintf("%s/%s", folder, entry->d_name);
+            total += file_bytes(file);
+            mem_free(file);
         }
     }
     if (dir != NULL) {
         closedir(dir);
     }
+    mem_free(folder);
     return total;
+}
+
+uint64_t store_disk_bytes(const struct store *store)
+{
+    return store_path_disk_bytes(store->path);
 }
 
 static int drop_session_row(struct store *store, int64_t session, struct err *err)

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Captures that record into the node's store: started and stopped over HTTP (later RPC), each a
- * capture session (shared/capture/session) with a store writer. All on the loop thread but what it
- * hands to node/work.
+ * Captures that record into the node's store: started and stopped over HTTP (later RPC) and by
+ * uplinks, each a capture session (shared/capture/session) with a store writer of its own. All on
+ * the loop thread; what blocks goes to node/work. Counters are read from the capture threads once a
+ * second, and when somebody asks with captures_refresh.
  */
 #pragma once
 
@@ -12,15 +13,20 @@
 #include "shared/base/err.h"
 #include "shared/capture/session_posix.h"
 #include "shared/store/store.h"
+#include "shared/store/store_writer.h"
 
 struct captures;
 struct json_t;
 struct node;
 
-struct captures *captures_new(struct node *node);
-/* Stops all and waits until they are flushed (at most until the monotonic deadline). */
-void captures_stop_all(struct captures *captures, void (*done)(struct node *node));
-void captures_free(struct captures *captures);
+/* Sets node->captures. Needs node->store, node->work and node->events. */
+int captures_open(struct node *node, struct err *err);
+/* Stops all and waits until they are flushed; at the monotonic deadline what waits for the disk is
+ * given up. done is called once. */
+void captures_stop_all(struct captures *captures, uint64_t deadline_ns,
+                       void (*done)(struct node *node));
+/* After captures_stop_all. node->captures is NULL when closed is called. */
+void captures_close(struct captures *captures, void (*closed)(struct node *node));
 
 struct capture_request {
     const char *const *interfaces;
@@ -35,16 +41,44 @@ struct capture_request {
     bool promisc;
 };
 
-/* Copies the request; calls done on the loop: 0 and the session's id, or the error. */
+/* Copies the request; calls done later on the loop: with the session's id, or NULL and the error.
+ * ERR_LIMIT: --max-captures are running, or the node is ending; ERR_USAGE: name or tags too long;
+ * else what opening the sources and the store said. */
 void captures_start(struct captures *captures, const struct capture_request *request,
                     void (*done)(void *arg, const char *id, const struct err *err), void *arg);
-/* ERR_NOT_FOUND. done when it is flushed, with the session as `sessions --json` shows it (owned by
- * the callee). */
+/* ERR_NOT_FOUND, ERR_AMBIGUOUS. id as everywhere: whole, a prefix of at least 8 characters, a name,
+ * "last". done when it is flushed, with the session as `sessions --json` shows it (owned by the
+ * callee). */
 int captures_stop(struct captures *captures, const char *id,
                   void (*done)(void *arg, struct json_t *session), void *arg, struct err *err);
 
-/* Running ones, as objects of an array. New reference. */
+/* Running ones, as objects of an array, oldest first. New reference. */
 struct json_t *captures_list(struct captures *captures);
+/* One of them, or NULL with ERR_NOT_FOUND or ERR_AMBIGUOUS. New reference. */
+struct json_t *captures_find(struct captures *captures, const char *id, struct err *err);
 size_t captures_running(const struct captures *captures);
-/* The live counters of a running one; false when there is none of that id. */
+/* The counters of a running one, not older than a second; false when there is none of that id. */
 bool captures_counters(struct captures *captures, const char *id, struct session_counters *out);
+/* True while that session (whole id) is recorded here. */
+bool captures_has(const struct captures *captures, const char *id);
+
+/* Reads all counters anew, then calls done(arg) on the loop; also when the node is ending. */
+void captures_refresh(struct captures *captures, void (*done)(void *arg), void *arg);
+
+/* What all captures since the start come to. It never goes back while they end. A counter that none
+ * of them offered is LEDGER_UNKNOWN. */
+struct captures_totals {
+    uint64_t started;
+    uint64_t ended;
+    uint64_t failed; /* ended with an error */
+    struct ledger ledger;
+    struct protocol_tally protocols;
+    struct store_delays delays;
+    size_t running;
+    size_t disk_full; /* running ones that cannot write at the moment */
+};
+void captures_totals(const struct captures *captures, struct captures_totals *out);
+
+/* Families of this module for /metrics. */
+struct buf;
+void captures_metrics(struct node *node, struct buf *out);

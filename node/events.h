@@ -4,17 +4,54 @@
  * are kept, so that who reconnects with Last-Event-ID misses none (or is told how many). Types:
  * "capture.started" "capture.ended" "viewer.joined" "viewer.left" "viewer.lost" "inject.refused"
  * "interface.down" "interface.up" "uplink.up" "uplink.down" "store.full" "store.ok"
- * "node.stopping".
+ * "session.deleted" "node.stopping". Numbers go up by one; a node that starts again begins with a
+ * larger one (microseconds of the clock), so that a number means one event for ever.
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#define EVENTS_KEPT 4096
+#include "shared/base/buf.h"
+#include "shared/base/err.h"
 
+#define EVENTS_KEPT    4096
+#define EVENTS_BEAT_MS 15000
+
+struct events;
 struct json_t;
 struct node;
 
-/* Any thread. `data` is an object, moved. */
+/* Sets node->events. */
+int events_open(struct node *node, struct err *err);
+/* Publishes node.stopping, after which watchers end what they write. */
+void events_drain(struct node *node);
+/* No watcher is left. node->events is NULL when closed is called. */
+void events_close(struct node *node, void (*closed)(struct node *node));
+
+/* Any thread. `data` is an object, moved; "time" and "node" are added to it. */
 void events_publish(struct node *node, const char *type, struct json_t *data);
+
+/* The number of the newest event; what comes next is larger. */
+uint64_t events_newest(const struct events *events);
+uint64_t events_published(const struct events *events); /* since the start */
+
+/* Appends what follows number *after as Server-Sent Events until `max` bytes are reached, and moves
+ * *after. Where events are gone already an event "lost" with their count comes first. True when
+ * something is left. */
+bool events_put(struct events *events, uint64_t *after, struct buf *out, size_t max);
+
+/* Somebody who follows. Loop thread; embedded in its owner. */
+struct events_watcher {
+    struct events_watcher *prev, *next;
+    void (*woken)(struct events_watcher *watcher);  /* there is something new */
+    void (*beat)(struct events_watcher *watcher);   /* every EVENTS_BEAT_MS */
+    void (*ending)(struct events_watcher *watcher); /* the node ends: unwatch */
+};
+void events_watch(struct events *events, struct events_watcher *watcher);
+void events_unwatch(struct events *events, struct events_watcher *watcher);
+size_t events_watchers(const struct events *events);
+
+/* Families of this module for /metrics. */
+void events_metrics(struct node *node, struct buf *out);

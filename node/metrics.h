@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Metrics in Prometheus' text format. Every module that counts has one function that writes its
- * families; node/metrics.c has the table of them. Names begin with packetrecorder_. A counter that
- * the platform does not offer is left out, never 0.
+ * families; node/metrics_writers.c has the table of them. Names begin with packetrecorder_. A
+ * counter that the platform does not offer is left out, never 0.
  */
 #pragma once
 
@@ -20,3 +20,7 @@ void metrics_label(struct buf *out, const char *name, const char *value);
 
 /* On the loop thread. */
 typedef void (*metrics_write_cb)(struct node *node, struct buf *out);
+
+/* All of them, in the order of the page. */
+extern const metrics_write_cb metrics_writers[];
+extern const size_t n_metrics_writers;

@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A ring of texts under a lock, so that any thread may publish; the loop is woken once however many
+ * came. Watchers read the ring themselves, from where they are, so a slow one costs nothing and
+ * loses the oldest.
+ */
+#include "node/events.h"
+
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <jansson.h>
+#include <uv.h>
+
+#include "node/metrics.h"
+#include "node/node.h"
+#include "shared/base/clock_posix.h"
+#include "shared/base/mem.h"
+#include "shared/base/text.h"
+
+struct event {
+    uint64_t id;
+    char *type;
+    char *data;
+};
+
+struct events {
+    struct node *node;
+    pthread_mutex_t lock;
+    struct event ring[EVENTS_KEPT];
+    uint64_t first_id; /* of this life */
+    uint64_t next_id;
+    bool is_closing;
+    uv_async_t wake;
+    uv_timer_t beat;
+    unsigned open_handles;
+    struct events_watcher *watchers;
+    size_t n_watchers;
+    void (*closed)(struct node *node);
+};
+
+static void on_wake(uv_async_t *wake)
+{
+    struct events *e = container_of(wake, struct events, wake);
+
+    for (struct events_watcher *w = e->watchers, *next; w != NULL; w = next) {
+        next = w->next;
+        w->woken(w);
+    }
+}
+
+static void on_beat(uv_timer_t *timer)
+{
+    struct events *e = container_of(timer, struct events, beat);
+
+    for (struct events_watcher *w = e->watchers, *next; w != NULL; w = next) {
+        next = w->next;
+        w->beat(w);
+    }
+}
+
+int events_open(struct node *node, struct err *err)
+{
+    struct events *e = x_alloc(sizeof *e);
+
+    (void)err;
+    e->node = node;
+    e->first_id = e->next_id = clock_wall_ns() / 1000u;
+    pthread_mutex_init(&e->lock, NULL);
+    REQUIRE(uv_async_init(node->loop, &e->wake, on_wake) == 0);
+    REQUIRE(uv_timer_init(node->loop, &e->beat) == 0);
+    REQUIRE(uv_timer_start(&e->beat, on_beat, EVENTS_BEAT_MS, EVENTS_BEAT_MS) == 0);
+    e->open_handles = 2;
+    node->events = e;
+    return 0;
+}
+
+void events_drain(struct node *node)
+{
+    struct events *e = node->events;
+
+    events_publish(node, "node.stopping", json_object());
+    for (struct events_watcher *w = e->watchers, *next; w != NULL; w = next) {
+        next = w->next;
+        w->ending(w);
+    }
+}
+
+static void on_closed(uv_handle_t *handle)
+{
+    struct events *e = handle->data;
+
+    if (--e->open_handles > 0) {
+        return;
+    }
+    struct node *node = e->node;
+    void (*closed)(struct node * node) = e->closed;
+    for (size_t i = 0; i < EVENTS_KEPT; i++) {
+        mem_free(e->ring[i].type);
+        free(e->ring[i].data);
+    }
+    pthread_mutex_destroy(&e->lock);
+    mem_free(e);
+    node->events = NULL;
+    closed(node);
+}
+
+void events_close(struct node *node, void (*closed)(struct node *node))
+{
+    struct events *e = node->events;
+
+    REQUIRE(e->watchers == NULL);
+    e->closed = closed;
+    pthread_mutex_lock(&e->lock);
+    e->is_closing = true;
+    pthread_mutex_unlock(&e->lock);
+    e->wake.data = e->beat.data = e;
+    uv_close((uv_handle_t *)&e->wake, on_closed);
+    uv_close((uv_handle_t *)&e->beat, on_closed);
+}
+
+void events_publish(struct node *node, const char *type, struct json_t *data)
+{
+    struct events *e = node->events;
+    char time[TEXT_NUMBER_MAX];
+
+    if (e == NULL) {
+        json_decref(data);
+        return;
+    }
+    text_format_time(clock_wall_ns(), time);
+    json_object_set_new(data, "time", json_string(time));
+    json_object_set_new(data, "node", json_string(node->name));
+    char *text = json_dumps(data, JSON_COMPACT);
+    REQUIRE(text != NULL);
+    json_decref(data);
+
+    pthread_mutex_lock(&e->lock);
+    struct event *slot = &e->ring[e->next_id % EVENTS_KEPT];
+    mem_free(slot->type);
+    free(slot->data);
+    *slot = (struct event){.id = e->next_id++, .type = x_strdup(type), .data = text};
+    if (!e->is_closing) {
+        uv_async_send(&e->wake);
+    }
+    pthread_mutex_unlock(&e->lock);
+}
+
+uint64_t events_newest(const struct events *events)
+{
+    struct events *e = (struct events *)events;
+
+    pthread_mutex_lock(&e->lock);
+    uint64_t id = e->next_id - 1;
+    pthread_mutex_unlock(&e->lock);
+    return id;
+}
+
+uint64_t events_published(const struct events *events)
+{
+    return events_newest(events) + 1 - events->first_id;
+}
+
+static void put_lost(struct buf *out, uint64_t id, uint64_t n, bool known)
+{
+    char text[160];
+
+    if (known) {
+        snprintf(text, sizeof text,
+                 "id: %" PRIu64 "\nevent: lost\ndata: {\"count\":%" PRIu64 "}\n\n", id, n);
+    } else { /* of an earlier life of the node: nobody counted */
+        snprintf(text, sizeof text, "id: %" PRIu64 "\nevent: lost\ndata: {\"count\":null}\n\n", id);
+    }
+    buf_put_str(out, text);
+}
+
+static void put_event(struct buf *out, const struct event *event)
+{
+    char id[48];
+
+    snprintf(id, sizeof id, "id: %" PRIu64 "\nevent: ", event->id);
+    buf_put_str(out, id);
+    buf_put_str(out, event->type);
+    buf_put_str(out, "\ndata: ");
+    buf_put_str(out, event->data);
+    buf_put_str(out, "\n\n");
+}
+
+bool events_put(struct events *e, uint64_t *after, struct buf *out, size_t max)
+{
+    pthread_mutex_lock(&e->lock);
+    uint64_t kept = e->next_id - e->first_id;
+    uint64_t oldest = e->next_id - (kept < EVENTS_KEPT ? kept : EVENTS_KEPT);
+
+    if (*after >= e->next_id) { /* the clock went back between two lives, or it was made up */
+        *after = oldest - 1;
+        put_lost(out, *after, 0, false);
+    } else if (*after != 0 && *after + 1 < oldest) {
+        put_lost(out, oldest - 1, oldest - 1 - *after, *after + 1 >= e->first_id);
+        *after = oldest - 1;
+    } else if (*after + 1 < oldest) { /* 0: all that is kept */
+        *after = oldest - 1;
+    }
+    while (*after + 1 < e->next_id && out->len < max) {
+        put_event(out, &e->ring[++*after % EVENTS_KEPT]);
+    }
+    bool more = *after + 1 < e->next_id;
+    pthread_mutex_unlock(&e->lock);
+    return more;
+}
+
+void events_watch(struct events *e, struct events_watcher *watcher)
+{
+    watcher->prev = NULL;
+    watcher->next = e->watchers;
+    if (e->watchers != NULL) {
+        e->watchers->prev = watcher;
+    }
+    e->watchers = watcher;
+    e->n_watchers++;
+}
+
+void events_unwatch(struct events *e, struct events_watcher *watcher)
+{
+    if (watcher->prev != NULL) {
+        watcher->prev->next = watcher->next;
+    } else {
+        e->watchers = watcher->next;
+    }
+    if (watcher->next != NULL) {
+        watcher->next->prev = watcher->prev;
+    }
+    e->n_watchers--;
+}
+
+size_t events_watchers(const struct events *e)
+{
+    return e->n_watchers;
+}
+
+void events_metrics(struct node *node, struct buf *out)
+{
+    if (node->events == NULL) {
+        return;
+    }
+    metrics_family(out, "packetrecorder_events_total", "counter", "Events published.");
+    metrics_count(out, "packetrecorder_events_total", "", events_published(node->events));
+    metrics_family(out, "packetrecorder_event_followers", "gauge",
+                   "Clients that follow /api/v1/events.");
+    metrics_count(out, "packetrecorder_event_followers", "", events_watchers(node->events));
+}

@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "node/recording.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include <jansson.h>
+
+#include "node/node.h"
+#include "node/sources.h"
+#include "node/store_access.h"
+#include "shared/base/clock_posix.h"
+#include "shared/base/log.h"
+#include "shared/base/mem.h"
+#include "shared/store/retention.h"
+#include "shared/store/session_json.h"
+
+static char *copy(const char *text)
+{
+    return text == NULL || text[0] == '\0' ? NULL : x_strdup(text);
+}
+
+struct recording *recording_new(struct node *node, const struct capture_request *request)
+{
+    struct recording *rec = x_alloc(sizeof *rec);
+
+    rec->node = node;
+    rec->interfaces = x_alloc((request->n_interfaces + 1) * sizeof *rec->interfaces);
+    for (size_t i = 0; i < request->n_interfaces; i++) {
+        rec->interfaces[rec->n_interfaces++] = x_strdup(request->interfaces[i]);
+    }
+    rec->filter = copy(request->filter);
+    rec->name = copy(request->name);
+    rec->tags = copy(request->tags);
+    rec->max_packets = request->max_packets;
+    rec->max_bytes = request->max_bytes;
+    rec->duration_ns = request->duration_ns;
+    rec->snaplen = request->snaplen;
+    rec->promisc = request->promisc;
+    pthread_mutex_init(&rec->lock, NULL);
+    return rec;
+}
+
+static void close_sources(struct recording *rec)
+{
+    for (uint32_t i = 0; i < rec->n_sources; i++) {
+        rec->sources[i]->ops->close(rec->sources[i]);
+    }
+    rec->n_sources = 0;
+}
+
+void recording_free(struct recording *rec)
+{
+    if (rec == NULL) {
+        return;
+    }
+    REQUIRE(rec->session == NULL && rec->n_sources == 0 && rec->store == NULL);
+    for (size_t i = 0; i < rec->n_interfaces; i++) {
+        mem_free(rec->interfaces[i]);
+    }
+    mem_free(rec->interfaces);
+    mem_free(rec->filter);
+    mem_free(rec->name);
+    mem_free(rec->tags);
+    mem_free(rec->excluded);
+    mem_free(rec->described.ifaces);
+    json_decref(rec->result);
+    pthread_mutex_destroy(&rec->lock);
+    mem_free(rec);
+}
+
+static int open_sources(struct recording *rec, struct err *err)
+{
+    int r = 0;
+
+    for (size_t i = 0; i < rec->n_interfaces && r == 0; i++) {
+        const struct source_request request = {
+            .interface = rec->interfaces[i],
+            .filter = rec->filter,
+            .snaplen = rec->snaplen,
+            .promisc = rec->promisc,
+            .buffer_bytes = rec->node->options->buffer_bytes,
+        };
+        char *excluded = NULL;
+        r = node_source_open(rec->node, &request, &rec->sources[rec->n_sources], &excluded, err);
+        rec->n_sources += r == 0;
+        if (r == 0 && excluded != NULL && excluded[0] != '\0' && rec->excluded == NULL) {
+            rec->excluded = excluded;
+        } else {
+            mem_free(excluded);
+        }
+    }
+    return r;
+}
+
+static int open_writer(struct recording *rec, struct err *err)
+{
+    rec->described.started_ns = clock_wall_ns();
+    const struct store_session_spec spec = {
+        .name = rec->name,
+        .node = rec->node->name,
+        .filter = rec->filter,
+        .excluded = rec->excluded,
+        .tags = rec->tags,
+        .started_ns = rec->described.started_ns,
+        .quota_bytes = rec->node->options->quota_bytes,
+    };
+    char id[STORE_ID_TEXT];
+    int r = node_store_hold(rec->node->store, &rec->store, err);
+
+    r = r < 0 ? r : store_writer_new(rec->store, &spec, &rec->writer, id, err);
+    if (r == 0) {
+        memcpy(rec->described.id, id, sizeof rec->described.id);
+        rec->encrypted = store_is_encrypted(rec->store);
+    }
+    return r;
+}
+
+static int start_session(struct recording *rec, struct err *err)
+{
+    const struct session_consumer consumer = {.consumer = rec->writer};
+    const struct session_spec spec = {
+        .sources = rec->sources,
+        .n_sources = rec->n_sources,
+        .consumers = &consumer,
+        .n_consumers = 1,
+        .max_packets = rec->max_packets,
+        .max_bytes = rec->max_bytes,
+        .duration_ns = rec->duration_ns,
+    };
+
+    return session_start(&spec, &rec->session, err);
+}
+
+static void put(char *out, size_t n, const char *text)
+{
+    snprintf(out, n, "%s", text == NULL ? "" : text);
+}
+
+static void describe(struct recording *rec)
+{
+    struct store_session *d = &rec->described;
+
+    put(d->name, sizeof d->name, rec->name);
+    put(d->node, sizeof d->node, rec->node->name);
+    put(d->filter, sizeof d->filter, rec->filter);
+    put(d->tags, sizeof d->tags, rec->tags);
+    put(d->excluded, sizeof d->excluded, rec->excluded);
+    d->ifaces = x_alloc(rec->n_sources * sizeof *d->ifaces);
+    for (uint32_t i = 0; i < rec->n_sources; i++) {
+        if (rec->sources[i]->n_ifaces > 0) {
+            d->ifaces[d->n_ifaces++] = rec->sources[i]->ifaces[0];
+        }
+    }
+}
+
+/* A capture that could not start is no session. */
+static void forget_session(struct recording *rec)
+{
+    struct store_session *session = NULL;
+
+    if (rec->described.id[0] != '\0' &&
+        store_session_find(rec->store, rec->described.id, &session, NULL) == 0) {
+        (void)store_delete_session(rec->store, session, NULL);
+        store_sessions_free(session, 1);
+    }
+}
+
+static void give_up(struct recording *rec)
+{
+    store_writer_free(rec->writer);
+    rec->writer = NULL;
+    if (rec->store != NULL) {
+        forget_session(rec);
+        node_store_release(rec->node->store, rec->store);
+        rec->store = NULL;
+    }
+    close_sources(rec);
+}
+
+int recording_start(struct recording *rec, struct err *err)
+{
+    int r = open_sources(rec, err);
+
+    r = r < 0 ? r : open_writer(rec, err);
+    r = r < 0 ? r : start_session(rec, err);
+    if (r < 0) {
+        give_up(rec);
+        return r;
+    }
+    describe(rec);
+    return 0;
+}
+
+bool recording_sample(struct recording *rec, struct recording_sample *out)
+{
+    pthread_mutex_lock(&rec->lock);
+    bool goes_on = !rec->is_over;
+    if (goes_on) {
+        session_snapshot(rec->session, &out->counters);
+        store_writer_stats(rec->writer, &out->stats);
+    }
+    pthread_mutex_unlock(&rec->lock);
+    return goes_on;
+}
+
+/* As the catalogue has it; when that cannot be read, as we know it. */
+static struct json_t *final_json(struct recording *rec)
+{
+    struct store_session *stored = NULL;
+    struct err err = {0};
+
+    if (store_session_find(rec->store, rec->described.id, &stored, &err) < 0) {
+        log_warn("session %s cannot be read back: %s", rec->described.id, err.text);
+        return recording_json(rec, &rec->last);
+    }
+    struct json_t *object = session_json(stored, rec->encrypted);
+    store_sessions_free(stored, 1);
+    return object;
+}
+
+void recording_finish(struct recording *rec)
+{
+    pthread_mutex_lock(&rec->lock);
+    rec->is_over = true;
+    const struct session_result *result = session_result(rec->session);
+    rec->last.counters = result->counters;
+    store_writer_stats(rec->writer, &rec->last.stats);
+    rec->end = result->end;
+    if (result->code < 0) {
+        rec->failure = result->err;
+        rec->failure.code = result->code;
+    }
+    pthread_mutex_unlock(&rec->lock);
+    store_writer_free(rec->writer);
+    rec->writer = NULL;
+    rec->result = final_json(rec);
+    session_free(rec->session);
+    rec->session = NULL;
+    close_sources(rec);
+    node_store_release(rec->node->store, rec->store);
+    rec->store = NULL;
+}
+
+struct json_t *recording_json(const struct recording *rec, const struct recording_sample *sample)
+{
+    struct store_session now = rec->described;
+
+    now.state = sample->stats.state;
+    now.packets = sample->stats.packets;
+    now.bytes = sample->stats.bytes;
+    now.stored_bytes = sample->stats.stored_bytes;
+    now.loss = sample->counters.total;
+    return session_json(&now, rec->encrypted);
+}

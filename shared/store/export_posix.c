@@ -11,13 +11,12 @@
 #include "shared/base/clock_posix.h"
 #include "shared/base/mem.h"
 #include "shared/store/export_file_posix.h"
+#include "shared/store/export_run.h"
 
 /* Packets between two looks at the clock and at signals. */
 #define PACKETS_PER_LOOK 4096u
-#define OS_MAX           512
 
-/* By enum export_format. */
-static const struct export_writer_ops *const formats[] = {
+const struct export_writer_ops *const export_formats[] = {
     [EXPORT_PCAPNG] = &export_pcapng, [EXPORT_PCAP] = &export_pcap,
     [EXPORT_JSON] = &export_json,     [EXPORT_CSV] = &export_csv,
     [EXPORT_SQLITE] = &export_sqlite,
@@ -40,24 +39,15 @@ enum export_format export_format_of(const char *path)
     const char *slash = strrchr(path, '/');
     const char *dot = strrchr(slash == NULL ? path : slash, '.');
 
-    for (int i = 0; dot != NULL && i < (int)ARRAY_LEN(formats); i++) {
-        if (has_suffix(formats[i], dot + 1)) {
+    for (int i = 0; dot != NULL && i < (int)ARRAY_LEN(export_formats); i++) {
+        if (has_suffix(export_formats[i], dot + 1)) {
             return (enum export_format)i;
         }
     }
     return EXPORT_PCAPNG;
 }
 
-/* One export at work. */
-struct run {
-    const struct export_spec *spec;
-    const struct export_writer_ops *ops;
-    struct scan *scan;
-    struct export_writer *writer;
-    struct export_result result;
-};
-
-static int look(const struct run *e, struct err *err)
+static int look(const struct export_run *e, struct err *err)
 {
     uint64_t done;
     uint64_t total;
@@ -72,7 +62,7 @@ static int look(const struct run *e, struct err *err)
     return err_set(err, ERR_INTERRUPTED, "interrupted; '%s' was not written", e->spec->path);
 }
 
-static int write_packet(struct run *e, const struct scan_packet *packet, struct err *err)
+int export_run_packet(struct export_run *e, const struct scan_packet *packet, struct err *err)
 {
     int r = e->ops->packet(e->writer, packet, err);
 
@@ -88,7 +78,7 @@ static int write_packet(struct run *e, const struct scan_packet *packet, struct 
     return r;
 }
 
-static int copy_packets(struct run *e, struct err *err)
+static int copy_packets(struct export_run *e, struct err *err)
 {
     struct scan_packet packet;
     uint64_t limit = e->spec->limit == 0 ? UINT64_MAX : e->spec->limit;
@@ -99,7 +89,7 @@ static int copy_packets(struct run *e, struct err *err)
         if (r <= 0) {
             break;
         }
-        r = write_packet(e, &packet, err);
+        r = export_run_packet(e, &packet, err);
         if (r == 0 && n % PACKETS_PER_LOOK == 0) {
             r = look(e, err);
         }
@@ -132,7 +122,7 @@ static int tally_run(const uint8_t *raw, size_t n, uint32_t n_ifaces, struct run
 }
 
 /* A run with packets of an interface that came up after the session was looked up. */
-static int split_run(struct run *e, const uint8_t *raw, size_t n,
+static int split_run(struct export_run *e, const uint8_t *raw, size_t n,
                      const struct store_session *session, struct err *err)
 {
     static const struct iface unknown = {.link_type = UINT32_MAX};
@@ -143,32 +133,42 @@ static int split_run(struct run *e, const uint8_t *raw, size_t n,
     while (r == 0 && block_next(&cursor, &packet.view) > 0) {
         bool known = packet.view.iface < session->n_ifaces;
         packet.iface = known ? &session->ifaces[packet.view.iface] : &unknown;
-        r = write_packet(e, &packet, err);
+        r = export_run_packet(e, &packet, err);
     }
     return r;
 }
 
-static int copy_runs(struct run *e, struct err *err)
+int export_run_step(struct export_run *e, struct err *err)
 {
     const struct store_session *session;
     const uint8_t *raw;
     struct run_tally tally;
     size_t n;
+    int r = scan_next_run(e->scan, &raw, &n, &session, err);
+
+    if (r <= 0) {
+        return r;
+    }
+    if (tally_run(raw, n, session->n_ifaces, &tally) < 0) {
+        return err_set(err, ERR_DAMAGED, "session %s: a frame is not a run of packets",
+                       session->id);
+    }
+    if (tally.all_known) {
+        r = e->ops->run(e->writer, raw, n, err);
+        e->result.packets += tally.packets;
+        e->result.packet_bytes += tally.bytes;
+    } else {
+        r = split_run(e, raw, n, session, err);
+    }
+    return r < 0 ? r : 1;
+}
+
+static int copy_runs(struct export_run *e, struct err *err)
+{
     int r;
 
-    while ((r = scan_next_run(e->scan, &raw, &n, &session, err)) > 0) {
-        if (tally_run(raw, n, session->n_ifaces, &tally) < 0) {
-            return err_set(err, ERR_DAMAGED, "session %s: a frame is not a run of packets",
-                           session->id);
-        }
-        if (tally.all_known) {
-            r = e->ops->run(e->writer, raw, n, err);
-            e->result.packets += tally.packets;
-            e->result.packet_bytes += tally.bytes;
-        } else {
-            r = split_run(e, raw, n, session, err);
-        }
-        r = r < 0 ? r : look(e, err);
+    while ((r = export_run_step(e, err)) > 0) {
+        r = look(e, err);
         if (r < 0) {
             return r;
         }
@@ -176,29 +176,36 @@ static int copy_runs(struct run *e, struct err *err)
     return r;
 }
 
-static int write_file(struct run *e, struct export_file *file, struct err *err)
+int export_run_begin(struct export_run *e, struct export_sink *sink, const char *path,
+                     struct err *err)
 {
     struct utsname system;
-    char os[OS_MAX];
     bool known = uname(&system) == 0;
+
+    snprintf(e->os, sizeof e->os, "%.200s %.200s", known ? system.sysname : "",
+             known ? system.release : "");
+    snprintf(e->hardware, sizeof e->hardware, "%s", known ? system.machine : "");
     struct export_job job = {
         .spec = e->spec,
-        .sink = &file->sink,
-        .path = file->hidden,
-        .os = known ? os : NULL,
-        .hardware = known ? system.machine : NULL,
+        .sink = sink,
+        .path = path,
+        .os = known ? e->os : NULL,
+        .hardware = known ? e->hardware : NULL,
         .now_ns = clock_wall_ns(),
     };
+    e->is_whole =
+        e->ops->run != NULL && e->spec->n == 1 && e->spec->limit == 0 && scan_is_whole(e->scan);
+    return e->ops->open(&job, &e->writer, err);
+}
 
-    snprintf(os, sizeof os, "%.200s %.200s", known ? system.sysname : "",
-             known ? system.release : "");
-    int r = e->ops->open(&job, &e->writer, err);
+static int write_file(struct export_run *e, struct export_file *file, struct err *err)
+{
+    int r = export_run_begin(e, &file->sink, file->hidden, err);
+
     if (r < 0) {
         return r;
     }
-    bool whole =
-        e->ops->run != NULL && e->spec->n == 1 && e->spec->limit == 0 && scan_is_whole(e->scan);
-    r = whole ? copy_runs(e, err) : copy_packets(e, err);
+    r = e->is_whole ? copy_runs(e, err) : copy_packets(e, err);
     e->result.damage = *scan_damage(e->scan);
     return r < 0 ? r : e->ops->finish(e->writer, &e->result.damage, err);
 }
@@ -229,7 +236,7 @@ static int check_target(const struct store *store, const char *path, struct err 
 int export_run(struct store *store, const struct export_spec *spec, struct export_result *out,
                struct err *err)
 {
-    struct run e = {.spec = spec, .ops = formats[spec->format]};
+    struct export_run e = {.spec = spec, .ops = export_formats[spec->format]};
     struct export_file file = {.fd = -1};
     const struct scan_spec scan_spec = {
         .sessions = spec->sessions,

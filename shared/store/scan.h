@@ -20,6 +20,7 @@ struct scan_spec {
     uint64_t to_ns;     /* last one wanted; UINT64_MAX = no end */
     const char *filter; /* NULL or "" = all */
     bool time_order;
+    uint64_t after; /* recorded order, one session: only packets with a larger number */
     /* Leaves out frames that cannot hold a packet with these fields (index_query_of_fields); the
      * others come with all their packets. Borrowed for scan_new; NULL = none. */
     const struct index_query *fields;
@@ -45,14 +46,25 @@ struct scan_damage {
 int scan_new(struct store *store, const struct scan_spec *spec, struct scan **out, struct err *err);
 void scan_free(struct scan *scan); /* takes NULL */
 
-/* 1 with *out, 0 at the end, or an error. */
+/* 1 with *out, 0 at the end, or an error. SCAN_PAUSED: see below. */
 int scan_next(struct scan *scan, struct scan_packet *out, struct err *err);
+
+/* In recorded order scan_next gives SCAN_PAUSED after so many frames without a match, so that
+ * whoever has other things to do gets to them; the next call goes on. 0 = never. */
+#define SCAN_PAUSED 2
+void scan_pause_after(struct scan *scan, uint32_t frames);
+/* One session in recorded order: the number up to which packets have been looked at. */
+uint64_t scan_position(const struct scan *scan);
 
 /* Whole frames for copying: only when the scan has no filter, no time range and no time order. *raw
  * is a run of packets (packet/block) of `session`. Not to be mixed with scan_next. */
 bool scan_is_whole(const struct scan *scan);
 int scan_next_run(struct scan *scan, const uint8_t **raw, size_t *n,
                   const struct store_session **session, struct err *err);
+/* What all runs come to in bytes; and before the first one: leaves out the first runs that lie
+ * within the first `bytes` of them as a whole, and gives back how many bytes that were. */
+uint64_t scan_run_bytes(const struct scan *scan);
+uint64_t scan_skip_runs(struct scan *scan, uint64_t bytes);
 
 /* Matches without their bytes: counts with as little decoding as can be. */
 int scan_count(struct scan *scan, uint64_t *count, struct err *err);

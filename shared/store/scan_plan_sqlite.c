@@ -135,8 +135,8 @@ static int add_segment(struct making *m, uint32_t session, const struct catalogu
     }
     while ((r = catalogue_next_frame(c, stmt, &f, err)) > 0) {
         plan->all_frames += f.n_packets > 0;
-        if (f.n_packets > 0 && in_range(m->spec, f.min_ns, f.max_ns) &&
-            may_match(m->spec, queries, &f)) {
+        if (f.n_packets > 0 && f.first_number + f.n_packets - 1 > m->spec->after &&
+            in_range(m->spec, f.min_ns, f.max_ns) && may_match(m->spec, queries, &f)) {
             add_frame(m, session, (uint32_t)plan->n_segments - 1, &f);
         }
     }

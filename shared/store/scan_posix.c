@@ -51,6 +51,9 @@ struct scan {
     uint64_t open_bytes;
     struct open_frame *given; /* time order: whose packet the caller holds */
     uint64_t packets_read;
+    uint64_t position; /* recorded order: number of the last packet looked at */
+    uint32_t pause_after;
+    uint32_t frames_since; /* the last match */
     struct scan_damage damage;
 };
 
@@ -204,7 +207,8 @@ static bool matches(const struct scan *scan, const struct open_frame *f)
 {
     const struct packet_view *p = &f->packet;
 
-    if (p->time_ns < scan->spec.from_ns || p->time_ns > scan->spec.to_ns) {
+    if (p->time_ns < scan->spec.from_ns || p->time_ns > scan->spec.to_ns ||
+        f->number <= scan->spec.after) {
         return false;
     }
     if (scan->by_iface == NULL) {
@@ -262,9 +266,20 @@ static int next_recorded(struct scan *scan, struct scan_packet *out, struct err 
     for (;;) {
         if (scan->has_current && step_to_match(scan, &scan->current) > 0) {
             give(scan, &scan->current, out);
+            scan->position = out->number;
+            scan->frames_since = 0;
             return 1;
         }
+        if (scan->has_current) {
+            const struct plan_frame *done = scan->current.frame;
+            scan->position = done->first_number + done->n_packets - 1;
+        }
         scan->has_current = false;
+        if (scan->pause_after > 0 && scan->frames_since == scan->pause_after) {
+            scan->frames_since = 0;
+            return SCAN_PAUSED;
+        }
+        scan->frames_since++;
         const struct plan_frame *f = NULL;
         const uint8_t *raw = NULL;
         int r = read_frame(scan, true, &f, &raw, err);
@@ -438,10 +453,20 @@ int scan_next(struct scan *scan, struct scan_packet *out, struct err *err)
     return scan->spec.time_order ? next_in_time(scan, out, err) : next_recorded(scan, out, err);
 }
 
+void scan_pause_after(struct scan *scan, uint32_t frames)
+{
+    scan->pause_after = frames;
+}
+
+uint64_t scan_position(const struct scan *scan)
+{
+    return scan->position > scan->spec.after ? scan->position : scan->spec.after;
+}
+
 bool scan_is_whole(const struct scan *scan)
 {
-    return scan->filters == NULL && scan->spec.fields == NULL && !scan->spec.time_order &&
-           scan->spec.from_ns == 0 && scan->spec.to_ns == UINT64_MAX;
+    return scan->spec.after == 0 && scan->filters == NULL && scan->spec.fields == NULL &&
+           !scan->spec.time_order && scan->spec.from_ns == 0 && scan->spec.to_ns == UINT64_MAX;
 }
 
 int scan_next_run(struct scan *scan, const uint8_t **raw, size_t *n,
@@ -458,13 +483,41 @@ int scan_next_run(struct scan *scan, const uint8_t **raw, size_t *n,
     return r;
 }
 
+uint64_t scan_run_bytes(const struct scan *scan)
+{
+    uint64_t bytes = 0;
+
+    for (size_t i = 0; i < scan->plan.n_frames; i++) {
+        bytes += scan->plan.frames[i].raw_len;
+    }
+    return bytes;
+}
+
+uint64_t scan_skip_runs(struct scan *scan, uint64_t bytes)
+{
+    struct scan_plan *plan = &scan->plan;
+    uint64_t skipped = 0;
+    size_t n = 0;
+
+    REQUIRE(scan_is_whole(scan) && scan->frames == NULL);
+    while (n < plan->n_frames && skipped + plan->frames[n].raw_len <= bytes) {
+        skipped += plan->frames[n].raw_len;
+        scan->packets_read += plan->frames[n].n_packets;
+        n++;
+    }
+    plan->n_frames -= n;
+    memmove(plan->frames, plan->frames + n, plan->n_frames * sizeof *plan->frames);
+    return skipped;
+}
+
 int scan_count(struct scan *scan, uint64_t *count, struct err *err)
 {
     struct scan_packet packet;
     uint64_t n = 0;
     int r;
 
-    if (scan->filters == NULL && scan->spec.from_ns == 0 && scan->spec.to_ns == UINT64_MAX) {
+    if (scan->filters == NULL && scan->spec.after == 0 && scan->spec.from_ns == 0 &&
+        scan->spec.to_ns == UINT64_MAX) {
         *count = scan->plan.packets;
         return 0;
     }

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The JSON of POST /api/v1/captures:
+ *
+ *   {"interface": "eth0" or "interfaces": ["eth0", …], "filter", "name", "tags": {"K": "V"},
+ *    "max_packets", "max_bytes", "duration", "snaplen", "promisc"}
+ *
+ * Sizes, counts and durations (seconds) are numbers or texts as on the command line ("10M", "90s").
+ * Strict: a member that is not known is an error that names it. Pure.
+ */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "node/captures.h"
+
+#define CAPTURE_BODY_MAX (64u * 1024u)
+
+struct capture_body {
+    struct capture_request request; /* borrows from the rest */
+    struct json_t *root;
+    const char *interfaces[SESSION_MAX_SOURCES];
+    char *tags;
+};
+
+/* ERR_USAGE with what is wrong. */
+int capture_body_parse(const uint8_t *text, size_t n, struct capture_body *out, struct err *err);
+void capture_body_deinit(struct capture_body *body);

@@ -111,7 +111,8 @@ static int read_page(struct packets_job *job, struct store *store,
         .filter = job->filter,
     };
     struct scan *scan = NULL;
-    int r = job->cursor == NULL ? 0 : packet_cursor_read(job->cursor, session->id, &spec.after, err);
+    int r =
+        job->cursor == NULL ? 0 : packet_cursor_read(job->cursor, session->id, &spec.after, err);
 
     r = r < 0 ? r : scan_new(store, &spec, &scan, err);
     if (r < 0) {

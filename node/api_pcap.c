@@ -113,8 +113,8 @@ static void on_step(void *arg, bool cancelled)
         close_download(d);
     } else if (failed) {
         if (d->err.code < 0) {
-            log_warn("download of session %s by %s ends: %s", d->session->id,
-                     exchange_peer(d->ex), d->err.text);
+            log_warn("download of session %s by %s ends: %s", d->session->id, exchange_peer(d->ex),
+                     d->err.text);
         }
         exchange_abort(d->ex);
         close_download(d);

@@ -142,8 +142,8 @@ static int delete_one(struct sessions_job *job, struct store *store, struct err 
     if (session->state == STORE_RUNNING ||
         (session->state == STORE_DISK_FULL && session->ended_ns == 0)) {
         r = err_set(err, ERR_IN_USE,
-                    "session %s is being recorded: DELETE /api/v1/captures/%s ends it",
-                    session->id, session->id);
+                    "session %s is being recorded: DELETE /api/v1/captures/%s ends it", session->id,
+                    session->id);
     }
     r = r < 0 ? r : store_delete_session(store, session, err);
     if (r == 0) {
@@ -170,8 +170,7 @@ static void run_delete(struct api_job *base)
     struct store *store = NULL;
 
     api_job_read(base, look_first);
-    if (base->err.code < 0 ||
-        node_store_hold(base->node->store, &store, &base->err) < 0) {
+    if (base->err.code < 0 || node_store_hold(base->node->store, &store, &base->err) < 0) {
         return;
     }
     (void)delete_one(job_of(base), store, &base->err);
@@ -207,8 +206,9 @@ static const struct route routes[] = {
     {.method = "GET",
      .path = "/api/v1/sessions/{id}",
      .right = RIGHT_VIEW,
-     .summary = "One session: by its id, a unique prefix of at least 8 characters, its unique name, "
-                "or 'last'.",
+     .summary =
+         "One session: by its id, a unique prefix of at least 8 characters, its unique name, "
+         "or 'last'.",
      .answer = "application/json",
      .handle = api_session_reply},
     {.method = "DELETE",

@@ -154,11 +154,11 @@ static int take_promisc(struct capture_body *body, const char *name, const json_
 }
 
 static const struct member members[] = {
-    {"interface", take_interface},     {"interfaces", take_interfaces},
-    {"filter", take_filter},           {"name", take_name},
-    {"tags", take_tags},               {"max_packets", take_max_packets},
-    {"max_bytes", take_max_bytes},     {"duration", take_duration},
-    {"snaplen", take_snaplen},         {"promisc", take_promisc},
+    {"interface", take_interface}, {"interfaces", take_interfaces},
+    {"filter", take_filter},       {"name", take_name},
+    {"tags", take_tags},           {"max_packets", take_max_packets},
+    {"max_bytes", take_max_bytes}, {"duration", take_duration},
+    {"snaplen", take_snaplen},     {"promisc", take_promisc},
 };
 
 static int take_member(struct capture_body *body, const char *name, const json_t *value,
@@ -184,8 +184,9 @@ static int take_all(struct capture_body *body, struct err *err)
     json_t *value;
 
     if (!json_is_object(body->root)) {
-        return err_set(err, ERR_USAGE, "the content is a JSON object such as "
-                                       "{\"interface\":\"eth0\"}");
+        return err_set(err, ERR_USAGE,
+                       "the content is a JSON object such as "
+                       "{\"interface\":\"eth0\"}");
     }
     json_object_foreach(body->root, name, value)
     {

@@ -59,6 +59,8 @@ struct json_t *captures_find(struct captures *captures, const char *id, struct e
 size_t captures_running(const struct captures *captures);
 /* The counters of a running one, not older than a second; false when there is none of that id. */
 bool captures_counters(struct captures *captures, const char *id, struct session_counters *out);
+/* What its writer has stored; the same. */
+bool captures_stats(struct captures *captures, const char *id, struct store_writer_stats *out);
 /* True while that session (whole id) is recorded here. */
 bool captures_has(const struct captures *captures, const char *id);
 

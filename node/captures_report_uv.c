@@ -190,6 +190,17 @@ bool captures_counters(struct captures *c, const char *id, struct session_counte
     return false;
 }
 
+bool captures_stats(struct captures *c, const char *id, struct store_writer_stats *out)
+{
+    for (struct capture *capture = c->first; capture != NULL; capture = capture->next) {
+        if (is_shown(capture) && strcmp(capture->rec->described.id, id) == 0) {
+            *out = capture->sample.stats;
+            return true;
+        }
+    }
+    return false;
+}
+
 bool captures_has(const struct captures *c, const char *id)
 {
     for (const struct capture *capture = c->first; capture != NULL; capture = capture->next) {

@@ -15,6 +15,7 @@
 
 struct auth;
 struct captures;
+struct gauges;
 struct events;
 struct http_server;
 struct inject_hub;
@@ -38,6 +39,7 @@ struct node {
     struct node_sources *sources; /* interfaces, and what of their traffic is ours */
     struct auth *auth;            /* API keys, tickets, Host and Origin */
     struct captures *captures;    /* recordings */
+    struct gauges *gauges;        /* store, disk and process in numbers */
     struct relay *relay;          /* live streams and their viewers */
     struct pcapng_listen *pcapng; /* --pcapng-listen */
     struct inject_hub *inject;    /* transmitting */

@@ -245,8 +245,8 @@ void node_store_return(struct node_store *a, struct store *store, int code)
         i++;
         REQUIRE(i < STORE_READERS_MAX);
     }
-    bool keep = is_sound(code) && a->lent[i].generation == a->generation &&
-                a->n_idle < STORE_READERS_MAX;
+    bool keep =
+        is_sound(code) && a->lent[i].generation == a->generation && a->n_idle < STORE_READERS_MAX;
     if (keep) {
         a->lent[i].idle_since_ns = clock_monotonic_ns();
         a->idle[a->n_idle++] = a->lent[i];
@@ -354,7 +354,8 @@ void node_store_space(struct node_store *a, uint64_t *used, uint64_t *free_bytes
 {
     char *folder = x_sprintf("%s.d", a->path);
     const char *slash = strrchr(a->path, '/');
-    char *parent = slash == NULL ? x_strdup(".") : x_sprintf("%.*s/", (int)(slash - a->path), a->path);
+    char *parent =
+        slash == NULL ? x_strdup(".") : x_sprintf("%.*s/", (int)(slash - a->path), a->path);
     struct statvfs fs;
     bool known = statvfs(folder, &fs) == 0 || statvfs(parent, &fs) == 0;
 

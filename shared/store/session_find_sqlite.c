@@ -70,3 +70,19 @@ int store_session_find(struct store *store, const char *text, struct store_sessi
     int r = catalogue_sessions(&store->catalogue, row, out, &count, err);
     return r < 0 || count == 1 ? r : err_set(err, ERR_NOT_FOUND, "session '%s' is gone", text);
 }
+
+int store_count_sessions(struct store *store, uint64_t *n, struct err *err)
+{
+    sqlite3_stmt *stmt = NULL;
+    int r = catalogue_query(&store->catalogue, &stmt, err, "SELECT count(*) FROM session", "");
+
+    if (r < 0) {
+        return r;
+    }
+    r = catalogue_step(&store->catalogue, stmt, err);
+    if (r > 0) {
+        *n = (uint64_t)sqlite3_column_int64(stmt, 0);
+    }
+    sqlite3_finalize(stmt);
+    return r < 0 ? r : 0;
+}

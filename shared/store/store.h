@@ -94,6 +94,9 @@ struct store_session {
 int store_sessions(struct store *store, struct store_session **out, size_t *n, struct err *err);
 void store_sessions_free(struct store_session *sessions, size_t n);
 
+/* How many there are. */
+int store_count_sessions(struct store *store, uint64_t *n, struct err *err);
+
 /* A session by id, by a unique prefix of at least 8 characters, by its unique name, or "last".
  * ERR_NOT_FOUND, ERR_AMBIGUOUS. *out is one element, free with store_sessions_free(out, 1). */
 int store_session_find(struct store *store, const char *text, struct store_session **out,

@@ -1,0 +1,307 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "node/api_node.h"
+
+#include <string.h>
+
+#include <jansson.h>
+
+#include "node/api_job.h"
+#include "node/captures.h"
+#include "node/events.h"
+#include "node/gauges.h"
+#include "node/health.h"
+#include "node/http_server.h"
+#include "node/metrics.h"
+#include "node/relay.h"
+#include "node/sources.h"
+#include "node/store_access.h"
+#include "node/uplinks.h"
+#include "shared/base/clock_posix.h"
+#include "shared/base/mem.h"
+#include "shared/base/to_json.h"
+#include "shared/capture/interface_json.h"
+#include "shared/capture/interfaces_pcap.h"
+#include "shared/wire/api_key.h"
+
+/* ---- interfaces ---- */
+
+struct interfaces_job {
+    struct api_job base;
+    json_t *answer;
+};
+
+static struct interfaces_job *job_of(struct api_job *base)
+{
+    return container_of(base, struct interfaces_job, base);
+}
+
+static void release(struct api_job *base)
+{
+    json_decref(job_of(base)->answer);
+    mem_free(job_of(base));
+}
+
+static void add_name(const char *name, void *arg)
+{
+    json_array_append_new(arg, to_json_text(name));
+}
+
+static void run_names(struct api_job *base)
+{
+    job_of(base)->answer = json_array();
+    (void)node_source_names(base->node, add_name, job_of(base)->answer, &base->err);
+}
+
+static void reply_names(struct api_job *base)
+{
+    exchange_reply_json(base->ex, 200, json_incref(job_of(base)->answer));
+}
+
+static void run_interfaces(struct api_job *base)
+{
+    struct interface_list list = {0};
+
+    job_of(base)->answer = json_array();
+    if (interfaces_read(&list, &base->err) == 0) {
+        for (size_t i = 0; i < list.n; i++) {
+            json_array_append_new(job_of(base)->answer, interface_json(&list.items[i]));
+        }
+        interfaces_free(&list);
+    }
+}
+
+static void reply_interfaces(struct api_job *base)
+{
+    json_t *all = job_of(base)->answer;
+
+    if (base->node->uplinks != NULL) {
+        json_t *uplinks = uplinks_list(base->node->uplinks);
+        json_array_extend(all, uplinks);
+        json_decref(uplinks);
+    }
+    exchange_reply_json(base->ex, 200, json_incref(all));
+}
+
+static void get_names(struct exchange *ex, struct node *node)
+{
+    struct interfaces_job *job = x_alloc(sizeof *job);
+
+    job->base.run = run_names;
+    job->base.reply = reply_names;
+    job->base.release = release;
+    api_job_start(&job->base, ex, node);
+}
+
+static void get_interfaces(struct exchange *ex, struct node *node)
+{
+    struct interfaces_job *job = x_alloc(sizeof *job);
+
+    job->base.run = run_interfaces;
+    job->base.reply = reply_interfaces;
+    job->base.release = release;
+    api_job_start(&job->base, ex, node);
+}
+
+/* ---- health ---- */
+
+static void reply_health_text(struct exchange *ex, unsigned status, const json_t *health)
+{
+    struct buf out = {0};
+    size_t i;
+    json_t *check;
+
+    json_array_foreach(json_object_get(health, "checks"), i, check)
+    {
+        buf_printf(&out, "%s: %s (%s)\n", json_string_value(json_object_get(check, "name")),
+                   json_is_true(json_object_get(check, "ok")) ? "ok" : "failing",
+                   json_string_value(json_object_get(check, "detail")));
+    }
+    exchange_reply(ex, status, "text/plain; charset=utf-8", out.data, out.len);
+    buf_deinit(&out);
+}
+
+static void get_health(struct exchange *ex, struct node *node)
+{
+    const char *accept = exchange_header(ex, "accept");
+    bool ok = false;
+    json_t *health = health_check(node, &ok);
+    unsigned status = ok ? 200 : 503;
+
+    if (accept != NULL && strstr(accept, "text/plain") != NULL) {
+        reply_health_text(ex, status, health);
+        json_decref(health);
+    } else {
+        exchange_reply_json(ex, status, health);
+    }
+}
+
+/* ---- metrics ---- */
+
+static void on_metrics_refreshed(void *arg)
+{
+    struct exchange *ex = arg;
+    struct buf out = {0};
+
+    if (!exchange_is_gone(ex)) {
+        for (size_t i = 0; i < n_metrics_writers; i++) {
+            metrics_writers[i](exchange_node(ex), &out);
+        }
+        exchange_reply(ex, 200, "text/plain; version=0.0.4; charset=utf-8", out.data, out.len);
+    }
+    buf_deinit(&out);
+    exchange_unref(ex);
+}
+
+static void get_metrics(struct exchange *ex, struct node *node)
+{
+    captures_refresh(node->captures, on_metrics_refreshed, exchange_ref(ex));
+}
+
+/* ---- stats ---- */
+
+static json_t *stats_captures(const struct captures_totals *totals)
+{
+    const struct ledger *l = &totals->ledger;
+    json_t *loss = json_object();
+    json_t *object = json_object();
+
+    json_object_set_new(loss, "kernel", to_json_count(l->kernel));
+    json_object_set_new(loss, "interface", to_json_count(l->interface));
+    json_object_set_new(loss, "store", to_json_count(l->store));
+    json_object_set_new(loss, "limit", to_json_count(l->limit));
+    json_object_set_new(object, "running", to_json_count(totals->running));
+    json_object_set_new(object, "started", to_json_count(totals->started));
+    json_object_set_new(object, "ended", to_json_count(totals->ended));
+    json_object_set_new(object, "failed", to_json_count(totals->failed));
+    json_object_set_new(object, "disk_full", to_json_count(totals->disk_full));
+    json_object_set_new(object, "received", to_json_count(l->received));
+    json_object_set_new(object, "packets", to_json_count(l->captured));
+    json_object_set_new(object, "bytes", to_json_count(l->bytes));
+    json_object_set_new(object, "loss", loss);
+    return object;
+}
+
+static json_t *stats_protocols(const struct protocol_tally *tally)
+{
+    json_t *object = json_object();
+
+    for (int p = 0; p < PROTOCOLS; p++) {
+        json_t *one = json_object();
+        json_object_set_new(one, "packets", to_json_count(tally->packets[p]));
+        json_object_set_new(one, "bytes", to_json_count(tally->bytes[p]));
+        json_object_set_new(object, protocol_names[p], one);
+    }
+    return object;
+}
+
+static json_t *stats_store(struct node *node)
+{
+    const struct gauges_store *store = &gauges_newest(node->gauges)->store;
+    json_t *object = json_object();
+
+    json_object_set_new(object, "database", to_json_text(node->options->database));
+    json_object_set_new(object, "exists", json_boolean(store->exists));
+    json_object_set_new(
+        object, "encrypted",
+        json_boolean(store->exists ? store->is_encrypted : node_store_has_key(node->store)));
+    json_object_set_new(object, "sessions", to_json_count(store->sessions));
+    json_object_set_new(object, "bytes", to_json_count(store->used_bytes));
+    json_object_set_new(object, "free_bytes", to_json_count(store->free_bytes));
+    json_object_set_new(
+        object, "quota_bytes",
+        to_json_count(node->options->quota_bytes == 0 ? UINT64_MAX : node->options->quota_bytes));
+    return object;
+}
+
+static void add_stream(const struct relay_stream_info *info, void *arg)
+{
+    json_t *one = json_object();
+
+    json_object_set_new(one, "id", to_json_text(info->id));
+    json_object_set_new(one, "interface", to_json_text(info->interface));
+    json_object_set_new(one, "filter", to_json_text(info->filter));
+    json_object_set_new(one, "excluded_filter", to_json_text(info->excluded));
+    json_object_set_new(one, "running", json_boolean(info->running));
+    json_object_set_new(one, "viewers", to_json_count(info->n_viewers));
+    json_object_set_new(one, "packets", to_json_count(info->packets));
+    json_object_set_new(one, "backlog_bytes", to_json_count(info->ring_bytes));
+    json_array_append_new(arg, one);
+}
+
+static json_t *stats(struct node *node)
+{
+    struct captures_totals totals;
+    json_t *streams = json_array();
+    json_t *object = json_object();
+
+    captures_totals(node->captures, &totals);
+    if (node->relay != NULL) {
+        relay_streams(node, add_stream, streams);
+    }
+    json_object_set_new(object, "node", to_json_text(node->name));
+    json_object_set_new(object, "version", json_string(PR_VERSION));
+    json_object_set_new(object, "started", to_json_time(node->started_ns));
+    json_object_set_new(
+        object, "uptime_seconds",
+        json_integer((json_int_t)((clock_wall_ns() - node->started_ns) / 1000000000u)));
+    json_object_set_new(object, "captures", stats_captures(&totals));
+    json_object_set_new(object, "protocols", stats_protocols(&totals.protocols));
+    json_object_set_new(object, "store", stats_store(node));
+    json_object_set_new(object, "streams", streams);
+    json_object_set_new(
+        object, "connections",
+        to_json_count(node->http == NULL ? 0 : http_server_connections(node->http)));
+    json_object_set_new(object, "events", to_json_count(events_published(node->events)));
+    return object;
+}
+
+static void on_stats_refreshed(void *arg)
+{
+    struct exchange *ex = arg;
+
+    if (!exchange_is_gone(ex)) {
+        exchange_reply_json(ex, 200, stats(exchange_node(ex)));
+    }
+    exchange_unref(ex);
+}
+
+static void get_stats(struct exchange *ex, struct node *node)
+{
+    captures_refresh(node->captures, on_stats_refreshed, exchange_ref(ex));
+}
+
+static const struct route routes[] = {
+    {.method = "GET",
+     .path = "/interfaces",
+     .right = RIGHT_VIEW,
+     .summary = "The names of all interfaces, those of uplinks (NAME:IFACE) last.",
+     .answer = "application/json",
+     .handle = get_names},
+    {.method = "GET",
+     .path = "/api/v1/interfaces",
+     .right = RIGHT_VIEW,
+     .summary = "All interfaces, as `packetrecorder list-interfaces --json`.",
+     .answer = "application/json",
+     .handle = get_interfaces},
+    {.method = "GET",
+     .path = "/health",
+     .right = RIGHT_NONE,
+     .summary = "Checks store, disk, captures and certificate: 200, or 503 with what fails. With "
+                "Accept: text/plain a line each.",
+     .answer = "application/json",
+     .handle = get_health},
+    {.method = "GET",
+     .path = "/metrics",
+     .right = RIGHT_VIEW,
+     .summary = "Counters in Prometheus' text format.",
+     .answer = "text/plain",
+     .handle = get_metrics},
+    {.method = "GET",
+     .path = "/api/v1/stats",
+     .right = RIGHT_VIEW,
+     .summary = "Captures, losses, protocols, store and live streams in numbers.",
+     .answer = "application/json",
+     .handle = get_stats},
+};
+
+const struct route_group api_node_routes = {routes, ARRAY_LEN(routes)};

@@ -1,0 +1,9 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Routes about the node itself: interfaces, health, metrics, stats.
+ */
+#pragma once
+
+#include "node/route.h"
+
+extern const struct route_group api_node_routes;

@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "node/gauges.h"
+
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <uv.h>
+
+#include "node/metrics.h"
+#include "node/store_access.h"
+#include "node/work.h"
+#include "shared/base/clock_posix.h"
+#include "shared/base/mem.h"
+
+#define LOOK_MS 1000
+
+struct gauges {
+    struct node *node;
+    uv_timer_t timer;
+    struct gauges_sample newest;
+    struct gauges_sample next; /* the worker's while is_looking */
+    bool is_looking;
+    bool is_closing;
+    void (*closed)(struct node *node);
+};
+
+static void look_at_store(struct node_store *access, struct gauges_store *out)
+{
+    struct store *store = NULL;
+    struct err err = {0};
+    int r = node_store_borrow(access, &store, &err);
+
+    *out = (struct gauges_store){.is_readable = true};
+    node_store_space(access, &out->used_bytes, &out->free_bytes);
+    if (r == 0) {
+        out->exists = true;
+        out->is_encrypted = store_is_encrypted(store);
+        r = store_count_sessions(store, &out->sessions, &err);
+        node_store_return(access, store, r);
+    } else if (r == ERR_NOT_FOUND) {
+        return;
+    }
+    if (r < 0) {
+        out->is_readable = false;
+        snprintf(out->why_not, sizeof out->why_not, "%.250s", err.text);
+    }
+}
+
+static uint64_t count_fds(void)
+{
+    DIR *dir = opendir("/proc/self/fd");
+    uint64_t n = 0;
+
+    while (dir != NULL && readdir(dir) != NULL) {
+        n++;
+    }
+    if (dir != NULL) {
+        closedir(dir);
+    }
+    return n > 3 ? n - 3 : 0; /* ".", ".." and the one that reads */
+}
+
+/* proc(5), /proc/PID/stat: what follows the name in brackets, which may hold anything. */
+static void look_at_stat(struct gauges_process *out)
+{
+    char text[1024];
+    FILE *f = fopen("/proc/self/stat", "re");
+    size_t n = f == NULL ? 0 : fread(text, 1, sizeof text - 1, f);
+    unsigned long utime = 0;
+    unsigned long stime = 0;
+    unsigned long vsize = 0;
+    long threads = 0;
+    long rss = 0;
+
+    if (f != NULL) {
+        fclose(f);
+    }
+    text[n] = '\0';
+    const char *rest = strrchr(text, ')');
+    if (rest != NULL && sscanf(rest + 1,
+                               " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu %*d %*d %*d "
+                               "%*d %ld %*d %*u %lu %ld",
+                               &utime, &stime, &threads, &vsize, &rss) == 5) {
+        out->cpu_seconds = (double)(utime + stime) / (double)sysconf(_SC_CLK_TCK);
+        out->threads = (uint64_t)threads;
+        out->virtual_bytes = vsize;
+        out->resident_bytes = (uint64_t)rss * (uint64_t)sysconf(_SC_PAGESIZE);
+    }
+}
+
+static void look_at_process(struct gauges_process *out)
+{
+    struct rlimit limit = {.rlim_cur = RLIM_INFINITY};
+
+    *out = (struct gauges_process){0};
+    look_at_stat(out);
+    out->open_fds = count_fds();
+    (void)getrlimit(RLIMIT_NOFILE, &limit);
+    out->max_fds = limit.rlim_cur == RLIM_INFINITY ? UINT64_MAX : limit.rlim_cur;
+}
+
+static void run_look(void *arg)
+{
+    struct gauges *g = arg;
+
+    node_store_trim(g->node->store, clock_monotonic_ns());
+    look_at_store(g->node->store, &g->next.store);
+    look_at_process(&g->next.process);
+    g->next.taken_ns = clock_monotonic_ns();
+}
+
+static void on_closed(uv_handle_t *handle)
+{
+    struct gauges *g = container_of(handle, struct gauges, timer);
+    struct node *node = g->node;
+    void (*closed)(struct node * node) = g->closed;
+
+    mem_free(g);
+    node->gauges = NULL;
+    closed(node);
+}
+
+static void on_looked(void *arg, bool cancelled)
+{
+    struct gauges *g = arg;
+
+    g->is_looking = false;
+    if (!cancelled) {
+        g->newest = g->next;
+    }
+    if (g->is_closing) {
+        uv_close((uv_handle_t *)&g->timer, on_closed);
+    }
+}
+
+static void on_timer(uv_timer_t *timer)
+{
+    struct gauges *g = container_of(timer, struct gauges, timer);
+
+    if (!g->is_looking) {
+        g->is_looking = work_run(g->node, run_look, on_looked, g);
+    }
+}
+
+int gauges_open(struct node *node, struct err *err)
+{
+    struct gauges *g = x_alloc(sizeof *g);
+
+    (void)err;
+    g->node = node;
+    node->gauges = g;
+    run_look(g); /* nobody waits yet */
+    g->newest = g->next;
+    REQUIRE(uv_timer_init(node->loop, &g->timer) == 0);
+    REQUIRE(uv_timer_start(&g->timer, on_timer, LOOK_MS, LOOK_MS) == 0);
+    return 0;
+}
+
+void gauges_close(struct node *node, void (*closed)(struct node *node))
+{
+    struct gauges *g = node->gauges;
+
+    g->closed = closed;
+    g->is_closing = true;
+    uv_timer_stop(&g->timer);
+    if (!g->is_looking) {
+        uv_close((uv_handle_t *)&g->timer, on_closed);
+    }
+}
+
+const struct gauges_sample *gauges_newest(const struct gauges *g)
+{
+    return &g->newest;
+}
+
+static void put_store(const struct node *node, const struct gauges_store *store, struct buf *out)
+{
+    metrics_family(out, "packetrecorder_store_bytes", "gauge",
+                   "Bytes of the store on disk: segments, catalogue and its log.");
+    metrics_count(out, "packetrecorder_store_bytes", "", store->used_bytes);
+    metrics_family(out, "packetrecorder_store_sessions", "gauge", "Sessions in the store.");
+    metrics_count(out, "packetrecorder_store_sessions", "", store->sessions);
+    if (store->free_bytes != UINT64_MAX) {
+        metrics_family(out, "packetrecorder_store_free_bytes", "gauge",
+                       "Free bytes of the file system that the store is on.");
+        metrics_count(out, "packetrecorder_store_free_bytes", "", store->free_bytes);
+    }
+    if (node->options->quota_bytes > 0) {
+        metrics_family(out, "packetrecorder_store_quota_bytes", "gauge",
+                       "What the store may take (--quota).");
+        metrics_count(out, "packetrecorder_store_quota_bytes", "", node->options->quota_bytes);
+    }
+    metrics_family(out, "packetrecorder_store_readable", "gauge",
+                   "1 while the store can be read, or there is none yet.");
+    metrics_count(out, "packetrecorder_store_readable", "", store->is_readable);
+}
+
+static void put_process(const struct node *node, const struct gauges_process *process,
+                        struct buf *out)
+{
+    metrics_family(out, "process_cpu_seconds_total", "counter",
+                   "Time of the processor in user and kernel mode, in seconds.");
+    metrics_value(out, "process_cpu_seconds_total", "", process->cpu_seconds);
+    metrics_family(out, "process_resident_memory_bytes", "gauge", "Memory in use.");
+    metrics_count(out, "process_resident_memory_bytes", "", process->resident_bytes);
+    metrics_family(out, "process_virtual_memory_bytes", "gauge", "Address space in use.");
+    metrics_count(out, "process_virtual_memory_bytes", "", process->virtual_bytes);
+    metrics_family(out, "process_threads", "gauge", "Threads.");
+    metrics_count(out, "process_threads", "", process->threads);
+    metrics_family(out, "process_open_fds", "gauge", "Open file descriptors.");
+    metrics_count(out, "process_open_fds", "", process->open_fds);
+    if (process->max_fds != UINT64_MAX) {
+        metrics_family(out, "process_max_fds", "gauge", "How many there may be.");
+        metrics_count(out, "process_max_fds", "", process->max_fds);
+    }
+    metrics_family(out, "process_start_time_seconds", "gauge",
+                   "When the node started, in seconds since 1970.");
+    metrics_value(out, "process_start_time_seconds", "", (double)node->started_ns / 1e9);
+}
+
+void gauges_metrics(struct node *node, struct buf *out)
+{
+    put_store(node, &node->gauges->newest.store, out);
+    put_process(node, &node->gauges->newest.process, out);
+}

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "node/health.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+#include <jansson.h>
+
+#include "node/captures.h"
+#include "node/gauges.h"
+#include "node/http_server.h"
+#include "node/node.h"
+#include "shared/base/clock_posix.h"
+#include "shared/base/mem.h"
+#include "shared/base/text.h"
+
+/* When the look at store and disk itself hangs: a dead disk, a full work queue. */
+#define STALE_NS (15u * 1000000000ull)
+
+struct checks {
+    json_t *list;
+    bool ok;
+};
+
+static void add(struct checks *checks, const char *name, bool ok, const char *fmt, ...)
+    __attribute__((format(printf, 4, 5)));
+
+static void add(struct checks *checks, const char *name, bool ok, const char *fmt, ...)
+{
+    char detail[400];
+    va_list ap;
+
+    va_start(ap, fmt);
+    vsnprintf(detail, sizeof detail, fmt, ap);
+    va_end(ap);
+    json_t *text = json_string(detail);
+    json_array_append_new(checks->list,
+                          json_pack("{s:s, s:b, s:o}", "name", name, "ok", ok, "detail",
+                                    text != NULL ? text : json_string("?")));
+    checks->ok = checks->ok && ok;
+}
+
+static void check_store(struct checks *checks, const struct node *node)
+{
+    const struct gauges_sample *sample = gauges_newest(node->gauges);
+    const struct gauges_store *store = &sample->store;
+
+    if (clock_monotonic_ns() - sample->taken_ns > STALE_NS) {
+        add(checks, "store", false, "no answer from the disk for more than 15 s");
+    } else if (!store->is_readable) {
+        add(checks, "store", false, "%s", store->why_not);
+    } else if (!store->exists) {
+        add(checks, "store", true, "no store yet: the first capture makes it");
+    } else {
+        add(checks, "store", true, "%llu sessions", (unsigned long long)store->sessions);
+    }
+}
+
+static void check_disk(struct checks *checks, const struct node *node)
+{
+    uint64_t left = gauges_newest(node->gauges)->store.free_bytes;
+    uint64_t least = node->options->min_free_bytes;
+    char have[TEXT_NUMBER_MAX];
+    char want[TEXT_NUMBER_MAX];
+
+    if (left == UINT64_MAX) {
+        add(checks, "disk", true, "the file system does not say what is free");
+        return;
+    }
+    text_format_size(left, have);
+    text_format_size(least, want);
+    add(checks, "disk", left >= least, left >= least ? "%s free" : "%s free, less than %s", have,
+        want);
+}
+
+static void check_captures(struct checks *checks, const struct node *node)
+{
+    struct captures_totals totals;
+
+    captures_totals(node->captures, &totals);
+    if (totals.disk_full > 0) {
+        add(checks, "captures", false, "%zu of %zu cannot write: the disk is full",
+            totals.disk_full, totals.running);
+    } else {
+        add(checks, "captures", true, "%zu running", totals.running);
+    }
+}
+
+static void check_certificate(struct checks *checks, const struct node *node)
+{
+    uint64_t end = node->http == NULL ? UINT64_MAX : http_server_certificate_end(node->http);
+    char text[TEXT_NUMBER_MAX];
+
+    if (end == UINT64_MAX) {
+        return; /* no TLS */
+    }
+    text_format_time(end, text);
+    bool good = clock_wall_ns() < end;
+    add(checks, "certificate", good, good ? "good until %s" : "ended %s", text);
+}
+
+/* Public: no names, no paths but where something fails. */
+struct json_t *health_check(struct node *node, bool *ok)
+{
+    struct checks checks = {.list = json_array(), .ok = true};
+
+    check_store(&checks, node);
+    check_disk(&checks, node);
+    check_captures(&checks, node);
+    check_certificate(&checks, node);
+    if (node->stopping) {
+        add(&checks, "node", false, "the node is ending");
+    }
+    *ok = checks.ok;
+    return json_pack("{s:s, s:o}", "status", checks.ok ? "ok" : "failing", "checks", checks.list);
+}

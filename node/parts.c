@@ -5,7 +5,12 @@
 #include "node/part.h"
 
 #include "node/auth.h"
+#include "node/captures.h"
+#include "node/events.h"
+#include "node/gauges.h"
 #include "node/http_server.h"
+#include "node/own_traffic_uv.h"
+#include "node/store_access.h"
 #include "node/work.h"
 #include "shared/base/mem.h"
 
@@ -14,6 +19,29 @@ static int open_work(struct node *node, struct err *err)
     (void)err;
     work_open(node);
     return 0;
+}
+
+static void drain_events(struct node *node, uint64_t deadline_ns, void (*done)(struct node *node))
+{
+    (void)deadline_ns;
+    events_drain(node);
+    done(node);
+}
+
+static void close_store(struct node *node, void (*closed)(struct node *node))
+{
+    node_store_close(node);
+    closed(node);
+}
+
+static void drain_captures(struct node *node, uint64_t deadline_ns, void (*done)(struct node *node))
+{
+    captures_stop_all(node->captures, deadline_ns, done);
+}
+
+static void close_captures(struct node *node, void (*closed)(struct node *node))
+{
+    captures_close(node->captures, closed);
 }
 
 static void close_auth(struct node *node, void (*closed)(struct node *node))
@@ -45,7 +73,12 @@ static int reload_http(struct node *node, struct err *err)
 
 const struct node_part node_parts[] = {
     {.name = "work", .open = open_work, .close = work_close},
+    {.name = "events", .open = events_open, .drain = drain_events, .close = events_close},
+    {.name = "store", .open = node_store_open, .close = close_store},
+    {.name = "gauges", .open = gauges_open, .close = gauges_close},
+    {.name = "sources", .open = node_sources_open, .close = node_sources_close},
     {.name = "auth", .open = auth_open, .close = close_auth},
+    {.name = "captures", .open = captures_open, .drain = drain_captures, .close = close_captures},
     /* Last: requests find everything else open. */
     {.name = "http",
      .open = open_http,

@@ -41,8 +41,7 @@ struct gauges;
 
 /* Sets node->gauges and looks for the first time. Needs node->store and node->work. */
 int gauges_open(struct node *node, struct err *err);
-/* Waits until no worker is at the store any more, so that it can be closed next. node->gauges is
- * NULL when closed is called. */
+/* node->gauges is NULL when closed is called. */
 void gauges_close(struct node *node, void (*closed)(struct node *node));
 /* The newest one. Borrowed. */
 const struct gauges_sample *gauges_newest(const struct gauges *gauges);

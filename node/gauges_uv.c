@@ -17,8 +17,6 @@
 #include "shared/base/mem.h"
 
 #define LOOK_MS 1000
-/* How often closing looks whether the workers have given back their readers. */
-#define CLOSE_MS 5
 
 struct gauges {
     struct node *node;
@@ -134,15 +132,16 @@ static void on_looked(void *arg, bool cancelled)
     if (!cancelled) {
         g->newest = g->next;
     }
+    if (g->is_closing) {
+        uv_close((uv_handle_t *)&g->timer, on_closed);
+    }
 }
 
 static void on_timer(uv_timer_t *timer)
 {
     struct gauges *g = container_of(timer, struct gauges, timer);
 
-    if (g->is_closing && work_is_idle(g->node)) {
-        uv_close((uv_handle_t *)timer, on_closed);
-    } else if (!g->is_looking && !g->is_closing) {
+    if (!g->is_looking) {
         g->is_looking = work_run(g->node, run_look, on_looked, g);
     }
 }
@@ -167,7 +166,10 @@ void gauges_close(struct node *node, void (*closed)(struct node *node))
 
     g->closed = closed;
     g->is_closing = true;
-    REQUIRE(uv_timer_start(&g->timer, on_timer, 0, CLOSE_MS) == 0);
+    uv_timer_stop(&g->timer);
+    if (!g->is_looking) {
+        uv_close((uv_handle_t *)&g->timer, on_closed);
+    }
 }
 
 const struct gauges_sample *gauges_newest(const struct gauges *g)

@@ -72,9 +72,10 @@ static int reload_http(struct node *node, struct err *err)
 }
 
 const struct node_part node_parts[] = {
+    /* Before the workers, so that it closes when the last of them has given back its reader. */
+    {.name = "store", .open = node_store_open, .close = close_store},
     {.name = "work", .open = open_work, .close = work_close},
     {.name = "events", .open = events_open, .drain = drain_events, .close = events_close},
-    {.name = "store", .open = node_store_open, .close = close_store},
     {.name = "gauges", .open = gauges_open, .close = gauges_close},
     {.name = "sources", .open = node_sources_open, .close = node_sources_close},
     {.name = "auth", .open = auth_open, .close = close_auth},

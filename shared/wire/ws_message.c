@@ -73,8 +73,7 @@ static const char *wrong_header(const struct ws_messages *messages, const struct
         if (frame->opcode > WS_PONG) {
             return "reserved opcode";
         }
-        return frame->fin && frame->length <= WS_CONTROL_MAX ? NULL
-                                                             : "control frame in fragments or long";
+        return frame->fin && frame->length <= WS_CONTROL_MAX ? NULL : "malformed frame";
     }
     if (frame->opcode > WS_BINARY) {
         return "reserved opcode";

@@ -20,7 +20,9 @@ struct bytes_reader {
 
 static inline struct bytes_reader bytes_reader(const void *data, size_t n)
 {
-    return (struct bytes_reader){.p = data, .end = (const uint8_t *)data + n};
+    const uint8_t *p = data;
+
+    return (struct bytes_reader){.p = p, .end = n > 0 ? p + n : p}; /* p may be NULL then */
 }
 
 static inline size_t bytes_left(const struct bytes_reader *r)

@@ -32,6 +32,8 @@ struct http_parser {
     llhttp_settings_t settings;
     enum http_side side;
     bool in_body; /* the head was given, its message has not ended */
+    bool chunked; /* as its head says; llhttp's own flags change with trailers */
+    uint16_t flags;
     struct http_head head;
     struct span spans[HTTP_HEADERS_MAX];
     struct buf text;      /* target, names and values, each with its terminator */
@@ -164,6 +166,11 @@ static size_t count(const struct http_head *head, const char *name)
     return n;
 }
 
+static bool has_no_content(unsigned status)
+{
+    return status / 100 == 1 || status == 204 || status == 304;
+}
+
 /* What llhttp leaves open, or does not see the same way in all its versions. */
 static int check_head(struct http_parser *parser)
 {
@@ -184,16 +191,15 @@ static int check_head(struct http_parser *parser)
     if (count(head, "content-length") > 1) {
         return fail(parser, ERR_DAMAGED, "more than one content length");
     }
+    if (coding != NULL && parser->side == HTTP_RESPONSES &&
+        has_no_content((unsigned)llhttp_get_status_code(&parser->llhttp))) {
+        return fail(parser, ERR_DAMAGED, "a transfer coding of no content");
+    }
     size_t hosts = count(head, "host");
     if (parser->side == HTTP_REQUESTS && (hosts > 1 || (hosts == 0 && minor == 1))) {
         return fail(parser, ERR_DAMAGED, hosts == 0 ? "no Host header" : "two Host headers");
     }
     return 0;
-}
-
-static bool has_no_content(unsigned status)
-{
-    return status / 100 == 1 || status == 204 || status == 304;
 }
 
 static void describe_message(struct http_parser *parser)
@@ -203,6 +209,7 @@ static void describe_message(struct http_parser *parser)
     bool chunked = (llhttp->flags & F_CHUNKED) != 0;
     bool sized = (llhttp->flags & F_CONTENT_LENGTH) != 0;
 
+    parser->chunked = chunked;
     head->content_length = sized ? llhttp->content_length : HTTP_LENGTH_UNKNOWN;
     head->keep_alive = llhttp_should_keep_alive(llhttp) != 0;
     head->is_http10 = llhttp_get_http_minor(llhttp) == 0;
@@ -218,8 +225,12 @@ static void describe_message(struct http_parser *parser)
     }
     head->status = (unsigned)llhttp_get_status_code(llhttp);
     head->upgrade = llhttp_get_upgrade(llhttp) && head->status == 101;
-    head->has_body =
-        !has_no_content(head->status) && (chunked || !sized || llhttp->content_length > 0);
+    if (has_no_content(head->status)) {
+        llhttp->flags |= F_SKIPBODY; /* a length may stand there all the same (RFC 9110 §8.6) */
+        head->has_body = false;
+    } else {
+        head->has_body = chunked || !sized || llhttp->content_length > 0;
+    }
 }
 
 static int on_headers_complete(llhttp_t *llhttp)
@@ -237,6 +248,7 @@ static int on_headers_complete(llhttp_t *llhttp)
         return rc;
     }
     describe_message(parser);
+    parser->flags = llhttp->flags;
     parser->event = HTTP_HEAD;
     return HPE_PAUSED;
 }
@@ -256,7 +268,11 @@ static int on_body(llhttp_t *llhttp, const char *at, size_t n)
 
 static int on_message_complete(llhttp_t *llhttp)
 {
-    parser_of(llhttp)->event = HTTP_END;
+    struct http_parser *parser = parser_of(llhttp);
+
+    /* Whether another message follows is for the head to say, not for a trailer. */
+    llhttp->flags = parser->flags;
+    parser->event = HTTP_END;
     return HPE_PAUSED;
 }
 
@@ -316,9 +332,7 @@ static void check_lines(struct http_parser *parser, const uint8_t *from, const u
 
 static void check_framing(struct http_parser *parser, const uint8_t *from, const uint8_t *to)
 {
-    bool chunked = (parser->llhttp.flags & F_CHUNKED) != 0;
-
-    if (parser->in_body && !chunked && parser->event != HTTP_END) {
+    if (parser->in_body && !parser->chunked && parser->event != HTTP_END) {
         return; /* all of it is content */
     }
     if (parser->event != HTTP_BODY) {

@@ -42,6 +42,11 @@ int start_keys_check(const struct node_options *options, uint64_t now_ns, struct
                        "'packetrecorder keys add -d %s --role view', or listen on 127.0.0.1",
                        which, had_some ? " in force" : "", options->database);
     }
+    if (n == 0 && !had_some) {
+        log_warn("there is no API key: every user of this host can watch its packets and record "
+                 "them; 'packetrecorder keys add -d %s --role view' makes one, then all need one",
+                 options->database);
+    }
     if (options->allow_inject && (rights & RIGHT_INJECT) == 0) {
         log_warn("--allow-inject, but no API key may: 'packetrecorder keys add -d %s --role "
                  "inject' makes one",

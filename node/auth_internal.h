@@ -27,6 +27,7 @@ struct auth {
     struct api_keys keys;
     struct auth_stamp stamp; /* of the file that was read */
     uint64_t looked_ns;      /* monotonic */
+    uint64_t look_every_ns;  /* a second, but in tests */
     uint64_t generation;
     struct tickets *tickets;
     struct auth_counters counters;

@@ -55,7 +55,7 @@ static void look_again(struct auth *auth)
     uint64_t now_ns = clock_monotonic_ns();
     struct err err = {0};
 
-    if (now_ns - auth->looked_ns < LOOK_EVERY_NS) {
+    if (now_ns - auth->looked_ns < auth->look_every_ns) {
         return;
     }
     auth->looked_ns = now_ns;
@@ -80,6 +80,7 @@ int auth_open(struct node *node, struct err *err)
     auth->node = node;
     auth->path = api_keys_path(node->options->database);
     auth->looked_ns = clock_monotonic_ns();
+    auth->look_every_ns = LOOK_EVERY_NS;
     int rc = read_keys(auth, err);
     if (rc < 0) {
         mem_free(auth->path);

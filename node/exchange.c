@@ -424,8 +424,7 @@ static bool is_websocket_request(struct exchange *ex)
                          ex->target.path);
         return false;
     }
-    /* 16 bytes in base64 (RFC 6455 §4.1). */
-    if (key == NULL || strlen(key) != 24 || strcmp(key + 22, "==") != 0) {
+    if (key == NULL || !ws_key_is_valid(key)) {
         exchange_problem(ex, 400, "Sec-WebSocket-Key must be 16 bytes in base64");
         return false;
     }

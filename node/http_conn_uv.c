@@ -163,8 +163,7 @@ static void on_head(struct http_conn *conn, const struct http_head *head)
     server->counters.requests++;
     conn->message_open = true;
     conn->ex = exchange_new(server->node, head, stream_peer(conn->stream), &http_link, conn);
-    /* Another protocol may begin behind a request to upgrade: what follows is not HTTP. */
-    conn->ex->keep_alive = conn->ex->keep_alive && !head->upgrade && !server->draining;
+    conn->ex->keep_alive = conn->ex->keep_alive && !server->draining;
     enter(conn, head->has_body ? PHASE_BODY : PHASE_HANDLER);
     if (request_check(server, conn->ex, conn->stream) < 0) {
         return;

@@ -20,6 +20,7 @@
 #include "node/work.h"
 #include "shared/base/clock_posix.h"
 #include "shared/base/mem.h"
+#include "tests/support/certificate.h"
 
 /* ---- the node ---- */
 
@@ -385,4 +386,80 @@ void client_send_frame(struct client *c, enum ws_opcode opcode, const void *data
     ws_put_frame(&frame, opcode, data, n, mask);
     client_send(c, frame.data, frame.len);
     buf_deinit(&frame);
+}
+
+/* ---- keys and certificates ---- */
+
+struct key_change {
+    struct api_key key;
+    enum api_role revoked;
+};
+
+static int add_key(struct api_keys *keys, void *arg, struct err *err)
+{
+    return api_keys_add(keys, &((struct key_change *)arg)->key, err);
+}
+
+static int remove_keys(struct api_keys *keys, void *arg, struct err *err)
+{
+    (void)err;
+    for (size_t i = keys->n; i-- > 0;) {
+        if (keys->items[i].role == ((struct key_change *)arg)->revoked) {
+            api_keys_remove(keys, i);
+        }
+    }
+    return 0;
+}
+
+static void change_keys(struct fixture *f,
+                        int (*change)(struct api_keys *keys, void *arg, struct err *err),
+                        struct key_change *arg)
+{
+    struct err err = {0};
+    char *path = api_keys_path(f->database);
+
+    if (api_keys_change(path, change, arg, &err) < 0) {
+        fail_msg("%s", err.text);
+    }
+    mem_free(path);
+}
+
+static void make_key(struct fixture *f, enum api_role role, uint64_t expires_ns,
+                     char text[API_KEY_TEXT_MAX])
+{
+    struct key_change change = {
+        .key = {.role = role, .created_ns = clock_wall_ns(), .expires_ns = expires_ns}};
+
+    api_key_make(&change.key, text);
+    change_keys(f, add_key, &change);
+}
+
+void fixture_make_keys(struct fixture *f, char texts[API_ROLES][API_KEY_TEXT_MAX])
+{
+    for (int role = 0; role < API_ROLES; role++) {
+        make_key(f, (enum api_role)role, API_KEY_NEVER, texts[role]);
+    }
+}
+
+void fixture_make_key(struct fixture *f, uint64_t expires_ns, char text[API_KEY_TEXT_MAX])
+{
+    make_key(f, ROLE_VIEW, expires_ns, text);
+}
+
+void fixture_revoke(struct fixture *f, enum api_role role)
+{
+    struct key_change change = {.revoked = role};
+
+    change_keys(f, remove_keys, &change);
+}
+
+void fixture_make_certificate(struct fixture *f, int days, char cert[96], char key[96])
+{
+    struct certificate made;
+
+    certificate_make(&made, "IP:127.0.0.1,DNS:localhost", -86400L * 3, 86400L * days);
+    snprintf(cert, 96, "%s/cert.pem", f->folder);
+    snprintf(key, 96, "%s/key.pem", f->folder);
+    certificate_write(cert, made.cert, 0644);
+    certificate_write(key, made.key, 0600);
 }

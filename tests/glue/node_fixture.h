@@ -15,6 +15,7 @@
 #include "node/http_server.h"
 #include "node/node.h"
 #include "shared/base/buf.h"
+#include "shared/wire/api_key.h"
 #include "shared/wire/tls.h"
 #include "shared/wire/ws.h"
 
@@ -81,10 +82,11 @@ void client_forget(struct client *c); /* what came so far */
 void client_upgrade(struct client *c, const char *path, const char *extra);
 void client_send_frame(struct client *c, enum ws_opcode opcode, const void *data, size_t n);
 
-/* Writes the node's API keys: one of each role, texts into `texts` (roles as index). */
-#define KEY_TEXTS 5
-void fixture_make_keys(struct fixture *f, char texts[KEY_TEXTS][API_KEY_TEXT_MAX]);
-/* Removes the key of that role from the file, with a new mtime. */
+/* Writes the node's API keys, one of each role; texts[role]. Before fixture_start, or later. */
+void fixture_make_keys(struct fixture *f, char texts[API_ROLES][API_KEY_TEXT_MAX]);
+/* One more, of role view, that ends then. */
+void fixture_make_key(struct fixture *f, uint64_t expires_ns, char text[API_KEY_TEXT_MAX]);
+/* Takes the keys of that role out of the file. */
 void fixture_revoke(struct fixture *f, enum api_role role);
-/* A self-signed certificate for 127.0.0.1 and localhost in the folder. days may be negative. */
-void fixture_make_certificate(struct fixture *f, int days, char cert[128], char key[128]);
+/* Certificate and key for 127.0.0.1 in the folder; good for that many days. */
+void fixture_make_certificate(struct fixture *f, int days, char cert[96], char key[96]);

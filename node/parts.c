@@ -9,7 +9,10 @@
 #include "node/events.h"
 #include "node/gauges.h"
 #include "node/http_server.h"
+#include "node/inject_hub.h"
 #include "node/own_traffic_uv.h"
+#include "node/pcapng_listen.h"
+#include "node/relay.h"
 #include "node/store_access.h"
 #include "node/work.h"
 #include "shared/base/mem.h"
@@ -50,6 +53,12 @@ static void close_auth(struct node *node, void (*closed)(struct node *node))
     closed(node);
 }
 
+/* What it makes is the sources' to close. */
+static void close_nothing(struct node *node, void (*closed)(struct node *node))
+{
+    closed(node);
+}
+
 static int open_http(struct node *node, struct err *err)
 {
     return http_server_open(
@@ -80,12 +89,23 @@ const struct node_part node_parts[] = {
     {.name = "sources", .open = node_sources_open, .close = node_sources_close},
     {.name = "auth", .open = auth_open, .close = close_auth},
     {.name = "captures", .open = captures_open, .drain = drain_captures, .close = close_captures},
+    {.name = "relay", .open = relay_open, .drain = relay_drain, .close = relay_close},
+    {.name = "pcapng listeners",
+     .open = pcapng_listen_open,
+     .drain = pcapng_listen_drain,
+     .close = pcapng_listen_close},
+    {.name = "inject",
+     .open = inject_hub_open,
+     .drain = inject_hub_drain,
+     .close = inject_hub_close},
     /* Last: requests find everything else open. */
     {.name = "http",
      .open = open_http,
      .drain = drain_http,
      .close = close_http,
      .reload = reload_http},
+    /* But this: it has to know where the others listen. No request is read before the loop runs. */
+    {.name = "own traffic", .open = node_sources_settle, .close = close_nothing},
 };
 
 const size_t n_node_parts = ARRAY_LEN(node_parts);

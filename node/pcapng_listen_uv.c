@@ -262,6 +262,11 @@ static int add(struct pcapng_listen *all, const char *text, struct err *err)
     return code < 0 ? code : 0;
 }
 
+static void forget(struct node *node)
+{
+    (void)node;
+}
+
 int pcapng_listen_open(struct node *node, struct err *err)
 {
     struct pcapng_listen *all = x_alloc(sizeof *all);
@@ -279,6 +284,9 @@ int pcapng_listen_open(struct node *node, struct err *err)
     all->n_open = 1;
     for (size_t i = 0; code == 0 && i < node->options->pcapng_listen.n; i++) {
         code = add(all, node->options->pcapng_listen.items[i], err);
+    }
+    if (code < 0) { /* it goes while the other parts are closed */
+        pcapng_listen_close(node, forget);
     }
     return code;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * THE table of routes. /openapi.json is made of it and a test walks it, so a route exists in one
- * place only. A file of handlers has one const array of records, listed in node/routes.c.
+ * place only. A file of handlers has one const array of records, listed in route_groups.c.
  */
 #pragma once
 
@@ -32,6 +32,6 @@ struct route_group {
     size_t n;
 };
 
-/* All of them, listed in node/routes.c. */
+/* All of them, listed in node/route_groups.c. */
 extern const struct route_group *const route_groups[];
 extern const size_t n_route_groups;

@@ -4,22 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "node/api_captures.h"
-#include "node/api_events.h"
-#include "node/api_node.h"
-#include "node/api_packets.h"
-#include "node/api_pcap.h"
-#include "node/api_sessions.h"
-#include "node/relay_routes.h"
-#include "node/server_routes.h"
 #include "shared/base/mem.h"
 #include "shared/wire/url.h"
-
-const struct route_group *const route_groups[] = {
-    &server_routes,      &relay_routes,    &api_node_routes,     &api_sessions_routes,
-    &api_packets_routes, &api_pcap_routes, &api_captures_routes, &api_events_routes,
-};
-const size_t n_route_groups = ARRAY_LEN(route_groups);
 
 /* The next segment of "/a/b": its start and length; false at the end. */
 static bool next_segment(const char **at, const char **segment, size_t *n)

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <uv.h>
@@ -18,36 +19,68 @@
 
 #define LOOK_MS 1000
 
+/* When the catalogue was last written to. */
+struct gauges_mark {
+    uint64_t inode;
+    struct timespec file;
+    struct timespec log;
+};
+
 struct gauges {
     struct node *node;
     uv_timer_t timer;
     struct gauges_sample newest;
     struct gauges_sample next; /* the worker's while is_looking */
+    struct gauges_mark mark;   /* the same; of what newest says */
     bool is_looking;
     bool is_closing;
     void (*closed)(struct node *node);
 };
 
-static void look_at_store(struct node_store *access, struct gauges_store *out)
+static int count_sessions(struct store *store, void *arg, struct err *err)
 {
-    struct store *store = NULL;
-    struct err err = {0};
-    int r = node_store_borrow(access, &store, &err);
+    struct gauges_store *out = arg;
 
-    *out = (struct gauges_store){.is_readable = true};
+    out->exists = true;
+    out->is_encrypted = store_is_encrypted(store);
+    return store_count_sessions(store, &out->sessions, err);
+}
+
+static void mark_of(const char *path, struct gauges_mark *out)
+{
+    char *log = x_sprintf("%s-wal", path);
+    struct stat st;
+
+    *out = (struct gauges_mark){0};
+    if (stat(path, &st) == 0) {
+        out->inode = st.st_ino;
+        out->file = st.st_mtim;
+    }
+    if (stat(log, &st) == 0) {
+        out->log = st.st_mtim;
+    }
+    mem_free(log);
+}
+
+/* A catalogue that nobody wrote to is not opened again: it costs nothing, and a rekey, which wants
+ * to be alone with it, does not meet us every second. */
+static void look_at_store(struct gauges *g, struct gauges_store *out)
+{
+    struct node_store *access = g->node->store;
+    struct gauges_mark mark;
+    struct err err = {0};
+
+    mark_of(node_store_path(access), &mark);
     node_store_space(access, &out->used_bytes, &out->free_bytes);
-    if (r == 0) {
-        out->exists = true;
-        out->is_encrypted = store_is_encrypted(store);
-        r = store_count_sessions(store, &out->sessions, &err);
-        node_store_return(access, store, r);
-    } else if (r == ERR_NOT_FOUND) {
+    if (memcmp(&mark, &g->mark, sizeof mark) == 0 && g->newest.taken_ns != 0) {
         return;
     }
-    if (r < 0) {
-        out->is_readable = false;
-        snprintf(out->why_not, sizeof out->why_not, "%.250s", err.text);
-    }
+    out->exists = false;
+    out->sessions = 0;
+    int r = node_store_peek(access, count_sessions, out, &err);
+    out->is_readable = r == 0 || r == ERR_NOT_FOUND;
+    snprintf(out->why_not, sizeof out->why_not, "%.250s", out->is_readable ? "" : err.text);
+    g->mark = out->is_readable ? mark : (struct gauges_mark){0};
 }
 
 static uint64_t count_fds(void)
@@ -108,7 +141,7 @@ static void run_look(void *arg)
     struct gauges *g = arg;
 
     node_store_trim(g->node->store, clock_monotonic_ns());
-    look_at_store(g->node->store, &g->next.store);
+    look_at_store(g, &g->next.store);
     look_at_process(&g->next.process);
     g->next.taken_ns = clock_monotonic_ns();
 }

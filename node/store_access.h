@@ -35,6 +35,12 @@ void node_store_return(struct node_store *access, struct store *store, int code)
 int node_store_take(struct node_store *access, struct store **out, struct err *err);
 void node_store_give(struct node_store *access, struct store *store);
 
+/* use(store, arg) with a reader of its own that is closed again, so that nobody finds a connection
+ * in his way afterwards. As node_store_borrow, else what `use` says. */
+int node_store_peek(struct node_store *access,
+                    int (*use)(struct store *store, void *arg, struct err *err), void *arg,
+                    struct err *err);
+
 /* A share for writing one session; makes the store. Holds the writer's lock until the last of them
  * is released. ERR_IN_USE: another program records. */
 int node_store_hold(struct node_store *access, struct store **out, struct err *err);

@@ -290,6 +290,20 @@ void node_store_give(struct node_store *a, struct store *store)
     pthread_mutex_unlock(&a->lock);
 }
 
+int node_store_peek(struct node_store *a,
+                    int (*use)(struct store *store, void *arg, struct err *err), void *arg,
+                    struct err *err)
+{
+    struct reader reader = {0};
+    int r = open_reader(a, &reader, err);
+
+    if (r == 0) {
+        r = use(reader.store, arg, err);
+        store_close(reader.store);
+    }
+    return r;
+}
+
 /* Under `opening`. */
 static int open_writer(struct node_store *a, struct err *err)
 {

@@ -324,10 +324,11 @@ static int identify(struct catalogue *c, const char *path, bool create, struct e
 }
 
 /* SQLite would make the file readable by everybody; its log and shared memory take over the mode.
- */
+ * One that is there is not touched: closing it would let go of all locks that other connections of
+ * this process have on it (fcntl(2)), and another program would then throw their log away. */
 static void make_private(const char *path)
 {
-    int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 
     if (fd >= 0) {
         close(fd);

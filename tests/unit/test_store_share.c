@@ -172,6 +172,53 @@ static void a_session_that_runs_is_left_alone_by_one_that_ends(void **state)
     place_deinit(&p);
 }
 
+/* Locks of this process on the catalogue, by proc(5): "1: POSIX ADVISORY READ PID MAJ:MIN:INODE …"
+ */
+static unsigned locks_on(const char *path)
+{
+    struct stat st;
+    char line[256];
+    char inode[32];
+    char pid[32];
+    unsigned n = 0;
+    FILE *f = fopen("/proc/locks", "r");
+
+    assert_non_null(f);
+    assert_int_equal(stat(path, &st), 0);
+    snprintf(inode, sizeof inode, ":%llu ", (unsigned long long)st.st_ino);
+    snprintf(pid, sizeof pid, " %d ", (int)getpid());
+    while (fgets(line, sizeof line, f) != NULL) {
+        n += strstr(line, "POSIX") != NULL && strstr(line, inode) != NULL &&
+             strstr(line, pid) != NULL;
+    }
+    fclose(f);
+    return n;
+}
+
+/* Without it another program that reads takes itself for the last one and removes the log that we
+ * write to. */
+static void the_lock_on_the_catalogue_outlives_further_handles(void **state)
+{
+    struct place p;
+    char id[STORE_ID_TEXT];
+
+    (void)state;
+    place_init(&p, NULL);
+    struct store *store = open_store(&p, STORE_CREATE);
+    struct store *first = share_of(store, STORE_WRITE);
+    struct consumer *c = begin(first, "a", 0, id);
+    assert_true(locks_on(p.db) > 0);
+    store_close(share_of(store, STORE_WRITE));
+    store_close(open_store(&p, STORE_READ));
+    assert_true(locks_on(p.db) > 0);
+    put_block(c, 0, 10);
+    finish(c, 10);
+    assert_true(locks_on(p.db) > 0);
+    store_close(first);
+    store_close(store);
+    place_deinit(&p);
+}
+
 static void after_a_crash_all_that_ran_are_recovered(void **state)
 {
     struct place p;
@@ -404,6 +451,7 @@ int main(void)
         cmocka_unit_test(sessions_written_at_once_are_each_whole),
         cmocka_unit_test(and_when_they_are_sealed),
         cmocka_unit_test(a_session_that_runs_is_left_alone_by_one_that_ends),
+        cmocka_unit_test(the_lock_on_the_catalogue_outlives_further_handles),
         cmocka_unit_test(after_a_crash_all_that_ran_are_recovered),
         cmocka_unit_test(a_quota_takes_the_oldest_but_never_the_running_session_itself),
         cmocka_unit_test(under_a_quota_many_writers_delete_without_a_trace),

@@ -69,7 +69,7 @@ static void turn_away(struct http_server *server, int fd, enum rejected reason)
     static const char answer[] = "HTTP/1.1 503 Service Unavailable\r\n"
                                  "Connection: close\r\nRetry-After: 1\r\n"
                                  "Content-Type: application/problem+json\r\n"
-                                 "Content-Length: 98\r\n\r\n"
+                                 "Content-Length: 97\r\n\r\n"
                                  "{\"type\":\"about:blank\",\"title\":\"Service Unavailable\","
                                  "\"status\":503,\"detail\":\"too many connections\"}";
 

@@ -19,6 +19,7 @@ struct stream {
     uint64_t linger_until_ms; /* 0 = not lingering */
     uint64_t progress_ms;     /* when the kernel last took something, or nothing waited */
     size_t queued_seen;       /* by the last sweep */
+    int unacked_seen;         /* what the kernel had of it then */
     size_t queued;            /* bytes in write requests */
     size_t discarded;
     const char *why;

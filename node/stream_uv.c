@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "node/stream_uv.h"
 
+#include <linux/sockios.h>
 #include <netinet/in.h>
+#include <stdio.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "node/stream_internal_uv.h"
@@ -180,15 +183,33 @@ void stream_finish(struct stream *s)
 
 /* ---- deadlines ---- */
 
-void stream_tick(struct stream *s, uint64_t at_ms)
+/* Does the peer still take something? The kernel holds megabytes of a slow one and asks for more
+ * only when a third of that is gone, so what the peer has acknowledged counts too. */
+static bool has_progress(struct stream *s)
 {
     size_t queued = uv_stream_get_write_queue_size((uv_stream_t *)&s->tcp);
+    int unacked = 0;
+    uv_os_fd_t fd;
 
+    if (queued == 0 && !s->finishing) {
+        s->queued_seen = 0;
+        return true;
+    }
+    if (uv_fileno((uv_handle_t *)&s->tcp, &fd) == 0) {
+        ioctl(fd, SIOCOUTQ, &unacked);
+    }
+    bool moved = queued != s->queued_seen || unacked != s->unacked_seen;
+    s->queued_seen = queued;
+    s->unacked_seen = unacked;
+    return moved;
+}
+
+void stream_tick(struct stream *s, uint64_t at_ms)
+{
     if (s->closing) {
         return;
     }
-    if (queued == 0 || queued != s->queued_seen) {
-        s->queued_seen = queued;
+    if (has_progress(s)) {
         s->progress_ms = at_ms;
     } else if (at_ms - s->progress_ms >= s->streams->opts.stall_ms) {
         s->streams->counters.stalled++;

@@ -1,0 +1,509 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "node/http_server_internal_uv.h"
+#include "node/server_routes.h"
+#include "node/work.h"
+#include "shared/base/clock_posix.h"
+#include "shared/base/mem.h"
+#include "tests/glue/node_fixture.h"
+
+static struct exchange *kept; /* a request whose answer is not given yet */
+
+static void get_kept(struct exchange *ex, struct node *node)
+{
+    (void)node;
+    kept = exchange_ref(ex);
+}
+
+static void answer_kept(void)
+{
+    exchange_reply_text(kept, 200, "at last");
+    exchange_unref(kept);
+    kept = NULL;
+}
+
+static void post_echo(struct exchange *ex, struct node *node)
+{
+    size_t n;
+    const uint8_t *body = exchange_body(ex, &n);
+
+    (void)node;
+    exchange_reply(ex, 200, "application/octet-stream", body, n);
+}
+
+static uint8_t piece[65536];
+
+static void get_flood(struct exchange *ex, struct node *node)
+{
+    (void)node;
+    exchange_begin(ex, 200, "application/octet-stream", HTTP_LENGTH_UNKNOWN, NULL, NULL);
+    for (int i = 0; i < 128; i++) {
+        exchange_write(ex, piece, sizeof piece); /* a handler that does not look for room */
+    }
+    exchange_end(ex);
+}
+
+static void get_ws(struct exchange *ex, struct node *node)
+{
+    (void)node;
+    exchange_upgrade(ex, &(struct ws_conn_opts){.max_message = 100});
+}
+
+static const struct route routes[] = {
+    {.method = "GET", .path = "/kept", .handle = get_kept},
+    {.method = "POST", .path = "/echo", .max_body = 1000, .handle = post_echo},
+    {.method = "GET", .path = "/flood", .handle = get_flood},
+    {.method = "GET", .path = "/ws", .is_websocket = true, .handle = get_ws},
+};
+static const struct route_group test_routes = {routes, ARRAY_LEN(routes)};
+static const struct route_group *const groups[] = {&server_routes, &test_routes};
+
+static struct fixture f;
+
+static void start(struct http_limits limits)
+{
+    fixture_init(&f);
+    fixture_start(&f, &(struct fixture_opts){
+                          .groups = groups, .n_groups = ARRAY_LEN(groups), .limits = limits});
+}
+
+static int end(void **state)
+{
+    (void)state;
+    fixture_end(&f);
+    return 0;
+}
+
+static uint64_t rejected(enum rejected reason)
+{
+    return f.node.http->counters.rejected[reason];
+}
+
+#define HOST "Host: 127.0.0.1\r\n"
+
+/* ---- deadlines ---- */
+
+static void a_connection_without_a_request_is_ended(void **state)
+{
+    (void)state;
+    start((struct http_limits){.head_ms = 50});
+    client_await_end(client_open(&f, 0));
+    assert_int_equal(rejected(REJECTED_SLOW), 1);
+}
+
+/* A byte now and then does not prolong the time for a head. */
+static void a_head_that_drips_is_ended(void **state)
+{
+    static const char head[] = "GET / HTTP/1.1\r\nX-Drip: ";
+    struct client *c;
+
+    (void)state;
+    start((struct http_limits){.head_ms = 100});
+    c = client_open(&f, 0);
+    client_send(c, head, sizeof head - 1);
+    uint64_t until_ns = clock_monotonic_ns() + 5000000000ULL;
+    while (!c->eof && clock_monotonic_ns() < until_ns) {
+        client_send(c, "x", 1);
+        fixture_turns(&f, 2);
+    }
+    assert_true(c->eof);
+    assert_int_equal(rejected(REJECTED_SLOW), 1);
+}
+
+static void a_content_that_drips_is_told_and_ended(void **state)
+{
+    struct client *c;
+
+    (void)state;
+    start((struct http_limits){.body_ms = 100, .linger_ms = 50});
+    c = client_open(&f, 0);
+    client_print(c, "POST /echo HTTP/1.1\r\n" HOST "Content-Length: 1000\r\n\r\n");
+    uint64_t until_ns = clock_monotonic_ns() + 5000000000ULL;
+    while (!c->eof && clock_monotonic_ns() < until_ns) {
+        client_send(c, "x", 1);
+        fixture_turns(&f, 2);
+    }
+    assert_true(client_has(c, "HTTP/1.1 408 "));
+    assert_int_equal(rejected(REJECTED_SLOW), 1);
+}
+
+static void an_idle_connection_is_closed_in_peace(void **state)
+{
+    struct client *c;
+
+    (void)state;
+    start((struct http_limits){.idle_ms = 50});
+    c = client_open(&f, 0);
+    client_print(c, "GET / HTTP/1.1\r\n" HOST "\r\n");
+    client_await(c, "is running");
+    client_await_end(c);
+    assert_int_equal(c->error, 0);
+    assert_int_equal(rejected(REJECTED_SLOW), 0);
+}
+
+static void a_handler_may_take_its_time(void **state)
+{
+    struct client *c;
+
+    (void)state;
+    start((struct http_limits){.head_ms = 20, .idle_ms = 20, .body_ms = 20});
+    c = client_open(&f, 0);
+    client_print(c, "GET /kept HTTP/1.1\r\n" HOST "\r\n");
+    fixture_turns(&f, 100);
+    assert_non_null(kept);
+    answer_kept();
+    client_await(c, "at last");
+}
+
+static void an_answer_to_somebody_who_left_goes_nowhere(void **state)
+{
+    struct client *c;
+
+    (void)state;
+    start((struct http_limits){0});
+    c = client_open(&f, 0);
+    client_print(c, "GET /kept HTTP/1.1\r\n" HOST "\r\n");
+    fixture_turns(&f, 10);
+    setsockopt(c->fd, SOL_SOCKET, SO_LINGER, &(struct linger){.l_onoff = 1}, sizeof(struct linger));
+    client_close(c); /* with a reset */
+    fixture_turns(&f, 10);
+    assert_true(exchange_is_gone(kept));
+    answer_kept();
+    assert_int_equal(http_server_connections(f.node.http), 0);
+}
+
+static void a_reader_that_stopped_is_ended(void **state)
+{
+    struct client *c;
+
+    (void)state;
+    start((struct http_limits){.stall_ms = 100, .max_queued = 64u << 20});
+    c = client_open(&f, 4096);
+    client_print(c, "GET /flood HTTP/1.1\r\n" HOST "\r\n");
+    client_await_bytes(c, 1000);
+    c->deaf = true;
+    uint64_t until_ns = clock_monotonic_ns() + 5000000000ULL;
+    while (http_server_connections(f.node.http) > 0 && clock_monotonic_ns() < until_ns) {
+        fixture_turns(&f, 1);
+    }
+    assert_int_equal(http_server_connections(f.node.http), 0);
+    assert_int_equal(f.node.http->streams.counters.stalled, 1);
+}
+
+/* A reader that takes a little all the time is slow, not gone. */
+static void a_slow_reader_is_served_to_the_end(void **state)
+{
+    struct client *c;
+
+    (void)state;
+    start((struct http_limits){.stall_ms = 500, .max_queued = 64u << 20});
+    c = client_open(&f, 131072);
+    client_print(c, "GET /flood HTTP/1.1\r\n" HOST "Connection: close\r\n\r\n");
+    c->deaf = true;
+    fixture_turns(&f, 20);
+    for (int i = 0; i < 24; i++) {
+        static uint8_t some[65536];
+        ssize_t got = recv(c->fd, some, sizeof some, MSG_DONTWAIT);
+        assert_true(got > 0);
+        buf_append(&c->in, some, (size_t)got);
+        uint64_t until_ns = clock_monotonic_ns() + 50000000ULL;
+        while (clock_monotonic_ns() < until_ns) {
+            fixture_turns(&f, 1);
+        }
+    }
+    c->deaf = false;
+    client_await_end(c);
+    assert_memory_equal(c->in.data + c->in.len - 5, "0\r\n\r\n", 5);
+}
+
+/* ---- bounds ---- */
+
+static void a_head_of_any_size_costs_little(void **state)
+{
+    struct client *c;
+    char name[64];
+
+    (void)state;
+    start((struct http_limits){.linger_ms = 50});
+    c = client_open(&f, 0);
+    client_print(c, "GET / HTTP/1.1\r\n" HOST);
+    for (int i = 0; i < 3000 && !c->eof; i++) {
+        snprintf(name, sizeof name, "X-%d: aaaaaaaaaaaaaaaaaaaa\r\n", i);
+        client_send(c, name, strlen(name));
+    }
+    client_await_end(c);
+    assert_true(client_has(c, "HTTP/1.1 431 "));
+    assert_int_equal(rejected(REJECTED_TOO_LARGE), 1);
+}
+
+static void more_than_may_wait_ends_the_connection(void **state)
+{
+    struct client *c;
+
+    (void)state;
+    start((struct http_limits){.max_queued = 1u << 20});
+    c = client_open(&f, 4096);
+    client_print(c, "GET /flood HTTP/1.1\r\n" HOST "\r\n");
+    client_await_end(c);
+    assert_int_equal(f.node.http->streams.counters.overfull, 1);
+    assert_true(c->in.len < 9u << 20);
+}
+
+/* Requests without end to a server whose answers are not read: memory stays bounded. */
+static void pipelining_without_reading_stops_the_server_from_reading(void **state)
+{
+    static char requests[64 * 1024];
+    static const char one[] = "GET /openapi.json HTTP/1.1\r\n" HOST "\r\n";
+    size_t n = 0;
+    size_t taken = 0;
+    struct client *c;
+
+    (void)state;
+    start((struct http_limits){.high_mark = 65536});
+    while (n + sizeof one < sizeof requests) {
+        memcpy(requests + n, one, sizeof one - 1);
+        n += sizeof one - 1;
+    }
+    c = client_open(&f, 4096);
+    c->deaf = true;
+    for (int i = 0; i < 400; i++) {
+        ssize_t sent = send(c->fd, requests, n, MSG_DONTWAIT | MSG_NOSIGNAL);
+        taken += sent > 0 ? (size_t)sent : 0;
+        fixture_turns(&f, 1);
+        if (sent < 0 && errno == EAGAIN && i > 100) {
+            break;
+        }
+    }
+    assert_true(stream_queued(f.node.http->streams.first) < 256 * 1024);
+    assert_true(f.node.http->counters.requests < 3000);
+    assert_true(taken > 100 * 1024);
+    /* What did not fit whole ends at some byte: only that all is answered again counts. */
+    uint64_t before = f.node.http->counters.requests;
+    c->deaf = false;
+    uint64_t until_ns = clock_monotonic_ns() + 5000000000ULL;
+    while (f.node.http->counters.requests < before + 100 && clock_monotonic_ns() < until_ns) {
+        fixture_turns(&f, 1);
+    }
+    assert_true(f.node.http->counters.requests >= before + 100);
+}
+
+static void connections_beyond_the_most_are_turned_away(void **state)
+{
+    struct client *c;
+
+    (void)state;
+    start((struct http_limits){.max_connections = 2});
+    client_open(&f, 0);
+    struct client *second = client_open(&f, 0);
+    c = client_open(&f, 0);
+    client_await_end(c);
+    assert_true(client_has(c, "HTTP/1.1 503 Service Unavailable"));
+    buf_put_u8(&c->in, 0);
+    /* The length that is announced is right. */
+    assert_int_equal(strlen(strstr((char *)c->in.data, "\r\n\r\n") + 4), 97);
+    assert_int_equal(rejected(REJECTED_CONNECTIONS), 1);
+    client_close(second);
+    fixture_turns(&f, 10);
+    c = client_open(&f, 0);
+    client_print(c, "GET / HTTP/1.1\r\n" HOST "\r\n");
+    client_await(c, "is running");
+}
+
+static void one_address_has_few_connections_without_a_request(void **state)
+{
+    struct client *c;
+    struct client *asked;
+
+    (void)state;
+    start((struct http_limits){.max_unproven = 3});
+    asked = client_open(&f, 0);
+    client_print(asked, "GET / HTTP/1.1\r\n" HOST "\r\n");
+    client_await(asked, "is running");
+    for (int i = 0; i < 3; i++) {
+        client_open(&f, 0);
+    }
+    fixture_turns(&f, 5);
+    c = client_open(&f, 0);
+    client_await_end(c);
+    assert_int_equal(rejected(REJECTED_ADDRESS), 1);
+    assert_int_equal(unproven_total(f.node.http->unproven), 3);
+}
+
+/* Without descriptors the waiting are dropped, and when there are some again all is well. */
+static void a_process_without_descriptors_goes_on(void **state)
+{
+    struct rlimit limit;
+    struct rlimit few;
+    int fds[64];
+    size_t n = 0;
+    struct client *c;
+
+    (void)state;
+    start((struct http_limits){0});
+    c = client_open(&f, 0); /* waits in the backlog */
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    few = (struct rlimit){.rlim_cur = (rlim_t)c->fd + 10, .rlim_max = limit.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+    while (n < ARRAY_LEN(fds) && (fds[n] = dup(c->fd)) >= 0) {
+        n++;
+    }
+    assert_int_equal(errno, EMFILE);
+    uv_run(&f.loop, UV_RUN_NOWAIT);
+    while (n > 0) {
+        close(fds[--n]);
+    }
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    client_await_end(c);
+    assert_int_equal(f.node.http->listeners[0].no_descriptors, 1);
+    c = client_open(&f, 0);
+    client_print(c, "GET / HTTP/1.1\r\n" HOST "\r\n");
+    client_await(c, "is running");
+}
+
+/* ---- the end ---- */
+
+static bool is_drained;
+
+static void on_drained(struct node *node)
+{
+    (void)node;
+    is_drained = true;
+}
+
+static bool drained(void *arg)
+{
+    (void)arg;
+    return is_drained;
+}
+
+static void draining_finishes_what_runs_and_says_goodbye(void **state)
+{
+    (void)state;
+    start((struct http_limits){0});
+    struct client *running = client_open(&f, 0);
+    struct client *idle = client_open(&f, 0);
+    struct client *ws = client_open(&f, 0);
+    client_print(running, "GET /kept HTTP/1.1\r\n" HOST "\r\n");
+    client_print(idle, "GET / HTTP/1.1\r\n" HOST "\r\n");
+    client_await(idle, "is running");
+    client_upgrade(ws, "/ws", "");
+    is_drained = false;
+    http_server_drain(f.node.http, clock_monotonic_ns() + 5000000000ULL, on_drained);
+    client_await_end(idle);
+    client_await(ws, "\x03\xe9"
+                     "the node is ending");
+    client_send_frame(ws, WS_CLOSE, "\x03\xe9", 2);
+    client_await_end(ws);
+    client_close(idle);
+    client_close(ws);
+    fixture_turns(&f, 10);
+    assert_false(is_drained); /* one still runs */
+    answer_kept();
+    client_await_end(running);
+    assert_true(client_has(running, "at last"));
+    client_close(running);
+    assert_true(fixture_pump(&f, drained, NULL));
+}
+
+static void draining_ends_in_time_whatever_peers_do(void **state)
+{
+    (void)state;
+    start((struct http_limits){0});
+    struct client *running = client_open(&f, 0);
+    client_print(running, "GET /kept HTTP/1.1\r\n" HOST "\r\n");
+    struct client *ws = client_open(&f, 0);
+    client_upgrade(ws, "/ws", "");
+    ws->deaf = true;
+    client_open(&f, 0);
+    fixture_turns(&f, 10);
+    is_drained = false;
+    uint64_t began_ns = clock_monotonic_ns();
+    http_server_drain(f.node.http, began_ns + 200000000ULL, on_drained);
+    assert_true(fixture_pump(&f, drained, NULL));
+    assert_true(clock_monotonic_ns() - began_ns < 1500000000ULL);
+    assert_true(exchange_is_gone(kept));
+    answer_kept();
+}
+
+/* ---- WebSockets ---- */
+
+static void a_silent_websocket_is_pinged_and_ended(void **state)
+{
+    (void)state;
+    start((struct http_limits){.ping_ms = 50, .pong_ms = 50});
+    struct client *c = client_open(&f, 0);
+    client_upgrade(c, "/ws", "");
+    client_await_bytes(c, 2);
+    assert_memory_equal(c->in.data, "\x89\x00", 2);
+    client_send_frame(c, WS_PONG, "", 0);
+    client_await_bytes(c, 4); /* alive: the next ping */
+    client_await_end(c);
+    assert_int_equal(rejected(REJECTED_SILENT), 1);
+    assert_int_equal(c->in.len, 4);
+}
+
+static void a_message_that_is_too_long_is_said(void **state)
+{
+    char text[101] = {0};
+
+    (void)state;
+    start((struct http_limits){.linger_ms = 50});
+    struct client *c = client_open(&f, 0);
+    client_upgrade(c, "/ws", "");
+    client_send_frame(c, WS_BINARY, text, sizeof text);
+    client_await_end(c);
+    assert_memory_equal(c->in.data, "\x88", 1);
+    assert_memory_equal(c->in.data + 2, "\x03\xf1", 2); /* 1009 */
+}
+
+static void who_does_not_answer_a_close_frame_is_ended(void **state)
+{
+    (void)state;
+    start((struct http_limits){.linger_ms = 50});
+    struct client *c = client_open(&f, 0);
+    client_upgrade(c, "/ws", "");
+    ws_conn_close(f.node.http->sockets, WS_CLOSE_NORMAL, "");
+    ws_conn_close(f.node.http->sockets, WS_CLOSE_POLICY, "again");
+    client_await_end(c);
+    assert_int_equal(c->in.len, 4);
+    assert_int_equal(http_server_connections(f.node.http), 0);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_teardown(name, end)
+    const struct CMUnitTest tests[] = {
+        TEST(a_connection_without_a_request_is_ended),
+        TEST(a_head_that_drips_is_ended),
+        TEST(a_content_that_drips_is_told_and_ended),
+        TEST(an_idle_connection_is_closed_in_peace),
+        TEST(a_handler_may_take_its_time),
+        TEST(an_answer_to_somebody_who_left_goes_nowhere),
+        TEST(a_reader_that_stopped_is_ended),
+        TEST(a_slow_reader_is_served_to_the_end),
+        TEST(a_head_of_any_size_costs_little),
+        TEST(more_than_may_wait_ends_the_connection),
+        TEST(pipelining_without_reading_stops_the_server_from_reading),
+        TEST(connections_beyond_the_most_are_turned_away),
+        TEST(one_address_has_few_connections_without_a_request),
+        TEST(a_process_without_descriptors_goes_on),
+        TEST(draining_finishes_what_runs_and_says_goodbye),
+        TEST(draining_ends_in_time_whatever_peers_do),
+        TEST(a_silent_websocket_is_pinged_and_ended),
+        TEST(a_message_that_is_too_long_is_said),
+        TEST(who_does_not_answer_a_close_frame_is_ended),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -143,7 +143,7 @@ struct http_conn *http_conn_next(const struct http_conn *conn)
 
 void http_conn_drain(struct http_conn *conn)
 {
-    if (conn->ex == NULL && conn->phase == PHASE_IDLE) {
+    if (conn->ex == NULL) {
         stream_finish(conn->stream);
     }
 }

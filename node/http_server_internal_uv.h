@@ -50,6 +50,7 @@ struct http_server {
     size_t n_listening;
     struct tls_context *tls; /* NULL = plain */
     uint64_t tls_expires_ns;
+    unsigned tls_warned;     /* how often it was told that it ends */
     struct http_conn *conns; /* that speak HTTP */
     struct ws_conn *sockets; /* that were upgraded */
     size_t n_sockets;
@@ -57,7 +58,7 @@ struct http_server {
     struct http_counters counters;
     bool draining;
     uint64_t drain_until_ms;
-    uv_timer_t drain_timer;
+    uv_timer_t timer;   /* looks at the certificate; the deadline when draining */
     unsigned n_closing; /* what http_server_close waits for */
     void (*drained)(struct node *node);
     void (*closed)(struct node *node);

@@ -14,7 +14,8 @@
 #include "shared/base/log.h"
 #include "shared/base/mem.h"
 
-#define LISTENERS_MAX 16
+#define LISTENERS_MAX        16
+#define CERTIFICATE_EVERY_MS (3600u * 1000u)
 
 static const struct http_limits default_limits = {
     .handshake_ms = 10000,
@@ -163,31 +164,38 @@ static int listen_at(struct http_server *server, const char *text, struct err *e
     return n < 0 ? n : 0;
 }
 
+/* Said once for each of the three: a month, a day, over. */
 static void warn_certificate(struct http_server *server)
 {
     const uint64_t day_ns = 86400ULL * 1000000000ULL;
+    const char *cert = server->node->options->tls_cert;
     uint64_t now_ns = clock_wall_ns();
+    uint64_t left_ns = server->tls_expires_ns > now_ns ? server->tls_expires_ns - now_ns : 0;
+    unsigned stage = left_ns == 0 ? 3 : left_ns < day_ns ? 2 : left_ns < 30 * day_ns ? 1 : 0;
 
-    if (server->tls == NULL || server->tls_expires_ns > now_ns + 30 * day_ns) {
+    if (server->tls == NULL || stage <= server->tls_warned) {
         return;
     }
-    if (server->tls_expires_ns <= now_ns) {
-        log_warn("the certificate '%s' has expired: clients will refuse it; put a new one there "
-                 "and send SIGHUP",
-                 server->node->options->tls_cert);
-        return;
+    server->tls_warned = stage;
+    if (stage == 3) {
+        log_warn("the certificate '%s' has expired: clients refuse it; put a new one there and "
+                 "send SIGHUP",
+                 cert);
+    } else {
+        log_warn("the certificate '%s' expires in %llu hours: put a new one there and send SIGHUP",
+                 cert, (unsigned long long)(left_ns / (day_ns / 24)));
     }
-    log_warn("the certificate '%s' expires in %llu days: put a new one there and send SIGHUP",
-             server->node->options->tls_cert,
-             (unsigned long long)((server->tls_expires_ns - now_ns) / day_ns));
+}
+
+static void on_certificate_timer(uv_timer_t *timer)
+{
+    warn_certificate(container_of(timer, struct http_server, timer));
 }
 
 static void on_failed_closed(struct node *node)
 {
     (void)node;
 }
-
-static void open_drain_timer(struct http_server *server);
 
 int http_server_open(struct node *node, const struct http_server_opts *opts, struct err *err)
 {
@@ -212,7 +220,10 @@ int http_server_open(struct node *node, const struct http_server_opts *opts, str
                                         .high_mark = limits->high_mark});
     server->unproven = unproven_new(limits->max_unproven);
     server->listeners = x_alloc(LISTENERS_MAX * sizeof *server->listeners);
-    open_drain_timer(server);
+    uv_timer_init(node->loop, &server->timer);
+    uv_timer_start(&server->timer, on_certificate_timer, CERTIFICATE_EVERY_MS,
+                   CERTIFICATE_EVERY_MS);
+    uv_unref((uv_handle_t *)&server->timer);
     node->http = server;
     for (size_t i = 0; rc == 0 && i < node->options->http_addrs.n; i++) {
         rc = listen_at(server, node->options->http_addrs.items[i], err);
@@ -233,7 +244,7 @@ static void finish_drain(struct http_server *server)
 
     if (drained != NULL) {
         server->drained = NULL;
-        uv_timer_stop(&server->drain_timer);
+        uv_timer_stop(&server->timer);
         drained(server->node);
     }
 }
@@ -262,7 +273,7 @@ static void break_all(struct http_server *server)
 
 static void on_drain_deadline(uv_timer_t *timer)
 {
-    struct http_server *server = container_of(timer, struct http_server, drain_timer);
+    struct http_server *server = container_of(timer, struct http_server, timer);
 
     if (server->streams.n == 0) {
         finish_drain(server);
@@ -289,18 +300,14 @@ static void stop_listening(struct http_server *server)
     }
 }
 
-void http_server_drain(struct http_server *server, uint64_t deadline_ns,
-                       void (*done)(struct node *node))
+/* Neither ends a connection from inside: that happens in close callbacks. */
+static void say_goodbye(uv_timer_t *timer)
 {
-    uint64_t now_ns = clock_monotonic_ns();
-    uint64_t left_ms = deadline_ns > now_ns ? (deadline_ns - now_ns) / 1000000 : 0;
+    struct http_server *server = container_of(timer, struct http_server, timer);
+    uint64_t now_ms = uv_now(server->node->loop);
 
-    server->draining = true;
-    server->drained = done;
-    stop_listening(server);
-    uv_update_time(server->node->loop);
-    uv_timer_start(&server->drain_timer, on_drain_deadline, left_ms, 0);
-    /* Neither ends a connection from inside: that happens in close callbacks. */
+    uv_timer_start(timer, on_drain_deadline,
+                   server->drain_until_ms > now_ms ? server->drain_until_ms - now_ms : 0, 0);
     for (struct ws_conn *ws = server->sockets; ws != NULL; ws = ws_conn_next(ws)) {
         ws_conn_close(ws, WS_CLOSE_GOING_AWAY, "the node is ending");
     }
@@ -309,9 +316,20 @@ void http_server_drain(struct http_server *server, uint64_t deadline_ns,
     }
 }
 
-static void open_drain_timer(struct http_server *server)
+void http_server_drain(struct http_server *server, uint64_t deadline_ns,
+                       void (*done)(struct node *node))
 {
-    uv_timer_init(server->node->loop, &server->drain_timer);
+    uint64_t now_ns = clock_monotonic_ns();
+
+    server->draining = true;
+    server->drained = done;
+    stop_listening(server);
+    uv_update_time(server->node->loop);
+    server->drain_until_ms =
+        uv_now(server->node->loop) + (deadline_ns > now_ns ? (deadline_ns - now_ns) / 1000000 : 0);
+    /* A turn later, so that whoever owns a WebSocket can have the last word. */
+    uv_timer_start(&server->timer, say_goodbye, 0, 0);
+    uv_ref((uv_handle_t *)&server->timer);
 }
 
 static void on_all_closed(struct http_server *server)
@@ -338,7 +356,7 @@ static void on_streams_closed(struct streams *streams)
 
 static void on_timer_closed(uv_handle_t *handle)
 {
-    struct http_server *server = container_of(handle, struct http_server, drain_timer);
+    struct http_server *server = container_of(handle, struct http_server, timer);
 
     if (--server->n_closing == 0) {
         on_all_closed(server);
@@ -353,7 +371,7 @@ static void after_last(struct http_server *server)
     }
     server->n_closing = 2;
     streams_close(&server->streams, on_streams_closed);
-    uv_close((uv_handle_t *)&server->drain_timer, on_timer_closed);
+    uv_close((uv_handle_t *)&server->timer, on_timer_closed);
 }
 
 void http_server_close(struct http_server *server, void (*closed)(struct node *node))
@@ -379,6 +397,7 @@ int http_server_reload(struct http_server *server, struct err *err)
     tls_context_free(server->tls);
     server->tls = fresh;
     server->tls_expires_ns = expires_ns;
+    server->tls_warned = 0;
     warn_certificate(server);
     return 0;
 }

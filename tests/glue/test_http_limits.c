@@ -395,6 +395,7 @@ static void draining_finishes_what_runs_and_says_goodbye(void **state)
     struct client *running = client_open(&f, 0);
     struct client *idle = client_open(&f, 0);
     struct client *ws = client_open(&f, 0);
+    struct client *silent = client_open(&f, 0);
     client_print(running, "GET /kept HTTP/1.1\r\n" HOST "\r\n");
     client_print(idle, "GET / HTTP/1.1\r\n" HOST "\r\n");
     client_await(idle, "is running");
@@ -402,6 +403,8 @@ static void draining_finishes_what_runs_and_says_goodbye(void **state)
     is_drained = false;
     http_server_drain(f.node.http, clock_monotonic_ns() + 5000000000ULL, on_drained);
     client_await_end(idle);
+    client_await_end(silent);
+    client_close(silent);
     client_await(ws, "\x03\xe9"
                      "the node is ending");
     client_send_frame(ws, WS_CLOSE, "\x03\xe9", 2);

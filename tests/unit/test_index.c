@@ -460,9 +460,60 @@ static void a_filter_of_many_hosts_still_narrows(void **state)
     mem_free(text);
 }
 
+static void tally_one(struct index_builder *b, uint32_t ethertype, const uint8_t *net, size_t n)
+{
+    uint8_t bytes[128] = {0};
+    struct packet_view view = {.data = bytes, .caplen = 100, .len = 100};
+
+    put_be16(bytes + 12, ethertype);
+    memcpy(bytes + 14, net, n);
+    index_builder_add(b, &view, LINK_ETHERNET);
+}
+
+static void packets_are_tallied_by_protocol(void **state)
+{
+    static const uint8_t arp[] = {0, 1, 8, 0, 6, 4, 0, 1};
+    static const uint8_t vlan_udp[] = {0, 5, 8, 0, 0x45, 0, 0, 40, 0, 0, 0, 0, 64, 17};
+    uint8_t ip4[20] = {0x45, 0, 0, 40};
+    uint8_t ip6[48] = {0x60, 0, 0, 0, 0, 8};
+    struct index_builder *b = index_builder_new();
+
+    (void)state;
+    index_builder_reset(b);
+    for (int i = 0; i < 3; i++) { /* also when the flow was seen before */
+        ip4[9] = 6;
+        tally_one(b, 0x0800, ip4, sizeof ip4);
+    }
+    ip4[9] = 17;
+    tally_one(b, 0x0800, ip4, sizeof ip4);
+    tally_one(b, 0x8100, vlan_udp, sizeof vlan_udp);
+    ip4[9] = 1;
+    tally_one(b, 0x0800, ip4, sizeof ip4);
+    ip6[6] = 58;
+    tally_one(b, 0x86dd, ip6, sizeof ip6);
+    ip6[6] = 0; /* hop-by-hop, and behind it TCP */
+    ip6[40] = 6;
+    tally_one(b, 0x86dd, ip6, sizeof ip6);
+    tally_one(b, 0x0806, arp, sizeof arp);
+    ip4[9] = 47;
+    tally_one(b, 0x0800, ip4, sizeof ip4);
+    tally_one(b, 0x88cc, arp, sizeof arp);
+    const struct protocol_tally *tally = index_builder_tally(b);
+    assert_int_equal(tally->packets[PROTOCOL_TCP], 4);
+    assert_int_equal(tally->packets[PROTOCOL_UDP], 2);
+    assert_int_equal(tally->packets[PROTOCOL_ICMP], 2);
+    assert_int_equal(tally->packets[PROTOCOL_ARP], 1);
+    assert_int_equal(tally->packets[PROTOCOL_OTHER], 2);
+    assert_int_equal(tally->bytes[PROTOCOL_TCP], 400);
+    index_builder_reset(b);
+    assert_int_equal(index_builder_tally(b)->packets[PROTOCOL_TCP], 0);
+    index_builder_free(b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(packets_are_tallied_by_protocol),
         cmocka_unit_test(frames_without_the_flow_are_ruled_out),
         cmocka_unit_test(what_is_in_every_frame_is_scanned),
         cmocka_unit_test(a_frame_is_found_among_a_hundred),

@@ -18,7 +18,7 @@
 
 #define LIMIT_DEFAULT 100
 #define LIMIT_MAX     10000
-#define PAGE_BYTES    (8u * 1024u * 1024u)
+#define PAGE_BYTES    (4u * 1024u * 1024u)
 #define PAGE_NS       (2u * 1000000000ull)
 #define PAUSE_FRAMES  8u
 

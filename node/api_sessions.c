@@ -5,6 +5,7 @@
  */
 #include "node/api_sessions.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include <jansson.h>
@@ -23,6 +24,8 @@ struct sessions_job {
     struct api_job base;
     const char *id; /* of the path; borrowed from the exchange */
     json_t *answer;
+    json_t *running; /* lists: the captures of this moment; the worker's while it runs */
+    char *text;      /* lists: the answer, made by the worker: thousands of objects take time */
     char deleted[STORE_ID_TEXT];
 };
 
@@ -36,6 +39,8 @@ static void release(struct api_job *base)
     struct sessions_job *job = job_of(base);
 
     json_decref(job->answer);
+    json_decref(job->running);
+    free(job->text);
     mem_free(job);
 }
 
@@ -50,16 +55,24 @@ static json_t *live(struct node *node, json_t *session)
 
 static void reply_list(struct api_job *base)
 {
-    struct sessions_job *job = job_of(base);
-    json_t *list = json_array();
-    size_t i;
-    json_t *session;
+    const char *text = job_of(base)->text;
 
-    json_array_foreach(job->answer, i, session)
+    exchange_reply(base->ex, 200, "application/json", text, strlen(text));
+}
+
+/* The running capture of that id, or NULL. Borrowed. */
+static json_t *running_one(const struct sessions_job *job, const char *id)
+{
+    size_t i;
+    json_t *one;
+
+    json_array_foreach(job->running, i, one)
     {
-        json_array_append_new(list, live(base->node, session));
+        if (strcmp(json_string_value(json_object_get(one, "id")), id) == 0) {
+            return one;
+        }
     }
-    exchange_reply_json(base->ex, 200, list);
+    return NULL;
 }
 
 static int read_list(struct store *store, struct api_job *base, struct err *err)
@@ -70,7 +83,10 @@ static int read_list(struct store *store, struct api_job *base, struct err *err)
     int r = store_sessions(store, &sessions, &n, err);
 
     for (size_t i = 0; r == 0 && i < n; i++) {
-        json_array_append_new(job->answer, session_json(&sessions[i], store_is_encrypted(store)));
+        json_t *now = running_one(job, sessions[i].id);
+        json_array_append_new(job->answer,
+                              now != NULL ? json_incref(now)
+                                          : session_json(&sessions[i], store_is_encrypted(store)));
     }
     store_sessions_free(sessions, n);
     return r;
@@ -78,17 +94,22 @@ static int read_list(struct store *store, struct api_job *base, struct err *err)
 
 static void run_list(struct api_job *base)
 {
-    job_of(base)->answer = json_array();
+    struct sessions_job *job = job_of(base);
+
+    job->answer = json_array();
     api_job_read(base, read_list);
     if (base->err.code == ERR_NOT_FOUND) { /* no store yet holds no session */
         base->err = (struct err){0};
     }
+    job->text = json_dumps(job->answer, JSON_COMPACT);
+    REQUIRE(job->text != NULL);
 }
 
 static void get_sessions(struct exchange *ex, struct node *node)
 {
     struct sessions_job *job = x_alloc(sizeof *job);
 
+    job->running = captures_list(node->captures);
     job->base.run = run_list;
     job->base.reply = reply_list;
     job->base.release = release;

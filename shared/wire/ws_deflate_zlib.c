@@ -100,7 +100,8 @@ static int inflate_some(z_stream *z, size_t max, struct buf *out, bool *ended)
             inflateReset(z);
             continue;
         }
-        if (rc != Z_OK && rc != Z_BUF_ERROR) {
+        bool stuck = rc == Z_BUF_ERROR && z->avail_in > 0 && z->avail_out > 0;
+        if (stuck || (rc != Z_OK && rc != Z_BUF_ERROR)) {
             return ERR_DAMAGED;
         }
         *ended = *ended && z->avail_in == 0;

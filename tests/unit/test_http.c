@@ -170,6 +170,12 @@ static void chunks_are_joined_and_trailers_read_over(void **state)
         "GET /c HTTP/1.1\r\nHost: x\r\n\r\n",
         "POST /b body keep [host=x] [transfer-encoding=chunked]\nhello,0123456789\nEND\n"
         "GET /c keep [host=x]\nEND\n");
+    /* Trailers that would change how the message is read: they are not looked at. */
+    expect(HTTP_REQUESTS,
+           "POST /b HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n"
+           "Connection: close\r\n\r\nGET /c HTTP/1.1\r\nHost: x\r\n\r\n",
+           "POST /b body keep [host=x] [transfer-encoding=chunked]\na\nEND\n"
+           "GET /c keep [host=x]\nEND\n");
     expect(HTTP_REQUESTS,
            "POST /b HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: Chunked\r\n\r\n0\r\n\r\n",
            "POST /b body keep [host=x] [transfer-encoding=Chunked]\nEND\n");
@@ -232,6 +238,11 @@ static void responses_are_read(void **state)
     expect(HTTP_RESPONSES,
            "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n",
            "101 keep upgrade [connection=upgrade] [upgrade=websocket]\nEND\n");
+    expect(HTTP_RESPONSES,
+           "HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\nHTTP/1.1 204 No Content\r\n\r\n",
+           "304 keep length=5 [content-length=5]\nEND\n204 keep\nEND\n");
+    expect(HTTP_RESPONSES, "HTTP/1.1 204 No\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+           "ERROR damaged\n");
     /* Without saying which protocol it is none. */
     expect(HTTP_RESPONSES, "HTTP/1.1 101 Switching Protocols\r\n\r\n", "101 keep\nEND\n");
 }

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "node/early_bind_posix.h"
 #include "node/stream_uv.h"
 #include "shared/base/log.h"
 #include "shared/base/mem.h"
@@ -86,21 +87,41 @@ static void on_readable(uv_poll_t *poll, int status, int events)
     }
 }
 
-static int open_socket(struct listener *l, const struct sockaddr_storage *at)
+/* A socket that is bound; a negative errno. One of a port that needed a right was bound early. */
+static int bind_socket(const struct sockaddr_storage *at)
 {
     int yes = 1;
-    socklen_t n = sizeof l->address;
+    int fd = early_bind_take(at);
 
-    l->fd = socket(at->ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (l->fd < 0 || setsockopt(l->fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes) < 0) {
+    if (fd >= 0) {
+        return fd;
+    }
+    fd = socket(at->ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0) {
         return -errno;
     }
     /* [::] is IPv6 alone, so that 0.0.0.0 can be listened to beside it. */
-    if (at->ss_family == AF_INET6) {
-        setsockopt(l->fd, IPPROTO_IPV6, IPV6_V6ONLY, &yes, sizeof yes);
+    if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes) < 0 ||
+        (at->ss_family == AF_INET6 &&
+         setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &yes, sizeof yes) < 0) ||
+        bind(fd, (const struct sockaddr *)at, address_length(at)) < 0) {
+        int rc = -errno;
+        close(fd);
+        return rc;
     }
-    if (bind(l->fd, (const struct sockaddr *)at, address_length(at)) < 0 ||
-        listen(l->fd, BACKLOG) < 0 || getsockname(l->fd, (struct sockaddr *)&l->address, &n) < 0) {
+    return fd;
+}
+
+static int open_socket(struct listener *l, const struct sockaddr_storage *at)
+{
+    socklen_t n = sizeof l->address;
+    int fd = bind_socket(at);
+
+    l->fd = fd;
+    if (fd < 0) {
+        return fd;
+    }
+    if (listen(fd, BACKLOG) < 0 || getsockname(fd, (struct sockaddr *)&l->address, &n) < 0) {
         return -errno;
     }
     return 0;

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "node/http_server_internal_uv.h"
+#include "shared/base/clock_posix.h"
 #include "shared/base/log.h"
 #include "shared/base/mem.h"
 
@@ -336,10 +337,31 @@ static void on_drained(struct stream *stream, void *arg)
     }
 }
 
+/* An answer that flows on (events, a large session) ends with the key that asked for it, as a
+ * WebSocket does. */
+static bool may_go_on(const struct http_conn *conn)
+{
+    const struct exchange *ex = conn->ex;
+    struct auth *auth = conn->server->node->auth;
+    uint64_t now_ns = clock_wall_ns();
+
+    if (ex == NULL || !ex->is_streaming || ex->grant.rights == RIGHT_NONE) {
+        return true;
+    }
+    if (ex->grant.key_id[0] == '\0') {
+        return !auth_has_keys(auth, now_ns);
+    }
+    return now_ns < ex->grant.expires_ns && auth_key_is_good(auth, ex->grant.key_id, now_ns);
+}
+
 static void on_tick(struct stream *stream, void *arg, uint64_t now_ms)
 {
     struct http_conn *conn = arg;
 
+    if (!may_go_on(conn)) {
+        stream_abort(stream, "the API key was revoked or has expired");
+        return;
+    }
     if (!stream_is_ready(stream) || now_ms < conn->deadline_ms || stream_queued(stream) > 0) {
         return;
     }

@@ -74,6 +74,13 @@ static int check_route(struct http_server *server, struct exchange *ex)
     return -1;
 }
 
+/* A proxy on this host asks for somebody who may be anywhere. */
+static bool came_through_a_proxy(const struct exchange *ex)
+{
+    return exchange_header(ex, "forwarded") != NULL ||
+           exchange_header(ex, "x-forwarded-for") != NULL || exchange_header(ex, "via") != NULL;
+}
+
 static int check_rights(struct http_server *server, struct exchange *ex,
                         const struct stream *stream)
 {
@@ -82,7 +89,8 @@ static int check_rights(struct http_server *server, struct exchange *ex,
     struct auth_request request = {
         .authorization = exchange_header(ex, "authorization"),
         .ticket = route->is_websocket ? exchange_query(ex, "ticket") : NULL,
-        .is_loopback = address_is_loopback(stream_peer_address(stream)),
+        .is_loopback =
+            address_is_loopback(stream_peer_address(stream)) && !came_through_a_proxy(ex),
     };
 
     if (route->right == RIGHT_NONE) {

@@ -27,6 +27,16 @@ static void get_ws(struct exchange *ex, struct node *node)
     exchange_upgrade(ex, &(struct ws_conn_opts){.max_message = 100});
 }
 
+/* An answer that never ends by itself. */
+static void get_flow(struct exchange *ex, struct node *node)
+{
+    static const struct exchange_stream_ops ops = {0};
+
+    (void)node;
+    exchange_begin(ex, 200, "text/plain", HTTP_LENGTH_UNKNOWN, &ops, NULL);
+    exchange_write(ex, "flowing", 7);
+}
+
 static const struct route routes[] = {
     {.method = "GET", .path = "/open", .right = RIGHT_NONE, .handle = get_ok},
     {.method = "GET", .path = "/view", .right = RIGHT_VIEW, .handle = get_ok},
@@ -34,6 +44,7 @@ static const struct route routes[] = {
     {.method = "GET", .path = "/inject", .right = RIGHT_INJECT, .handle = get_ok},
     {.method = "GET", .path = "/ingest", .right = RIGHT_INGEST, .handle = get_ok},
     {.method = "GET", .path = "/admin", .right = RIGHT_ADMIN, .handle = get_ok},
+    {.method = "GET", .path = "/flow", .right = RIGHT_VIEW, .handle = get_flow},
     {.method = "GET", .path = "/ws", .right = RIGHT_VIEW, .is_websocket = true, .handle = get_ws},
 };
 static const struct route_group test_routes = {routes, ARRAY_LEN(routes)};
@@ -196,6 +207,57 @@ static void a_key_that_expires_ends_its_websocket(void **state)
     struct client *c = client_open(&f, 0);
     client_upgrade(c, "/ws", header);
     client_await(c, "the API key was revoked or has expired");
+}
+
+static struct client *start_flow(const char *key)
+{
+    struct client *c = client_open(&f, 0);
+
+    if (key == NULL) {
+        client_print(c, "GET /flow HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n");
+    } else {
+        client_print(c, "GET /flow HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer %s\r\n\r\n",
+                     key);
+    }
+    client_await(c, "flowing");
+    return c;
+}
+
+static void a_revoked_key_ends_answers_that_flow(void **state)
+{
+    char brief[API_KEY_TEXT_MAX];
+
+    (void)state;
+    fixture_make_key(&f, clock_wall_ns() + 200000000ULL, brief);
+    struct client *expiring = start_flow(brief);
+    struct client *other = start_flow(keys[ROLE_ADMIN]);
+    struct client *revoked = start_flow(keys[ROLE_CAPTURE]);
+    fixture_revoke(&f, ROLE_CAPTURE);
+    client_await_end(revoked);
+    client_await_end(expiring);
+    fixture_turns(&f, 10);
+    assert_false(other->eof);
+}
+
+static void the_first_key_ends_answers_that_flow_without_one(void **state)
+{
+    char key[API_KEY_TEXT_MAX];
+
+    (void)state;
+    struct client *c = start_flow(NULL);
+    fixture_make_key(&f, API_KEY_NEVER, key);
+    client_await_end(c);
+}
+
+/* A proxy that runs here brings strangers to loopback. */
+static void what_a_proxy_forwards_is_not_from_here(void **state)
+{
+    (void)state;
+    assert_int_equal(ask("/view", "Host: 127.0.0.1\r\n"), 200);
+    assert_int_equal(ask("/view", "Host: 127.0.0.1\r\nX-Forwarded-For: 192.0.2.1\r\n"), 401);
+    assert_int_equal(ask("/view", "Host: 127.0.0.1\r\nForwarded: for=192.0.2.1\r\n"), 401);
+    assert_int_equal(ask("/view", "Host: 127.0.0.1\r\nVia: 1.1 proxy\r\n"), 401);
+    assert_int_equal(ask("/open", "Host: 127.0.0.1\r\nVia: 1.1 proxy\r\n"), 200);
 }
 
 /* Who watched without a key when none was needed does not stay when one is. */
@@ -408,6 +470,9 @@ int main(void)
         WITH_KEYS(a_key_that_has_expired_is_refused),
         WITHOUT_KEYS(keys_that_are_made_later_count),
         WITH_KEYS(a_revoked_key_ends_its_websocket),
+        WITH_KEYS(a_revoked_key_ends_answers_that_flow),
+        WITHOUT_KEYS(the_first_key_ends_answers_that_flow_without_one),
+        WITHOUT_KEYS(what_a_proxy_forwards_is_not_from_here),
         WITH_KEYS(a_key_that_expires_ends_its_websocket),
         WITHOUT_KEYS(the_first_key_ends_websockets_without_one),
         WITH_KEYS(a_ticket_opens_one_websocket_once),

@@ -13,6 +13,7 @@
 #include "node/viewer_uv.h"
 #include "shared/base/log.h"
 #include "shared/base/mem.h"
+#include "shared/packet/filter.h"
 #include "shared/capture/own_filter.h"
 
 /* Addresses of one --pcapng-listen, and connections of all. */
@@ -252,6 +253,10 @@ static int add(struct pcapng_listen *all, const char *text, struct err *err)
 
     if (code < 0) {
         return code;
+    }
+    if (what.filter != NULL && (code = filter_check(what.filter, err)) < 0) {
+        relay_listen_free(&what);
+        return err_wrap(err, "--pcapng-listen '%s'", text);
     }
     int n = listener_resolve(what.address, addresses, ADDRESSES_MAX, err);
     code = n < 0 ? n : node_source_find(all->node, what.interface, err);

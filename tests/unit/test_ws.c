@@ -250,7 +250,7 @@ static void masking_is_the_same_at_each_length(void **state)
 {
     (void)state;
     for (size_t n = 0; n < 40; n++) {
-        uint8_t data[40];
+        uint8_t data[40] = {0};
         struct buf out = {0};
         for (size_t i = 0; i < n; i++) {
             data[i] = (uint8_t)(i * 37);

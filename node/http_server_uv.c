@@ -6,6 +6,7 @@
 #include "node/http_server.h"
 
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -15,6 +16,7 @@
 #include "shared/base/mem.h"
 
 #define LISTENERS_MAX        16
+#define DESCRIPTORS_BESIDE   256 /* captures, the store, threads */
 #define CERTIFICATE_EVERY_MS (3600u * 1000u)
 
 static const struct http_limits default_limits = {
@@ -192,6 +194,23 @@ static void on_certificate_timer(uv_timer_t *timer)
     warn_certificate(container_of(timer, struct http_server, timer));
 }
 
+/* As many descriptors as connections may need, where the hard limit allows it. */
+static void raise_descriptors(size_t connections)
+{
+    struct rlimit limit;
+    const rlim_t wanted = connections + DESCRIPTORS_BESIDE;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= wanted) {
+        return;
+    }
+    limit.rlim_cur = wanted < limit.rlim_max ? wanted : limit.rlim_max;
+    if (setrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < wanted) {
+        log_warn("only %llu descriptors for --max-connections %zu: raise LimitNOFILE= or "
+                 "'ulimit -Hn'",
+                 (unsigned long long)limit.rlim_cur, connections);
+    }
+}
+
 static void on_failed_closed(struct node *node)
 {
     (void)node;
@@ -218,6 +237,7 @@ int http_server_open(struct node *node, const struct http_server_opts *opts, str
                                         .sweep_ms = limits->sweep_ms,
                                         .max_queued = limits->max_queued,
                                         .high_mark = limits->high_mark});
+    raise_descriptors(limits->max_connections);
     server->unproven = unproven_new(limits->max_unproven);
     server->listeners = x_alloc(LISTENERS_MAX * sizeof *server->listeners);
     uv_timer_init(node->loop, &server->timer);

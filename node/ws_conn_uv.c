@@ -25,6 +25,7 @@ struct ws_conn {
     uint64_t heard_ms;       /* when something came last */
     uint64_t pinged_ms;      /* 0 = no ping is out */
     uint64_t close_until_ms; /* of the closing handshake; 0 = not closing */
+    bool paused;             /* not read until our answers are out */
     bool ended;              /* by us or by the peer: nothing is sent or told any more */
 };
 
@@ -57,6 +58,11 @@ static void take(struct ws_conn *conn, const uint8_t *data, size_t n)
     /* After our own close frame nothing else goes out (RFC 6455 §5.5.1). */
     if (!conn->ended) {
         stream_write_copy(conn->stream, out.data, out.len);
+    }
+    /* Who pings without reading the answers is not read either. */
+    if (out.len > 0 && !stream_has_room(conn->stream)) {
+        conn->paused = true;
+        stream_pause(conn->stream);
     }
     buf_deinit(&out);
     if (rc < 0) {
@@ -116,7 +122,10 @@ static void on_drained(struct stream *stream, void *arg)
 {
     struct ws_conn *conn = arg;
 
-    (void)stream;
+    if (conn->paused) {
+        conn->paused = false;
+        stream_resume(stream);
+    }
     if (!conn->ended && conn->opts.drained != NULL) {
         conn->opts.drained(conn, conn->opts.arg);
     }

@@ -484,6 +484,39 @@ static void who_does_not_answer_a_close_frame_is_ended(void **state)
     assert_int_equal(http_server_connections(f.node.http), 0);
 }
 
+/* Pings without end from somebody who reads no pong: what waits stays bounded, and nothing is lost.
+ */
+static void pings_without_reading_stop_the_server_from_reading(void **state)
+{
+    static uint8_t pings[64 * 131];
+    static const uint8_t mask[4] = {1, 2, 3, 4};
+    struct buf frame = {0};
+    uint8_t content[125] = {0};
+
+    (void)state;
+    start((struct http_limits){.high_mark = 65536, .max_queued = 400000});
+    ws_put_frame(&frame, WS_PING, content, sizeof content, mask);
+    assert_int_equal(frame.len, 131);
+    for (int i = 0; i < 64; i++) {
+        memcpy(pings + i * 131, frame.data, frame.len);
+    }
+    buf_deinit(&frame);
+    struct client *c = client_open(&f, 4096);
+    client_upgrade(c, "/ws", "");
+    c->deaf = true;
+    ssize_t sent = 0;
+    size_t total = 0;
+    for (int i = 0; i < 20000 && sent >= 0; i++) {
+        sent = send(c->fd, pings, sizeof pings, MSG_DONTWAIT | MSG_NOSIGNAL);
+        total += sent > 0 ? (size_t)sent : 0;
+        uv_run(&f.loop, UV_RUN_NOWAIT);
+    }
+    assert_int_equal(errno, EAGAIN);
+    assert_int_equal(http_server_connections(f.node.http), 1);
+    c->deaf = false;
+    client_await_bytes(c, total / 131 * 127);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_teardown(name, end)
@@ -505,6 +538,7 @@ int main(void)
         TEST(draining_finishes_what_runs_and_says_goodbye),
         TEST(draining_ends_in_time_whatever_peers_do),
         TEST(a_silent_websocket_is_pinged_and_ended),
+        TEST(pings_without_reading_stop_the_server_from_reading),
         TEST(a_message_that_is_too_long_is_said),
         TEST(who_does_not_answer_a_close_frame_is_ended),
     };

@@ -15,18 +15,23 @@ interface=${2:?usage: tour.sh http[s]://HOST:PORT INTERFACE FILE}
 file=${3:?usage: tour.sh http[s]://HOST:PORT INTERFACE FILE}
 packets=5
 
-# api PATH [CURL ARGUMENT…]: one request. The key goes in by a file descriptor, since every user of
-# the host can read a command line. A refusal is a problem document (RFC 9457): its detail says why.
-api() {
-    local path=$1 answer
+# request PATH [CURL ARGUMENT…]: the key goes in by a file descriptor, since every user of the host can
+# read a command line.
+request() {
+    local path=$1 key=${PACKETRECORDER_API_KEY:-}
     shift
-    if answer=$(curl --silent --show-error --fail-with-body --max-time 30 \
-        ${CA_FILE:+--cacert "$CA_FILE"} \
-        --config <(printf '%s' "${PACKETRECORDER_API_KEY:+header = \"Authorization: Bearer $PACKETRECORDER_API_KEY\"}") \
-        "$@" "$node$path"); then
+    curl --silent --show-error --fail-with-body --max-time 30 ${CA_FILE:+--cacert "$CA_FILE"} \
+        --config <(printf '%s' "${key:+header = \"Authorization: Bearer $key\"}") "$@" "$node$path"
+}
+
+# api PATH [CURL ARGUMENT…]: the same, and when the node refuses, why: a refusal is a problem document
+# (RFC 9457) with the reason in its detail.
+api() {
+    local answer
+    if answer=$(request "$@"); then
         printf '%s\n' "$answer"
     else
-        printf 'tour.sh: %s: %s\n' "$path" "$(jq -r .detail <<<"$answer" 2>/dev/null || true)" >&2
+        printf 'tour.sh: %s: %s\n' "$1" "$(jq -r .detail <<<"$answer" 2>/dev/null || true)" >&2
         return 1
     fi
 }
@@ -59,9 +64,10 @@ heading "The first packets"
 api "/api/v1/sessions/$id/packets?limit=3" | jq -r '.packets[] | [.number, .time, .info] | @tsv'
 
 heading "All of them as a file"
-api "/api/v1/sessions/$id/pcap" --output "$file"
+request "/api/v1/sessions/$id/pcap" --output "$file"
 echo "$(stat -c %s "$file") bytes in $file"
 
 heading "What happened meanwhile (Server-Sent Events)"
-# Endless by nature: the last events are asked for again, and what comes in one second is read.
-api /api/v1/events --no-buffer --header 'Last-Event-ID: 0' --max-time 1 2>/dev/null || true
+# They go on without an end. With the id of the last one seen a client misses none, and with 0 it gets
+# all that the node still has: here as much as comes in a second.
+request /api/v1/events --no-buffer --header 'Last-Event-ID: 0' --max-time 1 2>/dev/null || true

@@ -359,7 +359,8 @@ int inject_hub_frame(struct node *node, const char *interface, bool has_right, c
     }
     if (!has_right) {
         return refuse_client(hub, interface, err,
-                             "transmitting takes an API key with the role inject or admin");
+                             "transmitting takes an API key with the role inject or admin: "
+                             "'packetrecorder keys add --role inject' makes one");
     }
     if (node->stopping) {
         return 0;

@@ -146,7 +146,7 @@ FRAMES = (
     ("a continuation of nothing", frame_bytes(CONTINUATION, b"x"), 1002),
     ("a message within a message", frame_bytes(BINARY, b"x", fin=False) + frame_bytes(BINARY, b"y"), 1002),
     ("a length of 2^63", b"\x82\xff" + struct.pack(">Q", 1 << 63) + bytes(4), 1002),
-    ("a length of 2^62", b"\x82\xff" + struct.pack(">Q", 1 << 62) + bytes(4), 1009),
+    ("a length of 2^62", b"\x82\xff" + struct.pack(">Q", 1 << 62) + bytes(40), 1009),
     ("a message over the limit", frame_bytes(BINARY, bytes((1 << 20) + 1)), 1009),
     ("fragments over the limit", frame_bytes(BINARY, bytes(1 << 19), fin=False) +
      frame_bytes(CONTINUATION, bytes(1 << 19), fin=False) + frame_bytes(CONTINUATION, b"x"), 1009),

@@ -88,7 +88,7 @@ def test_filter(t):
 
 
 def test_vlan_frames(t):
-    viewer = node.watch(IF_B, "filter=" + quote("vlan or ether proto 0x88b5"))
+    viewer = node.watch(IF_B, "filter=" + quote("ether proto 0x88b5 or vlan"))
     tagged = NOBODY + NOBODY + bytes.fromhex("8100e02a0800") + bytes(range(46))
     double = NOBODY + NOBODY + bytes.fromhex("88a800058100000708064500") + bytes(50)
     sender.send(tagged, double, numbered(3))
@@ -132,13 +132,13 @@ def test_zstd(t):
     viewer = node.watch(IF_B, f"format=pcapng&compress=zstd&{OURS}")
     sender.send(*(numbered(i, 1000) for i in range(500)))
     data, stream, deadline = b"", pcapng_blocks.Stream(), time.monotonic() + 10
-    while len(stream.packets) < 500 and time.monotonic() < deadline:
+    while 499 not in [number_in(p.data) for p in stream.packets] and time.monotonic() < deadline:
         data += viewer.binary()
         plain = subprocess.run(["zstd", "-dc"], input=data, capture_output=True, check=False).stdout
         stream = pcapng_blocks.Stream()
         stream.feed(plain)
     t.equal("zstd gives the same packets", [numbered(i, 1000) for i in range(500)],
-            [p.data for p in stream.packets])
+            [p.data for p in stream.packets][-500:])
     t.check("in fewer bytes", 0 < len(data) < 250000, len(data))
     viewer.close()
 

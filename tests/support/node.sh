@@ -51,7 +51,7 @@ start_node() {
 }
 
 # node_port LOG: where the node says that it listens.
-node_port() { grep -oE 'on .*127\.0\.0\.1:[0-9]+' "$1" | grep -oE '[0-9]+$' | head -n 1 | grep .; }
+node_port() { grep -oE 'https? on .*127\.0\.0\.1:[0-9]+' "$1" | grep -oE '[0-9]+$' | head -n 1 | grep .; }
 
 # add_key ROLE: a new key of this role for the node in $SCRATCH, on standard output.
 add_key() { "$PR_BIN" keys add --role "$1" --database "$SCRATCH/packets.db"; }

@@ -137,7 +137,10 @@ class Node:
         for line in self.get("/metrics").text().splitlines():
             if line and not line.startswith("#"):
                 name, value = line.rsplit(" ", 1)
-                found[name] = float(value)
+                try:
+                    found[name] = float(value)
+                except ValueError:
+                    raise ValueError(f"no sample: {line!r}") from None
         return found
 
     def metric(self, name, **labels):

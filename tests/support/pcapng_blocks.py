@@ -5,7 +5,7 @@ import re
 import struct
 
 SHB, IDB, ISB, EPB = 0x0A0D0D0A, 1, 5, 6
-LOST = re.compile(r"packetrecorder: lost=(\d+) position=(\d+)")
+OURS = re.compile(r"packetrecorder:((?: \w+=\d+)+)")
 
 
 class Packet:
@@ -100,8 +100,11 @@ class Stream:
         found = []
         for _, options in self.statistics:
             for code, value in options:
-                if code == 1:
-                    found += [(int(a), int(b)) for a, b in LOST.findall(value.decode())]
+                ours = OURS.search(value.decode()) if code == 1 else None
+                if ours:
+                    fields = dict(word.split("=") for word in ours.group(1).split())
+                    if "lost" in fields:
+                        found.append((int(fields["lost"]), int(fields["position"])))
         return found
 
 

@@ -29,11 +29,11 @@ as() { PACKETRECORDER_API_KEY=$(cat "$1.key") in_b "${@:2}"; }
 # watched: somebody looks at the interface now.
 watched() {
     as view curl -s -H "Authorization: Bearer $(cat view.key)" "http://127.0.0.1:$NODE_PORT/metrics" |
-        grep -E '^packetrecorder_.*viewers' | grep -qvE ' 0$'
+        grep -E '^packetrecorder_viewers\{' | grep -qvE ' 0$'
 }
 not_watched() { ! watched; }
 
-ping_b() { in_a ping -q -c "${1:-3}" -i 0.01 10.77.0.2; }
+ping_b() { in_a ping -q -c "$1" -i 0.01 10.77.0.2 >ping.out; }
 
 test_watch_py() {
     in_a ip neigh flush dev "$IF_A"
@@ -88,10 +88,12 @@ test_frames_c() {
 }
 
 test_tour_sh() {
-    ping_b 400 >/dev/null &
+    ping_b 200 &
+    local pinging=$!
     as capture "$EXAMPLES/tour.sh" "http://127.0.0.1:$NODE_PORT" "$IF_B" tour.pcapng >tour.out 2>tour.err
     check_equal "tour.sh: exit 0" 0 "$?"
     sed 's/^/# /' tour.err
+    wait "$pinging"
     check_equal "tour.sh: five packets in the file" 5 "$(tshark -r tour.pcapng 2>/dev/null | wc -l)"
     check "tour.sh: the session is listed as complete" grep -qE '	tour	complete	5	' tour.out
     check "tour.sh: packets are shown" grep -qE '^1	[0-9-]{10}T' tour.out

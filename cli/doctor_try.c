@@ -15,6 +15,10 @@
 #include "shared/base/mem.h"
 #include "shared/options/node_check.h"
 #include "shared/wire/api_key.h"
+#include "shared/wire/tls.h"
+
+#define DAY_NS          (86400ULL * 1000000000ULL)
+#define EXPIRES_SOON_NS (14 * DAY_NS)
 
 /* True, with the problem told, when others than its owner can read a file that is a secret. */
 static bool is_open_to_others(struct doctor_report *report, const char *path, const char *what)
@@ -173,9 +177,45 @@ static void try_keys(const struct doctor *doctor, struct doctor_report *report)
     mem_free(path);
 }
 
+static void try_tls(const struct doctor *doctor, struct doctor_report *report)
+{
+    const struct node_options *options = doctor->options;
+    struct tls_context *context = NULL;
+    uint64_t expires_ns = UINT64_MAX;
+    struct err err = {0};
+    char mend[4400];
+
+    if (options->tls_cert == NULL || options->tls_key == NULL) {
+        doctor_say(report, DOCTOR_OK, NULL, "no TLS is asked for");
+        return;
+    }
+    if (is_open_to_others(report, options->tls_key, "the certificate's key")) {
+        return;
+    }
+    snprintf(mend, sizeof mend, "openssl x509 -noout -subject -enddate -in %s", options->tls_cert);
+    if (tls_server_context_new(options->tls_cert, options->tls_key, &context, &expires_ns, &err) <
+        0) {
+        doctor_say(report, DOCTOR_PROBLEM, mend, "%s", err.text);
+        return;
+    }
+    tls_context_free(context);
+    uint64_t now_ns = clock_wall_ns();
+    if (expires_ns <= now_ns) {
+        doctor_say(report, DOCTOR_PROBLEM, mend, "the certificate '%s' has expired",
+                   options->tls_cert);
+    } else if (expires_ns - now_ns < EXPIRES_SOON_NS) {
+        doctor_say(report, DOCTOR_PROBLEM, mend, "the certificate '%s' expires in %llu days",
+                   options->tls_cert, (unsigned long long)((expires_ns - now_ns) / DAY_NS));
+    } else {
+        doctor_say(report, DOCTOR_OK, NULL, "the certificate is good for %llu days",
+                   (unsigned long long)((expires_ns - now_ns) / DAY_NS));
+    }
+}
+
 const struct doctor_check doctor_tries[] = {
     {"encryption", try_encryption},
     {"store", try_store},
     {"keys", try_keys},
+    {"tls", try_tls},
     {NULL, NULL},
 };

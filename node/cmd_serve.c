@@ -71,10 +71,11 @@ static int run(struct command_context *ctx, void *args_)
         rc = privileges_drop(options->user, &ctx->err);
     }
     if (rc == 0) {
+        warn_without_rights();
+        privileges_warn_of_store(options->database);
         rc = start_keys_check(options, clock_wall_ns(), &ctx->err);
     }
     if (rc == 0) {
-        warn_without_rights();
         rc = node_run(options, &opts, &ctx->err);
     }
     early_bind_release();

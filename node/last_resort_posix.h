@@ -8,6 +8,6 @@
 #include <stdint.h>
 
 /* From now on SIGTERM and SIGINT end the process at once with code 130, and after `ms` it ends with
- * code 0 and a line on stderr. */
-void last_resort_arm(uint32_t ms);
+ * `code` and a line on stderr. */
+void last_resort_arm(uint32_t ms, int code);
 void last_resort_disarm(void);

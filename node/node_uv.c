@@ -87,7 +87,7 @@ static void on_end_signal(uv_signal_t *handle, int number)
     log_info("%s: ending", number == SIGTERM ? "SIGTERM" : "SIGINT");
     uv_signal_stop(&life->term);
     uv_signal_stop(&life->interrupt);
-    last_resort_arm(NODE_DRAIN_MAX_MS);
+    last_resort_arm(NODE_DRAIN_MAX_MS, 0);
     notify_send("STOPPING=1\nSTATUS=draining");
     drain(life);
 }
@@ -186,6 +186,7 @@ int node_run(const struct node_options *options, const struct node_run_opts *opt
         notify_send("READY=1\nSTATUS=serving");
     } else {
         life->node.stopping = true;
+        last_resort_arm(NODE_DRAIN_MAX_MS, err_exit_code(rc));
         close_next(&life->node);
     }
     uv_run(&life->loop, UV_RUN_DEFAULT);

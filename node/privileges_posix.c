@@ -2,14 +2,18 @@
 #include "node/privileges_posix.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <grp.h>
 #include <linux/capability.h>
 #include <pwd.h>
 #include <stdint.h>
+#include <string.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "shared/base/log.h"
 #include "shared/base/mem.h"
 
 #define KEPT (1ULL << CAP_NET_RAW | 1ULL << CAP_NET_ADMIN)
@@ -128,9 +132,23 @@ bool privileges_can_capture(void)
     return get_sets(&sets) && (sets.effective & 1ULL << CAP_NET_RAW) != 0;
 }
 
-char *privileges_user(void)
+void privileges_warn_of_store(const char *database)
 {
-    const struct passwd *entry = getpwuid(geteuid());
+    const char *slash = strrchr(database, '/');
+    struct stat st;
 
-    return entry != NULL ? x_strdup(entry->pw_name) : x_sprintf("%u", (unsigned)geteuid());
+    char *directory = slash == NULL       ? x_strdup(".")
+                      : slash == database ? x_strdup("/")
+                                          : x_sprintf("%.*s", (int)(slash - database), database);
+    if (stat(directory, &st) < 0) {
+        log_warn("the store's place '%s' is not there: 'mkdir -p %s', or nothing can be recorded",
+                 directory, directory);
+    } else if (faccessat(AT_FDCWD, directory, W_OK | X_OK, AT_EACCESS) < 0) {
+        const struct passwd *owner = getpwuid(st.st_uid);
+        log_warn("no right to write into '%s', so nothing can be recorded: %s'--user %s', who owns "
+                 "it, or another --database",
+                 directory, geteuid() == 0 ? "" : "start as root with ",
+                 owner != NULL ? owner->pw_name : "OWNER");
+    }
+    mem_free(directory);
 }

@@ -18,5 +18,6 @@ int privileges_drop(const char *user, struct err *err);
 /* Whether this process may capture now. */
 bool privileges_can_capture(void);
 
-/* The current user's name, or its number. mem_free. */
-char *privileges_user(void);
+/* Warns when files cannot be made in the directory of the store, as root cannot in somebody else's
+ * once CAP_DAC_OVERRIDE is given up: recording would fail later. */
+void privileges_warn_of_store(const char *database);

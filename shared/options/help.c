@@ -96,6 +96,22 @@ static void print_global_names(FILE *out, const struct program *program)
     fputc('\n', out);
 }
 
+/* The help of a command that needs no name is the overview too. */
+static void print_program(FILE *out, const struct program *program)
+{
+    for (size_t i = 0; i < program->n_global_options; i++) {
+        print_option(out, &program->global_options[i]);
+    }
+    fputs("\nCommands:\n", out);
+    for (size_t i = 0; program->commands[i] != NULL; i++) {
+        const struct command *command = program->commands[i];
+        if (!command->hidden) {
+            fprintf(out, "  %-16s %s%s\n", command->name, command->summary,
+                    command == program->fallback ? " (when none is named)" : "");
+        }
+    }
+}
+
 void help_print_command(FILE *out, const struct program *program, const struct command *command)
 {
     print_usage(out, program, command);
@@ -112,7 +128,11 @@ void help_print_command(FILE *out, const struct program *program, const struct c
         fputs(i == 0 ? "\nOptions:\n" : "", out);
         print_option(out, &command->options[i]);
     }
-    print_global_names(out, program);
+    if (command == program->fallback) {
+        print_program(out, program);
+    } else {
+        print_global_names(out, program);
+    }
     for (size_t i = 0; command->examples != NULL && command->examples[i].line != NULL; i++) {
         fprintf(out, "%s  %s %s\n", i == 0 ? "\nExamples:\n" : "", program->name,
                 command->examples[i].line);

@@ -50,6 +50,12 @@ check "without rights a low port is refused, with the way out" bash -c 'grep -q 
 check "only root becomes somebody else" bash -c 'grep -q "only root can become" <<<"$1"' _ \
     "$(plain_user "$PR_NODE" --user root --database "$SCRATCH/own/p.db" 2>&1)"
 
+mkdir -m 755 "$SCRATCH/other"
+chown 12345 "$SCRATCH/other"
+start_node "$log" --database "$SCRATCH/other/p.db" || not_ok "a node starts in somebody else's place"
+check "root without the right to write there is told so at the start" said "no right to write into"
+stop "$NODE_PID"
+
 # ---- secrets ----
 : >"$log"
 PACKETRECORDER_DB_KEY=hunter2-environment start_in "$NS_B" "$PR_BIN" serve --http-addr 127.0.0.1:0 \
@@ -164,6 +170,24 @@ check "doctor: a key that does not open the store" grep -q "^problem" <<<"$(
         finding store "$PR_BIN")"
 check "doctor: other hosts without an API key" grep -q "^problem packetrecorder keys add" <<<"$(
     DOCTOR_ARGS="--insecure --http-addr 0.0.0.0:1" finding keys "$PR_BIN")"
+certificate() {
+    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout "$SCRATCH/node.key" \
+        -out "$SCRATCH/node.crt" -days "$1" -subj /CN=node >/dev/null 2>&1
+    chmod 600 "$SCRATCH/node.key"
+}
+if command -v openssl >/dev/null; then
+    tls="--tls-cert $SCRATCH/node.crt --tls-key $SCRATCH/node.key"
+    certificate 90
+    check_equal "doctor: a good certificate" "ok -" "$(DOCTOR_ARGS=$tls finding tls "$PR_BIN")"
+    chmod 640 "$SCRATCH/node.key"
+    check_equal "doctor: its key can be read by others" "problem chmod 600 $SCRATCH/node.key" \
+        "$(DOCTOR_ARGS=$tls finding tls "$PR_BIN")"
+    certificate 3
+    check "doctor: a certificate that expires soon" grep -q "^problem openssl" <<<"$(
+        DOCTOR_ARGS=$tls finding tls "$PR_BIN")"
+else
+    skip "doctor: certificates" "openssl is not installed"
+fi
 check_exit "doctor ends with 1 when something is wrong" 1 in_b "$PR_BIN" doctor --http-addr 203.0.113.1:1
 
 # ---- the installation ----

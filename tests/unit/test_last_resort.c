@@ -19,7 +19,7 @@
 #define LATE_MS 200
 
 /* Arms, says so on the pipe, and hangs; stderr goes into the pipe too. */
-static pid_t start_hanging(uint32_t ms, int *out)
+static pid_t start_hanging(uint32_t ms, int code, int *out)
 {
     int fds[2];
 
@@ -29,7 +29,7 @@ static pid_t start_hanging(uint32_t ms, int *out)
     if (pid == 0) {
         dup2(fds[1], STDERR_FILENO);
         close(fds[0]);
-        last_resort_arm(ms);
+        last_resort_arm(ms, code);
         (void)!write(fds[1], "!", 1);
         for (;;) {
             pause();
@@ -57,12 +57,22 @@ static void a_process_that_hangs_ends_in_time_with_0_and_says_so(void **state)
     int fd;
 
     (void)state;
-    pid_t pid = start_hanging(LATE_MS, &fd);
+    pid_t pid = start_hanging(LATE_MS, 0, &fd);
     assert_int_equal(code_of(pid), 0);
     uint64_t took_ms = (clock_monotonic_ns() - before_ns) / 1000000;
     assert_in_range(took_ms, LATE_MS - 20, 5000);
     assert_true(read(fd, text, sizeof text - 1) > 0);
     assert_non_null(strstr(text, "packetrecorder verify"));
+    close(fd);
+}
+
+static void one_that_never_started_ends_with_its_own_code(void **state)
+{
+    int fd;
+
+    (void)state;
+    pid_t pid = start_hanging(1, 2, &fd);
+    assert_int_equal(code_of(pid), 2);
     close(fd);
 }
 
@@ -73,7 +83,7 @@ static void a_second_signal_ends_it_at_once_with_130(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
         int fd;
-        pid_t pid = start_hanging(60000, &fd);
+        pid_t pid = start_hanging(60000, 0, &fd);
         assert_int_equal(kill(pid, numbers[i]), 0);
         assert_int_equal(code_of(pid), 130);
         close(fd);
@@ -83,7 +93,7 @@ static void a_second_signal_ends_it_at_once_with_130(void **state)
 static void disarmed_it_ends_nothing(void **state)
 {
     (void)state;
-    last_resort_arm(60000);
+    last_resort_arm(60000, 0);
     last_resort_disarm();
     struct sigaction now;
     assert_int_equal(sigaction(SIGALRM, NULL, &now), 0);
@@ -97,6 +107,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_process_that_hangs_ends_in_time_with_0_and_says_so),
+        cmocka_unit_test(one_that_never_started_ends_with_its_own_code),
         cmocka_unit_test(a_second_signal_ends_it_at_once_with_130),
         cmocka_unit_test(disarmed_it_ends_nothing),
     };

@@ -12,3 +12,4 @@ extern const struct program node_program;
 
 extern const struct command cmd_serve;
 extern const struct command cmd_sniff;
+extern const struct command cmd_sniff;

@@ -25,6 +25,7 @@ static const struct command_option global_options[] = {
 
 const struct command *const node_commands[] = {
     &cmd_serve,
+    &cmd_sniff,
     NULL,
 };
 

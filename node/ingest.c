@@ -103,8 +103,9 @@ void ingest_conn_tell(struct ingest_conn *conn)
     uint64_t safe;
     uint64_t credit;
 
-    if (conn->ws == NULL || !conn->described || conn->uplink->record == RECORD_STARTING ||
-        ws_conn_queued(conn->ws) > TELL_QUEUE_MAX) {
+    /* A node that is ending stops its recordings: what comes now is nobody's, and sent again. */
+    if (conn->uplinks->node->stopping || conn->ws == NULL || !conn->described ||
+        conn->uplink->record == RECORD_STARTING || ws_conn_queued(conn->ws) > TELL_QUEUE_MAX) {
         return;
     }
     uplink_progress(conn->uplinks, conn->uplink, &safe, &credit);

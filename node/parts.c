@@ -14,6 +14,7 @@
 #include "node/pcapng_listen.h"
 #include "node/relay.h"
 #include "node/store_access.h"
+#include "node/uplinks.h"
 #include "node/work.h"
 #include "shared/base/mem.h"
 
@@ -98,6 +99,7 @@ const struct node_part node_parts[] = {
      .open = inject_hub_open,
      .drain = inject_hub_drain,
      .close = inject_hub_close},
+    {.name = "uplinks", .open = uplinks_open, .close = uplinks_close},
     /* Last: requests find everything else open. */
     {.name = "http",
      .open = open_http,

@@ -8,6 +8,7 @@
 
 #include "node/node.h"
 #include "node/sources.h"
+#include "node/uplinks.h"
 #include "node/store_access.h"
 #include "shared/base/clock_posix.h"
 #include "shared/base/log.h"
@@ -80,6 +81,8 @@ static int open_sources(struct recording *rec, struct err *err)
             .snaplen = rec->snaplen,
             .promisc = rec->promisc,
             .buffer_bytes = rec->node->options->buffer_bytes,
+            .lossless = true,
+            .settled = rec->n_interfaces == 1,
         };
         char *excluded = NULL;
         r = node_source_open(rec->node, &request, &rec->sources[rec->n_sources], &excluded, err);
@@ -199,6 +202,9 @@ bool recording_sample(struct recording *rec, struct recording_sample *out)
     if (goes_on) {
         session_snapshot(rec->session, &out->counters);
         store_writer_stats(rec->writer, &out->stats);
+        if (rec->n_sources == 1) {
+            uplink_source_settled(rec->sources[0], out->stats.durable + out->counters.total.store);
+        }
     }
     pthread_mutex_unlock(&rec->lock);
     return goes_on;

@@ -13,10 +13,12 @@
 #include "node/api_sessions.h"
 #include "node/relay_routes.h"
 #include "node/server_routes.h"
+#include "node/uplinks.h"
 #include "shared/base/mem.h"
 
 const struct route_group *const route_groups[] = {
-    &server_routes,      &relay_routes,    &api_node_routes,     &api_sessions_routes,
-    &api_packets_routes, &api_pcap_routes, &api_captures_routes, &api_events_routes,
+    &server_routes,       &relay_routes,       &api_node_routes,
+    &api_sessions_routes, &api_packets_routes, &api_pcap_routes,
+    &api_captures_routes, &api_events_routes,  &ingest_routes,
 };
 const size_t n_route_groups = ARRAY_LEN(route_groups);

@@ -114,6 +114,8 @@ uint64_t uplink_next(const struct uplink *uplink); /* position that the current 
 /* uplink_record_jansson.c: --ingest-record. */
 void uplink_record_start(struct uplinks *uplinks, struct uplink *uplink);
 void uplink_record_stop(struct uplinks *uplinks, struct uplink *uplink);
+/* Now and then: tells when a recording has ended without us. */
+void uplink_record_look(struct uplinks *uplinks, struct uplink *uplink);
 /* uplink_resume_jansson.c: where the recording of a stream ends in the store; calls done on the
  * loop, with `from` when there is none. */
 void uplink_record_find(struct uplinks *uplinks, const char *stream, uint64_t from,

@@ -43,6 +43,7 @@ static void on_started(void *arg, const char *id, const struct err *err)
     uplinks_unlock(uplinks);
 }
 
+/* The session of a stream that is over. */
 static void on_stopped(void *arg, struct json_t *session)
 {
     (void)arg;
@@ -57,33 +58,65 @@ void uplink_record_stop(struct uplinks *uplinks, struct uplink *uplink)
     }
 }
 
-void uplink_record_start(struct uplinks *uplinks, struct uplink *uplink)
+static void start(struct starting *starting)
 {
+    const struct uplink *uplink = starting->uplink;
     const char *const interfaces[] = {uplink->name};
     char tags[256];
-    struct session_counters counters;
 
-    bool runs = uplink->record == RECORD_RUNNING &&
-                captures_counters(uplinks->node->captures, uplink->record_id, &counters);
-    if (uplink->record == RECORD_STARTING ||
-        (runs && strcmp(uplink->record_stream, uplink->stream) == 0)) {
-        return;
-    }
-    uplink_record_stop(uplinks, uplink);
     snprintf(tags, sizeof tags, "{\"uplink\":\"%s\",\"stream\":\"%s\"}", uplink->name,
-             uplink->stream);
-    snprintf(uplink->record_stream, sizeof uplink->record_stream, "%s", uplink->stream);
+             uplink->record_stream);
     const struct capture_request request = {
         .interfaces = interfaces,
         .n_interfaces = 1,
         .name = uplink->name,
         .tags = tags,
     };
+    captures_start(starting->uplinks->node->captures, &request, on_started, starting);
+}
+
+static void on_old_stopped(void *arg, struct json_t *session)
+{
+    json_decref(session);
+    start(arg);
+}
+
+static bool is_running(struct uplinks *uplinks, const struct uplink *uplink)
+{
+    struct session_counters counters;
+
+    return uplink->record == RECORD_RUNNING &&
+           captures_counters(uplinks->node->captures, uplink->record_id, &counters);
+}
+
+/* A recording of another stream is ended first, so that no packet gets into both. */
+void uplink_record_start(struct uplinks *uplinks, struct uplink *uplink)
+{
+    bool runs = is_running(uplinks, uplink);
+
+    if (uplink->record == RECORD_STARTING ||
+        (runs && strcmp(uplink->record_stream, uplink->stream) == 0)) {
+        return;
+    }
+    snprintf(uplink->record_stream, sizeof uplink->record_stream, "%s", uplink->stream);
     struct starting *starting = x_alloc(sizeof *starting);
     *starting = (struct starting){.uplinks = uplinks, .uplink = uplink};
     uplinks_lock(uplinks);
     uplink->refs++;
     uplinks_unlock(uplinks);
     uplink->record = RECORD_STARTING;
-    captures_start(uplinks->node->captures, &request, on_started, starting);
+    if (!runs || captures_stop(uplinks->node->captures, uplink->record_id, on_old_stopped, starting,
+                               NULL) < 0) {
+        start(starting);
+    }
+}
+
+void uplink_record_look(struct uplinks *uplinks, struct uplink *uplink)
+{
+    if (uplink->record == RECORD_RUNNING && !uplinks->node->stopping &&
+        !is_running(uplinks, uplink)) {
+        uplink->record = RECORD_NONE;
+        log_warn("uplink '%s' is not recorded any more: its recording has ended", uplink->name);
+        uplink_publish(uplinks, uplink, "uplink.unrecorded", "its recording has ended");
+    }
 }

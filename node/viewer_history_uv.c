@@ -240,6 +240,9 @@ static void close_history(struct viewer_history *h)
         return;
     }
     if (h->store != NULL) {
+        block_unref(
+            h->run); /* that nobody takes any more; the job would put another in its place */
+        h->run = NULL;
         atomic_store(&h->dropped, true);
         uv_timer_start(&h->timer, on_timer, 0, 0);
         return;

@@ -176,7 +176,7 @@ def main():
     keys = {role: add_key(FOLDER, role) for role in ("view", "capture", "inject", "ingest", "admin")}
     with Node(FOLDER, "--allow-inject", "--ingest-record", "--tls-cert", certificate, "--tls-key", key,
               "--backlog", "8MiB", "--pcapng-listen", f"127.0.0.1:0={IF_B}",
-              env={"ASAN_OPTIONS": "detect_leaks=1:exitcode=99", "UBSAN_OPTIONS": "halt_on_error=1"}) as node:
+              env={"ASAN_OPTIONS": "detect_leaks=1:exitcode=99:quarantine_size_mb=8", "UBSAN_OPTIONS": "halt_on_error=1"}) as node:
         node.tls = tls
         node.watch(IF_B, key=keys["view"]).finish()
         node.get("/api/v1/sessions", key=keys["view"])
@@ -200,6 +200,8 @@ def main():
         if not tap.check("the node is alive", not node.has_ended(), node.said()[-6000:]):
             finish(tap)
         tap.check("and answers", node.get("/", timeout=5).status == 200)
+        for capture in node.get("/api/v1/captures", key=keys["view"]).json():
+            node.http("DELETE", f"/api/v1/captures/{capture['id']}", key=keys["capture"])
         # The last streams linger for 30 s.
         tap.eventually("its descriptors are those of the start", lambda: node.descriptors() <= descriptors + 2,
                        60, lambda: f"{descriptors} before, {node.descriptors()} now")

@@ -32,10 +32,16 @@ static int parse_snaplen(const char *text, uint32_t *out, struct err *err)
     return 0;
 }
 
-static int parse_history(const char *text, uint64_t *out, struct err *err)
+/* "30s" before now, or "@SECONDS" since 1970, which is what a viewer knows that goes on where it
+ * was: the times of its last packets. */
+static int parse_history(const char *text, struct relay_params *out, struct err *err)
 {
     uint64_t ns = 0;
 
+    if (text != NULL && text[0] == '@') {
+        return text_parse_time(text, 0, &out->history_from_ns, err) < 0 ? err_wrap(err, "history")
+                                                                        : 0;
+    }
     if (text != NULL && text_parse_duration(text, &ns, err) < 0) {
         return err_wrap(err, "history");
     }
@@ -45,7 +51,7 @@ static int parse_history(const char *text, uint64_t *out, struct err *err)
                        "/api/v1/sessions",
                        text);
     }
-    *out = ns;
+    out->history_ns = ns;
     return 0;
 }
 
@@ -75,7 +81,7 @@ int relay_params_parse(const struct relay_query *query, struct relay_params *out
         return err_set(err, ERR_USAGE, "either compress=zstd or deflate=1, not both");
     }
     int code = parse_snaplen(query->snaplen, &params.snaplen, err);
-    code = code < 0 ? code : parse_history(query->history, &params.history_ns, err);
+    code = code < 0 ? code : parse_history(query->history, &params, err);
     if (code < 0) {
         return code;
     }

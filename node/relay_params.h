@@ -28,9 +28,10 @@ struct relay_params {
     bool pcapng;        /* else raw */
     bool zstd;
     bool deflate;
-    uint32_t snaplen; /* 0 = all */
-    uint64_t history_ns;
-    const char *resume; /* NULL = none */
+    uint32_t snaplen;         /* 0 = all */
+    uint64_t history_ns;      /* 0 = none */
+    uint64_t history_from_ns; /* in place of it, since 1970; 0 = none */
+    const char *resume;       /* NULL = none */
 };
 
 /* ERR_USAGE with the parameter's name and the way out. */

@@ -108,6 +108,7 @@ static void upgrade(struct watcher *watcher, struct relay_stream *stream)
         .kind = params.pcapng ? VIEWER_PCAPNG : VIEWER_RAW,
         .zstd = params.zstd,
         .history_ns = params.history_ns,
+        .history_from_ns = params.history_from_ns,
         .resume = params.resume,
     };
     const struct ws_conn_opts ws = {
@@ -180,7 +181,8 @@ static const struct route_param params[] = {
     {"format", "string", "raw (each packet one message) or pcapng"},
     {"compress", "string", "zstd: all messages together are one zstd stream; with format=pcapng"},
     {"snaplen", "integer", "bytes of each packet that are kept"},
-    {"history", "string", "starts with what the store has of so long before now: 30s"},
+    {"history", "string",
+     "starts with what the store has of so long before now, 30s, or from @SECONDS since 1970 on"},
     {"resume", "string", "STREAM:POSITION, to go on where a broken connection was"},
     {"deflate", "string", "1: permessage-deflate, where the client offers it"},
     {"ticket", "string", "one-use ticket of POST /api/v1/ticket, in place of a key"},

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "node/history_plan.h"
+#include "node/relay_params.h"
 #include "node/store_access.h"
 #include "node/work.h"
 #include "shared/base/clock_posix.h"
@@ -309,12 +310,14 @@ static void on_done(void *arg, bool cancelled)
     }
 }
 
-void viewer_history_begin(struct viewer *viewer, uint64_t history_ns)
+void viewer_history_begin(struct viewer *viewer, uint64_t from_ns)
 {
     struct relay_stream *stream = viewer->stream;
     struct viewer_history *h = x_alloc(sizeof *h);
     uint64_t t0_ns = clock_wall_ns();
+    uint64_t oldest_ns = t0_ns > RELAY_HISTORY_MAX_NS ? t0_ns - RELAY_HISTORY_MAX_NS : 0;
 
+    from_ns = from_ns < oldest_ns ? oldest_ns : from_ns;
     h->viewer = viewer;
     h->node = stream->relay->node;
     h->interface = x_strdup(stream->interface);
@@ -322,7 +325,7 @@ void viewer_history_begin(struct viewer *viewer, uint64_t history_ns)
     h->snaplen = stream->snaplen;
     h->wish = (struct history_wish){.interface = h->interface,
                                     .link_type = stream->iface.link_type,
-                                    .from_ns = t0_ns > history_ns ? t0_ns - history_ns : 0,
+                                    .from_ns = from_ns < t0_ns ? from_ns : t0_ns - 1,
                                     .to_ns = t0_ns - 1};
     h->began_ms = uv_now(h->node->loop);
     REQUIRE(uv_timer_init(h->node->loop, &h->timer) == 0);

@@ -63,8 +63,11 @@ struct viewer *viewer_new(struct relay_stream *stream, const struct viewer_opts 
         uv_mutex_lock(&stream->mutex);
         viewer->cursor = relay_ring_end(&stream->ring);
         uv_mutex_unlock(&stream->mutex);
-        if (opts->history_ns > 0) {
-            viewer_history_begin(viewer, opts->history_ns);
+        uint64_t now_ns = clock_wall_ns();
+        if (opts->history_from_ns > 0) {
+            viewer_history_begin(viewer, opts->history_from_ns);
+        } else if (opts->history_ns > 0) {
+            viewer_history_begin(viewer, now_ns > opts->history_ns ? now_ns - opts->history_ns : 0);
         }
     }
     if (opts->zstd) {

@@ -30,8 +30,9 @@ struct viewer_peer_ops {
 struct viewer_opts {
     enum viewer_kind kind;
     bool zstd;
-    uint64_t history_ns; /* 0 = from now on */
-    const char *resume;  /* "ID:N" of a stream that this viewer saw before, or NULL */
+    uint64_t history_ns;      /* 0 = from now on */
+    uint64_t history_from_ns; /* in place of it, since 1970; 0 = none */
+    const char *resume;       /* "ID:N" of a stream that this viewer saw before, or NULL */
 };
 
 struct viewer {
@@ -122,6 +123,7 @@ bool viewer_zstd_is_busy(const struct viewer_zstd *zstd);
 void viewer_zstd_go(struct viewer_write *write); /* moved */
 
 /* viewer_history_uv.c */
-void viewer_history_begin(struct viewer *viewer, uint64_t history_ns);
+/* From a time of the packets on, at most RELAY_HISTORY_MAX_NS ago. */
+void viewer_history_begin(struct viewer *viewer, uint64_t from_ns);
 void viewer_history_step(struct viewer *viewer); /* the peer has room */
 void viewer_history_drop(struct viewer *viewer); /* the viewer is gone; frees later */

@@ -44,6 +44,17 @@ static void all_of_it_is_understood(void **state)
     assert_string_equal(params.resume, "x:1");
 }
 
+static void history_may_begin_at_a_time_of_the_packets(void **state)
+{
+    struct relay_params params = {0};
+    const struct relay_query query = {.history = "@1795000000.000000042"};
+
+    (void)state;
+    assert_int_equal(relay_params_parse(&query, &params, NULL), 0);
+    assert_true(params.history_from_ns == 1795000000000000042u);
+    assert_int_equal(params.history_ns, 0);
+}
+
 static void what_makes_no_sense_is_refused_by_name(void **state)
 {
     static const struct {
@@ -60,6 +71,7 @@ static void what_makes_no_sense_is_refused_by_name(void **state)
         {{.snaplen = "x"}, "snaplen"},
         {{.history = "25h"}, "history"},
         {{.history = "soon"}, "history"},
+        {{.history = "@soon"}, "history"},
     };
 
     (void)state;
@@ -182,6 +194,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(nothing_asked_is_every_packet_raw),
         cmocka_unit_test(all_of_it_is_understood),
+        cmocka_unit_test(history_may_begin_at_a_time_of_the_packets),
         cmocka_unit_test(what_makes_no_sense_is_refused_by_name),
         cmocka_unit_test(a_listener_is_cut_into_its_parts),
         cmocka_unit_test(each_moment_is_read_from_one_recording),

@@ -9,8 +9,8 @@
 
 static const struct command_word words[] = {
     {.name = "COMMAND",
-     .help = "The command whose page is printed, or packetrecorderd; without it that of the "
-             "program.",
+     .help = "The command whose page is printed, or packetrecorderd, or "
+             "packetrecorder-extcap; without it that of the program.",
      .optional = true,
      .complete = COMPLETE_COMMAND},
 };
@@ -21,6 +21,10 @@ static int run(struct command_context *ctx, void *args)
 
     if (ctx->n_words > 0 && strcmp(ctx->words[0], "packetrecorderd") == 0) {
         man_print_daemon(stdout);
+        return 0;
+    }
+    if (ctx->n_words > 0 && strcmp(ctx->words[0], "packetrecorder-extcap") == 0) {
+        man_print_extcap(stdout);
         return 0;
     }
     int rc = ctx->n_words == 0 ? 0 : command_look_up(ctx->words[0], &command, &ctx->err);

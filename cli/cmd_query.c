@@ -1,16 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/command.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 
 #include "cli/database.h"
 #include "cli/option_groups.h"
-#include "cli/output.h"
+#include "cli/packet_print.h"
 #include "cli/session_choice.h"
 #include "shared/base/mem.h"
-#include "shared/store/packet_row.h"
 
 #define LIMIT_DEFAULT "10"
 
@@ -59,61 +57,10 @@ struct query {
     const struct query_args *args;
     struct session_choice choice;
     struct scan *scan;
-    bool with_interface; /* packets come from several */
-    bool is_all;         /* neither filter nor time range: the catalogue knows how many */
+    bool is_all; /* neither filter nor time range: the catalogue knows how many */
     uint64_t shown;
-    struct buf line;
-    struct packet_row row;
+    struct packet_print print;
 };
-
-static int write_failed(struct err *err)
-{
-    return err_errno(err, errno, "writing to standard output");
-}
-
-static void print_hex_line(const char *text, void *arg)
-{
-    (void)arg;
-    fputs(text, stdout);
-    putchar('\n');
-}
-
-static void make_text(struct query *q, const struct scan_packet *packet)
-{
-    char time[TEXT_NUMBER_MAX];
-    char summary[SUMMARY_MAX];
-    struct decoded decoded;
-
-    decode_packet(&packet->view, packet->iface->link_type, &decoded);
-    summary_line(&packet->view, &decoded, summary, sizeof summary);
-    text_format_time(packet->view.time_ns, time);
-    buf_put_str(&q->line, time);
-    buf_put_u8(&q->line, ' ');
-    if (q->with_interface) {
-        output_put_name(&q->line, packet->iface->name);
-        buf_put_u8(&q->line, ' ');
-    }
-    buf_put_str(&q->line, summary);
-    buf_put_u8(&q->line, '\n');
-}
-
-static int print_packet(struct query *q, const struct scan_packet *packet)
-{
-    bool json = q->ctx->global.json;
-
-    buf_reset(&q->line);
-    if (json) {
-        packet_row_make(&q->row, packet);
-        packet_row_json(&q->line, &q->row, q->args->show_data);
-    } else {
-        make_text(q, packet);
-    }
-    fwrite(q->line.data, 1, q->line.len, stdout);
-    if (q->args->show_data && !json) {
-        summary_hex(packet->view.data, packet->view.caplen, print_hex_line, NULL);
-    }
-    return ferror(stdout) ? write_failed(&q->ctx->err) : 0;
-}
 
 /* 1 when the limit ended it, 0 at the end of the packets. */
 static int print_packets(struct query *q)
@@ -132,7 +79,7 @@ static int print_packets(struct query *q)
             skip--;
             continue;
         }
-        r = print_packet(q, &packet);
+        r = packet_print(&q->print, &packet, &q->ctx->err);
         if (r < 0) {
             return r;
         }
@@ -182,7 +129,7 @@ static void look_at_choice(struct query *q)
     for (size_t i = 0; i < q->choice.n; i++) {
         n_ifaces += q->choice.sessions[i].n_ifaces;
     }
-    q->with_interface = n_ifaces > 1;
+    q->print.with_interface = n_ifaces > 1;
     q->is_all = (args->filter == NULL || args->filter[0] == '\0') && args->range.from_ns == 0 &&
                 args->range.to_ns == UINT64_MAX;
 }
@@ -214,7 +161,7 @@ static int query(struct query *q, struct store *store)
         return r;
     }
     if (fflush(stdout) != 0) {
-        return write_failed(&q->ctx->err);
+        return packet_print_failed(&q->ctx->err);
     }
     if (r > 0) {
         tell_rest(q);
@@ -225,7 +172,11 @@ static int query(struct query *q, struct store *store)
 static int run(struct command_context *ctx, void *args_)
 {
     const struct query_args *args = args_;
-    struct query q = {.ctx = ctx, .args = args};
+    struct query q = {
+        .ctx = ctx,
+        .args = args,
+        .print = {.out = stdout, .json = ctx->global.json, .show_data = args->show_data},
+    };
     struct store *store = NULL;
 
     if (args->range.from_ns > args->range.to_ns) {
@@ -237,7 +188,7 @@ static int run(struct command_context *ctx, void *args_)
     }
     scan_free(q.scan);
     session_choice_deinit(&q.choice);
-    buf_deinit(&q.line);
+    packet_print_deinit(&q.print);
     store_close(store);
     return r;
 }

@@ -10,6 +10,7 @@
 const struct command *const commands[] = {
     &cmd_list_interfaces,
     &cmd_capture,
+    &cmd_view,
     &cmd_sessions,
     &cmd_query,
     &cmd_export,
@@ -24,6 +25,7 @@ const struct command *const commands[] = {
     &cmd_sniff,
     &cmd_config,
     &cmd_doctor,
+    &cmd_install_extcap,
     &cmd_help,
     &cmd_completion,
     &cmd_man,

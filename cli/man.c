@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "cli/extcap_args.h"
 #include "shared/base/mem.h"
 #include "shared/options/option_value.h"
 
@@ -361,6 +362,28 @@ void man_print_daemon(FILE *out)
     print_examples(out, serve);
     fputs(".Sh SEE ALSO\n.Xr packetrecorder 1 ,\n.Xr packetrecorder-config 1 ,\n"
           ".Xr packetrecorder-keys 1 ,\n.Xr packetrecorder-sniff 1 ,\n.Xr pcap-filter 7\n",
+          out);
+}
+
+/* packetrecorder-extcap(1), which Wireshark runs. */
+void man_print_extcap(FILE *out)
+{
+    fprintf(out,
+            ".Dd %s\n.Dt PACKETRECORDER-EXTCAP 1\n.Os packetrecorder %s\n.Sh NAME\n"
+            ".Nm packetrecorder-extcap\n.Nd ",
+            PR_MAN_DATE, PR_VERSION);
+    print_text(out, extcap_command.summary);
+    fputs("\n.Sh SYNOPSIS\n.Nm packetrecorder-extcap\n.Op Ar OPTIONS\n.Sh DESCRIPTION\n", out);
+    for (size_t i = 0; extcap_command.description[i] != NULL; i++) {
+        fputs(i > 0 ? ".Pp\n" : "", out);
+        print_paragraph(out, extcap_command.description[i]);
+    }
+    fputs(".Pp\nThe options are:\n", out);
+    print_options(out, extcap_command.options, extcap_command.n_options);
+    fputs(".Sh EXIT STATUS\n", out);
+    print_entries(out, "Li", exit_codes, ARRAY_LEN(exit_codes));
+    fputs(".Sh SEE ALSO\n.Xr packetrecorder-install-extcap 1 ,\n.Xr packetrecorder-view 1 ,\n"
+          ".Xr wireshark 1 ,\n.Xr extcap 4\n",
           out);
 }
 

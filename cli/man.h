@@ -14,3 +14,6 @@ void man_print(FILE *out, const struct command *command);
 
 /* packetrecorderd(8). */
 void man_print_daemon(FILE *out);
+
+/* packetrecorder-extcap(1). */
+void man_print_extcap(FILE *out);

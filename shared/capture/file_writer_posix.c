@@ -428,6 +428,21 @@ void file_writer_free(struct consumer *consumer)
     mem_free(w);
 }
 
+int file_writer_statistics(struct consumer *consumer, uint32_t iface,
+                           const struct pcapng_statistics *statistics, const char *comment,
+                           struct err *err)
+{
+    struct file_writer *w = writer_of(consumer);
+    int code = write_head(w, err);
+
+    if (code < 0 || w->format == FILE_FORMAT_PCAP) {
+        return code;
+    }
+    REQUIRE(iface < w->n_ifaces);
+    pcapng_write_statistics(&w->scratch, iface, statistics, comment);
+    return flush_scratch(w, err);
+}
+
 void file_writer_stats(const struct consumer *consumer, struct file_writer_stats *out)
 {
     const struct file_writer *w = container_of(consumer, const struct file_writer, consumer);

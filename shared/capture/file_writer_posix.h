@@ -8,6 +8,7 @@
 #pragma once
 
 #include "shared/packet/consumer.h"
+#include "shared/packet/pcapng.h"
 
 /* Names of files that are kept for deleting the oldest. */
 #define FILE_WRITER_MAX_FILES 100000u
@@ -26,6 +27,12 @@ struct file_writer_opts {
  * ERR_UNSUPPORTED for a classic pcap of several link types. */
 int file_writer_new(const struct file_writer_opts *opts, struct consumer **out, struct err *err);
 void file_writer_free(struct consumer *consumer); /* takes NULL */
+
+/* Between two blocks: statistics that somebody else counted, for the interface with that number. In
+ * a classic file there is no place for them. comment may be NULL. */
+int file_writer_statistics(struct consumer *consumer, uint32_t iface,
+                           const struct pcapng_statistics *statistics, const char *comment,
+                           struct err *err);
 
 /* For after the end: packets and bytes written, and how many files were begun. */
 struct file_writer_stats {

@@ -89,28 +89,33 @@ def test_view(t):
     t.equal("an endpoint that is none is a wrong usage", 2, code)
 
 
-def test_view_lines(t):
-    p = subprocess.Popen([BIN, "view", endpoint(), "-i", IF_B, "-f", "arp or " + OURS],
-                         stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+def start_lines(*options):
+    """view without -w; gives the process and a function that is true once a line came."""
+    p = subprocess.Popen([BIN, "view", endpoint(), "-i", IF_B, *options],
+                         stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     os.set_blocking(p.stdout.fileno(), False)
-    text = ""
+    text = bytearray()
 
     def line_came():
-        nonlocal text
         sender.send(numbered(3))
-        text += p.stdout.read() or ""
-        return "\n" in text
+        try:
+            text.extend(os.read(p.stdout.fileno(), 65536))
+        except BlockingIOError:
+            pass
+        return b"\n" in text
+    return p, text, line_came
+
+
+def test_view_lines(t):
+    p, text, line_came = start_lines("-f", "arp or " + OURS)
     t.check("without -w there is a line a packet, at once", wait_for(10, line_came), text)
-    t.check("it begins with a time in UTC, as query's", re.match(r"\d{4}-\d\d-\d\dT[\d:]+\.\d{9}Z ", text),
-            text)
+    t.check("it begins with a time in UTC, as query's",
+            re.match(rb"\d{4}-\d\d-\d\dT[\d:]+\.\d{9}Z ", text), text)
     p.send_signal(signal.SIGINT)
     t.equal("an interrupt ends it with 0", 0, p.wait(10))
-    p = subprocess.Popen([BIN, "view", endpoint(), "-i", IF_B, "-f", OURS, "--json"],
-                         stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-    os.set_blocking(p.stdout.fileno(), False)
-    text = ""
+    p, text, line_came = start_lines("-f", OURS, "--json")
     t.check("--json prints lines too", wait_for(10, line_came) and
-            {"time", "interface", "caplen", "info"} <= set(json.loads(text.splitlines()[0])), text)
+            {"time", "interface", "caplen", "info"} <= set(json.loads(text.split(b"\n")[0])), text)
     p.kill()
     p.wait()
 

@@ -101,7 +101,7 @@ static unsigned ask(const char *path, const char *headers)
 
 static unsigned ask_with_key(const char *path, const char *key)
 {
-    char headers[160];
+    char headers[512];
 
     snprintf(headers, sizeof headers, "Host: 127.0.0.1\r\nAuthorization: Bearer %s\r\n", key);
     return ask(path, headers);

@@ -19,11 +19,14 @@
 #include "shared/wire/http.h"
 
 #define WRITE_BYTES (32u * 1024u)
+/* A comment after so many beats without anything else. */
+#define QUIET_BEATS 15
 
 struct follower {
     struct events_watcher watcher;
     struct exchange *ex; /* a reference */
     uint64_t after;
+    unsigned quiet; /* beats since something was written */
     bool has_room;
     bool is_gone;
     bool is_writing;
@@ -43,6 +46,7 @@ static void follower_free(struct follower *f)
 
 static void write_text(struct follower *f, const void *data, size_t n)
 {
+    f->quiet = 0;
     f->is_writing = true;
     f->has_room = exchange_write(f->ex, data, n);
     f->is_writing = false;
@@ -71,8 +75,8 @@ static void on_woken(struct events_watcher *watcher)
     write_on(follower_of(watcher));
 }
 
-/* A comment, so that whatever stands between does not take the silence for an end; and the moment
- * to look whether the key is still good. */
+/* Is the key still good? And now and then a comment, so that whatever stands between does not take
+ * the silence for an end. */
 static void on_beat(struct events_watcher *watcher)
 {
     struct follower *f = follower_of(watcher);
@@ -84,7 +88,7 @@ static void on_beat(struct events_watcher *watcher)
         follower_free(f);
         return;
     }
-    if (f->has_room) {
+    if (++f->quiet >= QUIET_BEATS && f->has_room) {
         write_text(f, ": \n\n", 4);
     }
     if (f->is_gone) {

@@ -17,7 +17,7 @@
 #include "shared/base/err.h"
 
 #define EVENTS_KEPT    4096
-#define EVENTS_BEAT_MS 15000
+#define EVENTS_BEAT_MS 1000
 
 struct events;
 struct json_t;

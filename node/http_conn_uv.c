@@ -146,6 +146,8 @@ void http_conn_drain(struct http_conn *conn)
 {
     if (conn->ex == NULL) {
         stream_finish(conn->stream);
+    } else {
+        conn->ex->keep_alive = false; /* and where nothing is said yet, it is said */
     }
 }
 
@@ -410,7 +412,7 @@ static void link_finished(void *arg, bool keep_alive)
 
     forget_exchange(conn);
     /* An answer before the end of its content: what still comes is not worth reading. */
-    if (!keep_alive || conn->phase == PHASE_BODY || conn->server->draining) {
+    if (!keep_alive || conn->phase == PHASE_BODY) {
         stream_finish(conn->stream);
         return;
     }

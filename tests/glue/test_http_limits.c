@@ -401,7 +401,8 @@ static void draining_finishes_what_runs_and_says_goodbye(void **state)
     client_await(idle, "is running");
     client_upgrade(ws, "/ws", "");
     is_drained = false;
-    http_server_drain(f.node.http, clock_monotonic_ns() + 5000000000ULL, on_drained);
+    uint64_t began_ns = clock_monotonic_ns();
+    http_server_drain(f.node.http, began_ns + 5000000000ULL, on_drained);
     client_await_end(idle);
     client_await_end(silent);
     client_close(silent);
@@ -416,8 +417,10 @@ static void draining_finishes_what_runs_and_says_goodbye(void **state)
     answer_kept();
     client_await_end(running);
     assert_true(client_has(running, "at last"));
+    assert_true(client_has(running, "Connection: close\r\n"));
     client_close(running);
     assert_true(fixture_pump(&f, drained, NULL));
+    assert_true(clock_monotonic_ns() - began_ns < 4000000000ULL); /* not by the deadline */
 }
 
 static void draining_ends_in_time_whatever_peers_do(void **state)

@@ -19,6 +19,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/random.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -144,13 +145,17 @@ static void read_all(FILE *node, void *data, size_t n)
 /* Prints what the node says in place of the upgrade: a problem document (RFC 9457). */
 static _Noreturn void refused(FILE *node, const char *status)
 {
-    fprintf(stderr, "frames: refused: %s", status);
     char line[4096];
+    size_t n = 0;
+
+    fprintf(stderr, "frames: refused: %s", status);
     while (fgets(line, sizeof line, node) != NULL && line[0] != '\r') {
+        if (strncasecmp(line, "Content-Length:", 15) == 0) {
+            n = strtoul(line + 15, NULL, 10);
+        }
     }
-    if (fgets(line, sizeof line, node) != NULL) {
-        fprintf(stderr, "%s\n", line);
-    }
+    n = fread(line, 1, n < sizeof line ? n : sizeof line, node);
+    fprintf(stderr, "%.*s\n", (int)n, line);
     exit(1);
 }
 

@@ -36,10 +36,13 @@ void relay_pcapng_statistics(struct buf *out, const struct relay_statistics *sta
     block.filteraccept = ledger->received;
     block.osdrop = ledger->kernel;
     block.usrdeliv = statistics->delivered;
-    buf_printf(&comment, "packetrecorder: position=%" PRIu64, statistics->position);
+    buf_put_str(&comment, "packetrecorder: ");
     if (statistics->lost > 0) {
-        buf_printf(&comment, " lost=%" PRIu64 "\nviewer lost %" PRIu64 " packets", statistics->lost,
-                   statistics->lost);
+        buf_printf(&comment, "lost=%" PRIu64 " ", statistics->lost);
+    }
+    buf_printf(&comment, "position=%" PRIu64, statistics->position);
+    if (statistics->lost > 0) {
+        buf_printf(&comment, "\nviewer lost %" PRIu64 " packets", statistics->lost);
     }
     if (ledger->store > 0 && ledger->store != LEDGER_UNKNOWN) {
         buf_printf(&comment, "\nlost between the capture and all viewers: %" PRIu64, ledger->store);

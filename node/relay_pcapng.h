@@ -5,7 +5,7 @@
  * that tell the counters of the capture and, in comments, where in the stream the viewer stands and
  * what it has lost. A comment begins with a line for programs,
  *
- *     packetrecorder: position=P [lost=N]
+ *     packetrecorder: [lost=N ]position=P
  *
  * P is the number, in the stream, of the packet that comes next; N packets before it never come.
  * Pure.

@@ -265,6 +265,7 @@ static void finish(struct viewer *viewer, struct viewer_history *h)
     note_failure(viewer, h);
     viewer->history = NULL;
     viewer->live_from_ns = h->wish.to_ns + 1;
+    viewer->joined_ms = uv_now(h->node->loop);
     viewer->has_jumped = true; /* tells where the live part begins */
     h->viewer = NULL;
     close_history(h);
@@ -314,7 +315,7 @@ void viewer_history_begin(struct viewer *viewer, uint64_t from_ns)
 {
     struct relay_stream *stream = viewer->stream;
     struct viewer_history *h = x_alloc(sizeof *h);
-    uint64_t t0_ns = clock_wall_ns();
+    uint64_t t0_ns = viewer->live_from_ns != 0 ? viewer->live_from_ns : clock_wall_ns();
     uint64_t oldest_ns = t0_ns > RELAY_HISTORY_MAX_NS ? t0_ns - RELAY_HISTORY_MAX_NS : 0;
 
     from_ns = from_ns < oldest_ns ? oldest_ns : from_ns;

@@ -16,9 +16,11 @@
 /* Raw frames that are fewer bytes than this are copied once more, so that a viewer that stands
  * still does not hold a large buffer for each. */
 #define SMALL_BYTES (32u * 1024u)
-/* From here on the time of a packet is later than every packet of the history, whatever the
- * capture's order. */
-#define SETTLED_NS UINT64_C(1000000000)
+/* So long after the beginning no packet from before it comes any more, whatever the capture's
+ * order; and no longer than this are packets left out by their time, should the clock be set back.
+ */
+#define SETTLED_NS UINT64_C(500000000)
+#define SETTLED_MS 1000
 
 bool viewer_can_send(const struct viewer *viewer)
 {
@@ -53,7 +55,7 @@ static uint32_t same_side(const struct viewer *viewer, const struct relay_run *r
     return taken;
 }
 
-/* After a history: leaves out what was in it. True when the run (cut) is to be sent; the cursor
+/* Leaves out what came before the viewer. True when the run (cut) is to be sent; the cursor
  * stands before it. */
 static bool cut_to_live(struct viewer *viewer, struct relay_run *run)
 {
@@ -62,6 +64,10 @@ static bool cut_to_live(struct viewer *viewer, struct relay_run *run)
     uint32_t n_packets = 0;
     uint32_t n_bytes = same_side(viewer, run, &early, &n_packets, &last_ns);
 
+    if (early && relay_now_ms(viewer->stream->relay) - viewer->joined_ms > SETTLED_MS) {
+        viewer->live_from_ns = 0;
+        return true;
+    }
     if (early) {
         relay_cursor_advance(&viewer->cursor, n_bytes, n_packets);
         viewer->has_jumped = true;
@@ -69,7 +75,8 @@ static bool cut_to_live(struct viewer *viewer, struct relay_run *run)
     }
     run->n_bytes = n_bytes;
     run->n_packets = n_packets;
-    if (last_ns >= viewer->live_from_ns + SETTLED_NS) {
+    if (last_ns >= viewer->live_from_ns + SETTLED_NS ||
+        relay_now_ms(viewer->stream->relay) - viewer->joined_ms > SETTLED_MS) {
         viewer->live_from_ns = 0;
     }
     return true;

@@ -50,6 +50,37 @@ static bool resume(struct viewer *viewer, const char *text)
     return found;
 }
 
+/* The time of the newest packet in the backlog, 0 = none. */
+static uint64_t newest_ns(struct relay_stream *stream)
+{
+    uint64_t newest = 0;
+
+    uv_mutex_lock(&stream->mutex);
+    const struct relay_ring *ring = &stream->ring;
+    if (ring->n > 0) {
+        const struct relay_segment *last =
+            &ring->segments[(ring->oldest + ring->n - 1) & (ring->size - 1)];
+        struct block_cursor packets = block_cursor(last->block->data, last->len);
+        struct packet_view packet;
+        while (block_next(&packets, &packet) == 1) {
+            newest = packet.time_ns > newest ? packet.time_ns : newest;
+        }
+    }
+    uv_mutex_unlock(&stream->mutex);
+    return newest;
+}
+
+/* A viewer sees what is stamped from now on; what is still on its way from the kernel is older. The
+ * packets of an uplink have the clock of another host: there the newest one decides. */
+static uint64_t begins_at(struct relay_stream *stream)
+{
+    if (strchr(stream->interface, ':') == NULL) {
+        return clock_wall_ns();
+    }
+    uint64_t newest = newest_ns(stream);
+    return newest == 0 ? 0 : newest + 1;
+}
+
 struct viewer *viewer_new(struct relay_stream *stream, const struct viewer_opts *opts)
 {
     struct viewer *viewer = x_alloc(sizeof *viewer);
@@ -58,12 +89,13 @@ struct viewer *viewer_new(struct relay_stream *stream, const struct viewer_opts 
     viewer->stream = stream;
     viewer->kind = opts->kind;
     viewer->note_number = stream->note_number;
-    viewer->told_ms = relay_now_ms(relay);
+    viewer->told_ms = viewer->joined_ms = relay_now_ms(relay);
     if (!resume(viewer, opts->resume)) {
         uv_mutex_lock(&stream->mutex);
         viewer->cursor = relay_ring_end(&stream->ring);
         uv_mutex_unlock(&stream->mutex);
         uint64_t now_ns = clock_wall_ns();
+        viewer->live_from_ns = begins_at(stream);
         if (opts->history_from_ns > 0) {
             viewer_history_begin(viewer, opts->history_from_ns);
         } else if (opts->history_ns > 0) {

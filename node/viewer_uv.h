@@ -60,7 +60,8 @@ struct viewer {
 
     struct viewer_zstd *zstd;
     struct viewer_history *history; /* while it is being read; no live packets until then */
-    uint64_t live_from_ns;          /* live packets before it are in the history; 0 = all */
+    uint64_t live_from_ns; /* live packets before it came before the viewer; 0 = all are wanted */
+    uint64_t joined_ms;
 };
 
 /* Where it will begin is settled here: `position` is the number of the first live packet. The

@@ -197,6 +197,7 @@ int main(int argc, char **argv)
         return 2;
     }
     seconds = strtoull(argv[1], NULL, 10);
+    fake_interface.time_ns = clock_wall_ns() + 1000000000u;
     fake_interface.caplen = (uint32_t)strtoul(argv[2], NULL, 10);
     for (size_t i = 0; argc > 3 && i < ARRAY_LEN(queries); i++) {
         client.query = strcmp(argv[3], queries[i][0]) == 0 ? queries[i][1] : client.query;

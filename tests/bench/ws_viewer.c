@@ -1,15 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * ws_viewer PORT PATH|- SECONDS [PACKETS]: a viewer for tests and measurements. Connects to
- * 127.0.0.1:PORT, upgrades PATH to a WebSocket ("-": a plain pcapng stream over TCP), reads for
- * SECONDS or until it has got and been told of PACKETS, and prints what it understood on one line:
+ * ws_viewer [ADDR:]PORT PATH|- SECONDS [PACKETS [KEY]]: a viewer for tests and measurements.
+ * Connects to ADDR (127.0.0.1), upgrades PATH to a WebSocket ("-": a plain pcapng stream over TCP),
+ * reads for SECONDS or until it has got and been told of PACKETS, and prints what it understood on
+ * one line:
  *
- *   packets=N bytes=N messages=N told=N gaps=N position=N p50_us=N p99_us=N max_us=N close=CODE
+ *   packets=N bytes=N messages=N told=N gaps=N numbered=N position=N p50_us=N p99_us=N max_us=N
+ * close=CODE
  *
  * told: packets that statistics said were lost. gaps: of the numbers in packets of
  * tests/support/numbered_sender.py those that are missing or came twice, without what was told.
  * Latency is from the time in such a packet to now. "ready" goes to stderr with the handshake done.
  */
+#include <arpa/inet.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <netinet/in.h>
@@ -98,16 +101,20 @@ static void on_packet(struct viewer *v, const uint8_t *data, size_t n)
 
 static void on_statistics(struct viewer *v, const uint8_t *block, size_t n)
 {
-    static const char mark[] = "packetrecorder: position=";
+    static const char mark[] = "packetrecorder: ";
     const char *at = memmem(block, n, mark, sizeof mark - 1);
     char *end = NULL;
 
     if (at == NULL) {
         return;
     }
-    v->position = strtoull(at + sizeof mark - 1, &end, 10);
-    if (strncmp(end, " lost=", 6) == 0) {
-        v->told += strtoull(end + 6, NULL, 10);
+    at += sizeof mark - 1;
+    if (strncmp(at, "lost=", 5) == 0) {
+        v->told += strtoull(at + 5, &end, 10);
+        at = end + 1;
+    }
+    if (strncmp(at, "position=", 9) == 0) {
+        v->position = strtoull(at + 9, NULL, 10);
     }
 }
 
@@ -181,10 +188,14 @@ static void on_bytes(struct viewer *v)
     v->n -= at;
 }
 
-static void dial(struct viewer *v, uint16_t port)
+static void dial(struct viewer *v, const char *address, uint16_t port)
 {
-    const struct sockaddr_in to = {
-        .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(port)};
+
+    if (inet_pton(AF_INET, address, &to.sin_addr) != 1) {
+        fprintf(stderr, "no address: %s\n", address);
+        exit(2);
+    }
 
     v->fd = socket(AF_INET, SOCK_STREAM, 0);
     if (v->fd < 0 || connect(v->fd, (const struct sockaddr *)&to, sizeof to) < 0) {
@@ -193,14 +204,16 @@ static void dial(struct viewer *v, uint16_t port)
     }
 }
 
-static void upgrade(struct viewer *v, const char *path, uint16_t port)
+static void upgrade(struct viewer *v, const char *path, const char *address, uint16_t port,
+                    const char *key)
 {
     char request[1024];
     int n = snprintf(request, sizeof request,
-                     "GET %s HTTP/1.1\r\nHost: 127.0.0.1:%u\r\nUpgrade: websocket\r\n"
+                     "GET %s HTTP/1.1\r\nHost: %s:%u\r\n%s%s%sUpgrade: websocket\r\n"
                      "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
                      "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
-                     path, port);
+                     path, address, port, key == NULL ? "" : "Authorization: Bearer ",
+                     key == NULL ? "" : key, key == NULL ? "" : "\r\n");
     uint8_t *end = NULL;
 
     if (write(v->fd, request, (size_t)n) != n) {
@@ -245,11 +258,11 @@ static void report(const struct viewer *v)
         max--;
     }
     printf("packets=%" PRIu64 " bytes=%" PRIu64 " messages=%" PRIu64 " told=%" PRIu64
-           " gaps=%" PRIu64 " position=%" PRIu64 " p50_us=%" PRIu64 " p99_us=%" PRIu64
-           " max_us=%u close=%u\n",
+           " gaps=%" PRIu64 " numbered=%" PRIu64 " position=%" PRIu64 " p50_us=%" PRIu64
+           " p99_us=%" PRIu64 " max_us=%u close=%u\n",
            v->packets, v->bytes, v->messages, v->told,
            v->missing + v->out_of_order < v->told ? 0 : v->missing + v->out_of_order - v->told,
-           v->position, percentile(v, 0.5), percentile(v, 0.99), max, v->close_code);
+           v->numbered, v->position, percentile(v, 0.5), percentile(v, 0.99), max, v->close_code);
 }
 
 static void read_until(struct viewer *v, uint64_t until_ns, uint64_t packets)
@@ -283,7 +296,7 @@ int main(int argc, char **argv)
     struct viewer *v = calloc(1, sizeof *v);
 
     if (argc < 4 || v == NULL) {
-        fprintf(stderr, "ws_viewer PORT PATH|- SECONDS [PACKETS]\n");
+        fprintf(stderr, "ws_viewer [ADDR:]PORT PATH|- SECONDS [PACKETS [KEY]]\n");
         return 2;
     }
     v->buffer = malloc(BUFFER_BYTES);
@@ -293,9 +306,15 @@ int main(int argc, char **argv)
     if (v->buffer == NULL || v->stream == NULL) {
         return 1;
     }
-    dial(v, (uint16_t)strtoul(argv[1], NULL, 10));
+    char address[64] = "127.0.0.1";
+    const char *colon = strchr(argv[1], ':');
+    if (colon != NULL) {
+        snprintf(address, sizeof address, "%.*s", (int)(colon - argv[1]), argv[1]);
+    }
+    uint16_t port = (uint16_t)strtoul(colon == NULL ? argv[1] : colon + 1, NULL, 10);
+    dial(v, address, port);
     if (!v->is_plain) {
-        upgrade(v, argv[2], (uint16_t)strtoul(argv[1], NULL, 10));
+        upgrade(v, argv[2], address, port, argc > 5 ? argv[5] : NULL);
     }
     fprintf(stderr, "ready\n");
     on_bytes(v);

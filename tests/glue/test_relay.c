@@ -64,6 +64,7 @@ static int set_up(void **state)
 {
     (void)state;
     memset(&fake_interface, 0, sizeof fake_interface);
+    fake_interface.time_ns = clock_wall_ns() + 1000000000u; /* viewers get what comes later */
     node = (struct node){.loop = &loop, .options = &options, .name = "alpha"};
     options = (struct node_options){
         .max_captures = 2, .backlog_bytes = 4 << 20, .viewer_queue_bytes = 1 << 20};
@@ -258,14 +259,17 @@ struct reading {
 
 static void read_comment(const uint8_t *block, uint32_t n, struct reading *r)
 {
-    static const char mark[] = "packetrecorder: position=";
+    static const char mark[] = "packetrecorder: ";
     const char *at = memmem(block, n, mark, sizeof mark - 1);
 
     assert_non_null(at);
-    r->position = strtoull(at + sizeof mark - 1, (char **)(uintptr_t)&at, 10);
-    if (strncmp(at, " lost=", 6) == 0) {
-        r->lost += strtoull(at + 6, NULL, 10);
+    at += sizeof mark - 1;
+    if (strncmp(at, "lost=", 5) == 0) {
+        r->lost += strtoull(at + 5, (char **)(uintptr_t)&at, 10);
+        at++;
     }
+    assert_memory_equal(at, "position=", 9);
+    r->position = strtoull(at + 9, NULL, 10);
     r->has_note = r->has_note || memmem(block, n, "fake interface", 14) != NULL;
 }
 
@@ -577,6 +581,26 @@ static void the_end_of_the_node_is_told_and_closes_viewers(void **state)
     end_node();
 }
 
+static void what_was_stamped_before_a_viewer_came_is_not_for_it(void **state)
+{
+    struct peer early = {0};
+    struct peer late = {0};
+
+    (void)state;
+    watch(&early, "eth0", &pcapng);
+    watch(&late, "eth0", &raw);
+    late.viewer->live_from_ns = fake_interface.time_ns + 700 * 1000; /* of packet 700 */
+    fake_give(2000);
+    RUN_UNTIL(late.viewer->cursor.number == 2000 && early.viewer->cursor.number == 2000);
+    assert_int_equal(late.n_messages, 1300);
+    assert_int_equal(get_le64(late.data.data), 700);
+    assert_int_equal(late.viewer->lost, 0);
+    assert_int_equal(read_pcapng(&early.data).packets, 2000);
+    leave(&early);
+    leave(&late);
+    end_node();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -591,6 +615,7 @@ int main(void)
         cmocka_unit_test_setup(viewers_outlive_an_interface_that_goes_down, set_up),
         cmocka_unit_test_setup(an_interface_that_cannot_be_opened_says_why, set_up),
         cmocka_unit_test_setup(distinct_captures_are_bounded_and_equal_ones_shared, set_up),
+        cmocka_unit_test_setup(what_was_stamped_before_a_viewer_came_is_not_for_it, set_up),
         cmocka_unit_test_setup(the_end_of_the_node_is_told_and_closes_viewers, set_up),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -136,7 +136,7 @@ static void statistics_tell_position_and_loss_for_programs_and_people(void **sta
 
     (void)state;
     relay_pcapng_statistics(&out, &statistics);
-    assert_true(holds(&out, "packetrecorder: position=1234 lost=56\nviewer lost 56 packets"));
+    assert_true(holds(&out, "packetrecorder: lost=56 position=1234\nviewer lost 56 packets"));
     assert_true(holds(&out, "\ninterface down"));
     assert_true(holds(&out, "all viewers: 4"));
     buf_reset(&out);

@@ -42,7 +42,7 @@ struct exchange {
     struct buf headers; /* added by the handler */
     const struct exchange_stream_ops *ops;
     void *ops_arg;
-    uint64_t left; /* of a stream with a known length */
+    uint64_t left;   /* of a stream with a known length */
     unsigned status; /* of the answer; 0 = none yet */
     bool is_gone;
     bool is_answered; /* its head is on the way */

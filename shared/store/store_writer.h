@@ -70,7 +70,7 @@ struct store_writer_stats {
     uint64_t bytes;
     uint64_t stored_bytes;
     uint64_t durable; /* packets that survive the machine */
-    uint64_t lost; /* given up by the writer: disk full */
+    uint64_t lost;    /* given up by the writer: disk full */
     enum store_state state;
     struct protocol_tally protocols; /* of the stored packets */
     struct store_delays delays;

@@ -208,8 +208,9 @@ static void damaged_files_are_refused(void **state)
         "[" ENTRY("abcdefgh", "\"expires\":null,\"role\":\"admin\"") "]",
         "[" ENTRY("abcdefgh", "\"expires\":null") "," ENTRY("abcdefgh", "\"expires\":null") "]",
         "[{\"id\":\"abcdefgh\",\"role\":\"root\",\"expires\":null}]",
-        "[{\"id\":\"abcdefgh\",\"role\":\"view\",\"expires\":null,\"created\":\"2026-01-01\","
-        "\"hash\":\"00\"}]",
+        /* clang-format off */
+        "[{\"id\":\"abcdefgh\",\"role\":\"view\",\"expires\":null,\"created\":\"2026-01-01\",\"hash\":\"00\"}]",
+        /* clang-format on */
     };
 
     (void)state;

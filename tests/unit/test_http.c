@@ -290,8 +290,7 @@ static void smuggling_is_refused(void **state)
         "Transfer-Encoding: identity\r\n\r\n",
         "Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n",
         "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-        "Transfer-Encoding:\x0b"
-        "chunked\r\n\r\n0\r\n\r\n",
+        "Transfer-Encoding:\013chunked\r\n\r\n0\r\n\r\n",
         "Host: b\r\n\r\n",
         "X: a\nContent-Length: 5\r\n\r\nhello",
         "X: a\rContent-Length: 5\r\n\r\nhello",

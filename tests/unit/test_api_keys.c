@@ -189,15 +189,8 @@ static void the_file_gives_back_what_was_written(void **state)
 static void damaged_files_are_refused(void **state)
 {
     static const char *const texts[] = {
-        "",
-        "{}",
-        "[",
-        "[1]",
-        "[null]",
-        "[{}]",
-        "[] []",
-        "[" ENTRY("abcdefg", "\"expires\":null") "]",
-        "[" ENTRY("abcdefg1", "\"expires\":null") "]",
+        "", "{}", "[", "[1]", "[null]", "[{}]", "[] []",
+        "[" ENTRY("abcdefg", "\"expires\":null") "]", "[" ENTRY("abcdefg1", "\"expires\":null") "]",
         "[" ENTRY("ABCDEFGH", "\"expires\":null") "]",
         "[" ENTRY("abcdefgh", "\"expires\":\"never\"") "]",
         "[" ENTRY("abcdefgh", "\"expires\":5") "]",

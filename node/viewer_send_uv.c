@@ -414,11 +414,12 @@ void viewer_pump(struct viewer *viewer)
     while (!viewer->is_closing && viewer_can_send(viewer)) {
         size_t n_bytes = 0;
 
-        if (viewer->history != NULL) {
-            viewer_history_step(viewer);
+        /* First: history is compressed too, and there is one context. */
+        if (viewer->zstd != NULL && viewer_zstd_is_busy(viewer->zstd)) {
             break;
         }
-        if (viewer->zstd != NULL && viewer_zstd_is_busy(viewer->zstd)) {
+        if (viewer->history != NULL) {
+            viewer_history_step(viewer);
             break;
         }
         if (!(viewer->kind == VIEWER_RAW ? viewer_send_raw(viewer, &n_bytes)

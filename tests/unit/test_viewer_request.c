@@ -114,6 +114,27 @@ static void compressed_messages_are_one_stream_or_a_frame_each(void **state)
     viewer_zstd_free(zstd);
 }
 
+/* The input is used up long before the output is. */
+static void what_is_packed_tightly_comes_out_whole(void **state)
+{
+    const size_t n_plain = 5000000;
+    uint8_t *plain = x_alloc(n_plain);
+    uint8_t *packed = x_alloc(ZSTD_compressBound(n_plain));
+    struct viewer_zstd *zstd = viewer_zstd_new();
+    struct buf out = {0};
+    struct err err;
+
+    (void)state;
+    size_t n = ZSTD_compress(packed, ZSTD_compressBound(n_plain), plain, n_plain, 1);
+    assert_true(n < 5000);
+    assert_int_equal(inflate_all(zstd, packed, n, n, &out, &err), 0);
+    assert_int_equal(out.len, n_plain);
+    buf_deinit(&out);
+    mem_free(packed);
+    mem_free(plain);
+    viewer_zstd_free(zstd);
+}
+
 /* An open stream that is flushed with each message gives each message at once. */
 static void a_flushed_message_is_given_whole(void **state)
 {
@@ -166,6 +187,7 @@ int main(void)
         cmocka_unit_test(an_absolute_history_keeps_its_nanoseconds),
         cmocka_unit_test(refusals_are_final_unless_time_mends_them),
         cmocka_unit_test(compressed_messages_are_one_stream_or_a_frame_each),
+        cmocka_unit_test(what_is_packed_tightly_comes_out_whole),
         cmocka_unit_test(a_flushed_message_is_given_whole),
         cmocka_unit_test(what_is_not_zstd_or_wants_too_much_memory_is_refused),
     };

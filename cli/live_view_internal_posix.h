@@ -62,4 +62,4 @@ void live_view_tell(struct live_view *view, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 
 /* The thread of a link. */
-void *live_view_link_main(void *link);
+void *live_view_link_main(void *arg);

@@ -114,6 +114,7 @@ static int check(struct sniffer *sniffer, const struct sniff_options *options, s
             }
         }
     }
+    REQUIRE(options->interfaces.n > 0); /* the option is required */
     setup->memory_bytes = options->memory_bytes / options->interfaces.n;
     setup->spool_bytes = options->spool_bytes / options->interfaces.n;
     return filter_check(options->filter, err);

@@ -371,6 +371,7 @@ int inject_hub_frame(struct node *node, const char *interface, bool has_right, c
             return code;
         }
     }
+    REQUIRE(injector != NULL); /* found, or added */
     check_and_enqueue(injector, data, n);
     return 0;
 }

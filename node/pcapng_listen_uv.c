@@ -254,7 +254,7 @@ static int add(struct pcapng_listen *all, const char *text, struct err *err)
     if (code < 0) {
         return code;
     }
-    if (what.filter != NULL && (code = filter_check(what.filter, err)) < 0) {
+    if (what.filter != NULL && filter_check(what.filter, err) < 0) {
         relay_listen_free(&what);
         return err_wrap(err, "--pcapng-listen '%s'", text);
     }

@@ -82,8 +82,8 @@ struct sniff_uplink {
 int sniff_open_source(const struct sniff_setup *setup, const char *iface, struct source **out,
                       struct err *err);
 /* The threads. */
-void *sniff_capture_main(void *uplink);
-void *sniff_sender_main(void *uplink);
+void *sniff_capture_main(void *arg);
+void *sniff_sender_main(void *arg);
 void sniff_capture_init(struct sniff_uplink *uplink); /* its consumer */
 /* The sender looks again: packets, the end. Any thread. */
 void sniff_wake_sender(struct sniff_uplink *uplink);

@@ -42,9 +42,9 @@ static uint64_t first_packets;
 static void on_end(uv_timer_t *timer);
 
 /* This node has neither events nor a store. */
-void events_publish(struct node *of, const char *type, json_t *data)
+void events_publish(struct node *node, const char *type, json_t *data)
 {
-    (void)of;
+    (void)node;
     (void)type;
     json_decref(data);
 }

@@ -33,9 +33,9 @@ static atomic_uint n_events;
 static char last_event[64];
 static bool is_closed;
 
-void events_publish(struct node *of, const char *type, json_t *data)
+void events_publish(struct node *node, const char *type, json_t *data)
 {
-    (void)of;
+    (void)node;
     atomic_fetch_add(&n_events, 1);
     snprintf(last_event, sizeof last_event, "%s", type);
     json_decref(data);
@@ -56,7 +56,7 @@ void node_store_give(struct node_store *access, struct store *store)
 
 static void on_closed(struct node *of)
 {
-    (void)of;
+    (void)node;
     is_closed = true;
 }
 

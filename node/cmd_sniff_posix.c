@@ -253,7 +253,6 @@ static int start_threads(struct sniff_uplink *uplink, struct err *err)
     if (errnum != 0) {
         return err_errno(err, errnum, "cannot start a thread");
     }
-    uplink->first = NULL; /* moved to the thread */
     errnum = pthread_create(&uplink->sender, NULL, sniff_sender_main, uplink);
     REQUIRE(errnum == 0);
     return 0;

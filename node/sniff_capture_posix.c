@@ -246,6 +246,7 @@ void *sniff_capture_main(void *arg)
     struct source *source = uplink->first;
     bool told = false;
 
+    uplink->first = NULL; /* ours now; by this thread, or it could be gone before we look */
     while (!wait_for_stop(uplink, 0)) {
         struct err err = {0};
         if (source == NULL && sniff_open_source(uplink->setup, uplink->iface, &source, &err) < 0) {

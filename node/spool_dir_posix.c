@@ -376,7 +376,8 @@ void spool_dir_load(struct spool_dir *dir, struct spool *spool)
 
     for (size_t i = 0; i < n; i++) {
         int rc = spool_dir_read(dir, firsts[i], &section, &run, &err);
-        uint64_t n_packets = rc < 0 ? 0 : spool_slice(run.data, run.len, 0, SIZE_MAX).n_packets;
+        bool is_empty = rc < 0 || run.len == 0;
+        uint64_t n_packets = is_empty ? 0 : spool_slice(run.data, run.len, 0, SIZE_MAX).n_packets;
         if (n_packets == 0 || firsts[i] < spool->end) {
             log_warn("'%016" PRIx64 ".pcapng' in the spool '%s/%s' cannot be sent: %s", firsts[i],
                      dir->place->path, dir->stream,

@@ -69,7 +69,13 @@ static void *run_lookup(void *arg)
     struct lookup *lookup = arg;
     const uint64_t one = 1;
 
-    lookup->rc = look_up(lookup->host, lookup->port, 0, &lookup->addresses);
+    struct addrinfo *addresses = NULL;
+    int rc = look_up(lookup->host, lookup->port, 0, &addresses);
+
+    pthread_mutex_lock(&lookup->mutex);
+    lookup->rc = rc;
+    lookup->addresses = addresses;
+    pthread_mutex_unlock(&lookup->mutex);
     (void)!write(lookup->done_fd, &one, sizeof one);
     leave(lookup);
     return NULL;
@@ -105,11 +111,15 @@ static int wait_for(struct lookup *lookup, uint64_t deadline_ns, struct addrinfo
                            lookup->host);
         }
     }
-    if (lookup->rc != 0) {
-        return told(lookup->host, lookup->rc, err);
+    pthread_mutex_lock(&lookup->mutex);
+    int rc = lookup->rc;
+    struct addrinfo *addresses = rc == 0 ? lookup->addresses : NULL;
+    lookup->addresses = rc == 0 ? NULL : lookup->addresses;
+    pthread_mutex_unlock(&lookup->mutex);
+    if (rc != 0) {
+        return told(lookup->host, rc, err);
     }
-    *out = lookup->addresses;
-    lookup->addresses = NULL;
+    *out = addresses;
     return 0;
 }
 

@@ -139,6 +139,7 @@ static int make_copy(const char *program, const char *to)
 static int put(const struct install_args *args, const char *program, const char *folder,
                struct err *err)
 {
+    REQUIRE(program != NULL); /* only --uninstall does without */
     char *path = x_sprintf("%s/" PROGRAM, folder);
     char *fresh = x_sprintf("%s/." PROGRAM ".%ld", folder, (long)getpid());
     int code = make_folders(folder, err);

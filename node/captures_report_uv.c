@@ -165,8 +165,10 @@ struct json_t *captures_find(struct captures *c, const char *id, struct err *err
 {
     struct capture *capture = NULL;
 
-    return capture_find(c, id, &capture, err) < 0 ? NULL
-                                                  : recording_json(capture->rec, &capture->sample);
+    if (capture_find(c, id, &capture, err) < 0 || capture == NULL) {
+        return NULL;
+    }
+    return recording_json(capture->rec, &capture->sample);
 }
 
 size_t captures_running(const struct captures *c)

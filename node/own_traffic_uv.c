@@ -96,7 +96,7 @@ static int refresh(struct node_sources *sources, struct err *err)
     sources->unfit = (struct err){0};
     if (code < 0) {
         sources->unfit = *err;
-    } else if (strcmp(own, sources->own) != 0) {
+    } else if (own != NULL && strcmp(own, sources->own) != 0) {
         mem_free(sources->own);
         sources->own = own;
         own = NULL;

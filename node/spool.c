@@ -75,6 +75,7 @@ static void unlink_piece(struct spool *spool, struct spool_piece *piece)
 static void remove_piece(struct spool *spool, struct spool_piece *piece)
 {
     if (piece->is_file) {
+        REQUIRE(spool->opts.files != NULL);
         spool->opts.files->remove(spool->opts.files_arg, piece->first);
     }
     unlink_piece(spool, piece);

@@ -313,6 +313,7 @@ int spool_dir_read(struct spool_dir *dir, uint64_t first, struct buf *section, s
         return rc;
     }
     buf_reset(section);
+    REQUIRE(run->data != NULL); /* a section was found in it */
     buf_append(section, run->data, at);
     buf_consume(run, at);
     run->len = spool_slice(run->data, run->len, 0, SIZE_MAX).n;

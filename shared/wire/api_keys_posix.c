@@ -56,15 +56,14 @@ static int read_private(const char *path, size_t max, struct buf *out, struct er
     if (fd < 0) {
         return err_errno(err, errno, "cannot read the API key file '%s'", path);
     }
-    if (fstat(fd, &st) < 0) {
-        rc = err_errno(err, errno, "cannot read the API key file '%s'", path);
-    } else if (!S_ISREG(st.st_mode)) {
+    bool is_known = fstat(fd, &st) == 0;
+    if (is_known && !S_ISREG(st.st_mode)) {
         rc = err_set(err, ERR_KEY, "the API key file '%s' is no regular file", path);
-    } else if ((st.st_mode & 077) != 0) {
+    } else if (is_known && (st.st_mode & 077) != 0) {
         rc = err_set(err, ERR_KEY,
                      "the API key file '%s' can be read by others than its owner: chmod 600 '%s'",
                      path, path);
-    } else if (!read_all(fd, max, out)) {
+    } else if (!is_known || !read_all(fd, max, out)) {
         rc = err_errno(err, errno, "cannot read the API key file '%s'", path);
     }
     close(fd);

@@ -43,7 +43,7 @@ static int take_event(struct answer *answer, int event, const struct http_piece 
 {
     bool interim = piece->head != NULL && piece->head->status < 200;
 
-    if (event == HTTP_HEAD && !interim) {
+    if (event == HTTP_HEAD && piece->head != NULL && !interim) {
         answer->status = piece->head->status;
     } else if (event == HTTP_BODY) {
         if (piece->n > answer->max_body - answer->body->len) {

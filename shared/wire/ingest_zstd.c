@@ -280,7 +280,7 @@ static int read_packets(struct ingest_decoder *decoder, struct bytes_reader *pay
 static int decode(struct ingest_decoder *decoder, struct bytes_reader in, uint64_t wanted_from,
                   struct ingest_batch *out, struct err *err)
 {
-    struct bytes_reader payload;
+    struct bytes_reader payload = bytes_reader("", 0);
     int rc = read_header(&in, INGEST_PACKETS, &out->header, err);
 
     rc = rc == 0 ? inflate(decoder, in, &payload, err) : rc;

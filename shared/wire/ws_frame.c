@@ -122,7 +122,7 @@ size_t ws_close_payload(uint16_t code, const char *reason, uint8_t out[2 + WS_RE
     }
     n = utf8_cut(reason, n, WS_REASON_MAX);
     put_be(out, 2, code);
-    if (n > 0) {
+    if (reason != NULL && n > 0) {
         memcpy(out + 2, reason, n);
     }
     return 2 + n;

@@ -293,19 +293,19 @@ static void read_until(struct viewer *v, uint64_t until_ns, uint64_t packets)
 
 int main(int argc, char **argv)
 {
-    struct viewer *v = calloc(1, sizeof *v);
+    static struct viewer viewer;
+    struct viewer *v = &viewer;
 
-    if (argc < 4 || v == NULL) {
+    if (argc < 4) {
         fprintf(stderr, "ws_viewer [ADDR:]PORT PATH|- SECONDS [PACKETS [KEY]]\n");
         return 2;
     }
-    v->buffer = malloc(BUFFER_BYTES);
-    v->stream = malloc(2 * BUFFER_BYTES);
+    static uint8_t buffer[BUFFER_BYTES];
+    static uint8_t stream[2 * BUFFER_BYTES];
+    v->buffer = buffer;
+    v->stream = stream;
     v->is_plain = strcmp(argv[2], "-") == 0;
     v->is_pcapng = v->is_plain || strstr(argv[2], "pcapng") != NULL;
-    if (v->buffer == NULL || v->stream == NULL) {
-        return 1;
-    }
     char address[64] = "127.0.0.1";
     const char *colon = strchr(argv[1], ':');
     if (colon != NULL) {

@@ -242,7 +242,7 @@ test_keys
 test_secret
 test_install
 check "an endpoint that no command asks is warned about" bash -c \
-    '"$0" --endpoint h:1 list-interfaces 2>&1 >/dev/null | grep -q "this host alone"' "$PR_BIN"
+    '"$0" --endpoint h:1 list-interfaces 2>&1 >/dev/null | grep -q "asks no node"' "$PR_BIN"
 # Closed standard descriptors are not taken by the store's files.
 check_exit "an answer to a closed standard output is an error" 1 \
     bash -c '"$0" list-interfaces >&-' "$PR_BIN"

@@ -92,6 +92,7 @@ static void check_finding(enum doctor_state state, const char *check, const char
     }
     if (found == NULL) {
         fail_msg("nothing found; wanted '%s'", words);
+        return;
     }
     assert_string_equal(found->check, check);
     assert_int_equal(found->state, state);

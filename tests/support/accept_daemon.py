@@ -339,9 +339,9 @@ def test_serve_and_doctor(t):
         code, out, err = command("doctor", "--config", path)
         t.check("doctor finds a port that is taken", code != 0 and str(node.address[1]) in out, out, err)
     # A copy: the tree may lie where nobody may look, as in /root.
-    with tempfile.TemporaryDirectory() as place:
-        os.chmod(place, 0o755)
-        program = shutil.copy(BIN, place)
+    with tempfile.TemporaryDirectory() as open_to_all:
+        os.chmod(open_to_all, 0o755)
+        program = shutil.copy(BIN, open_to_all)
         p = subprocess.run([program, "doctor"], stdin=subprocess.DEVNULL, capture_output=True, timeout=60,
                            check=False, cwd="/", user=65534, group=65534, extra_groups=[])
     code, out, err = p.returncode, p.stdout.decode(errors="replace"), p.stderr.decode(errors="replace")

@@ -474,6 +474,12 @@ static void a_message_that_is_too_long_is_said(void **state)
     assert_memory_equal(c->in.data + 2, "\x03\xf1", 2); /* 1009 */
 }
 
+static bool nobody_is_connected(void *arg)
+{
+    (void)arg;
+    return http_server_connections(f.node.http) == 0;
+}
+
 static void who_does_not_answer_a_close_frame_is_ended(void **state)
 {
     (void)state;
@@ -484,7 +490,8 @@ static void who_does_not_answer_a_close_frame_is_ended(void **state)
     ws_conn_close(f.node.http->sockets, WS_CLOSE_POLICY, "again");
     client_await_end(c);
     assert_int_equal(c->in.len, 4);
-    assert_int_equal(http_server_connections(f.node.http), 0);
+    /* The client sees the end a turn of the loop before the server has closed its handle. */
+    assert_true(fixture_pump(&f, nobody_is_connected, NULL));
 }
 
 /* Pings without end from somebody who reads no pong: what waits stays bounded, and nothing is lost.

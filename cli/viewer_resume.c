@@ -102,7 +102,7 @@ static void remember_before(struct resume *r)
 
 static void find_way(struct resume *r)
 {
-    r->plain = r->phase == RESUME_LIVE && r->skip == 0 && r->n_before == 0 && r->told_ahead == 0;
+    r->plain = r->phase == RESUME_LIVE && r->n_before == 0 && r->told_ahead == 0;
 }
 
 /* What lies between is lost for good: no store is asked for it again, or the packets would be
@@ -125,9 +125,8 @@ enum resume_way resume_connected(struct resume *r, const char *stream, const cha
     const char *text = position == NULL ? "" : position;
 
     (void)read_number(&text, text + strlen(text), &number);
-    if (same) {
-        r->skip = number < r->position ? r->position - number : 0;
-        r->told_ahead = number > r->position ? number - r->position : 0;
+    if (same && number >= r->position) {
+        r->told_ahead = number - r->position;
         if (r->told_ahead > 0) {
             add_loss(r, number - r->position);
             r->position = number;
@@ -137,7 +136,6 @@ enum resume_way resume_connected(struct resume *r, const char *stream, const cha
     }
     snprintf(r->stream, sizeof r->stream, "%s", named ? stream : "");
     r->position = number;
-    r->skip = 0;
     r->told_ahead = 0;
     r->phase = asked_history ? RESUME_HISTORY : RESUME_LIVE;
     r->n_before = 0;
@@ -163,9 +161,8 @@ uint64_t resume_told(struct resume *r, uint64_t lost, uint64_t position)
 
     r->phase = RESUME_LIVE;
     r->n_before = 0;
-    take_off(&news, &r->skip);
     take_off(&news, &r->told_ahead);
-    r->position = position != UINT64_MAX ? position + r->skip : r->position + news;
+    r->position = position != UINT64_MAX ? position : r->position + news;
     add_loss(r, news);
     find_way(r);
     return news;
@@ -228,12 +225,6 @@ static bool use_mark(struct resume *r, uint64_t time_ns, uint32_t len)
 
 bool resume_judge(struct resume *r, uint64_t time_ns, uint32_t len)
 {
-    if (r->skip > 0) {
-        r->skip--;
-        r->duplicates++;
-        find_way(r);
-        return false;
-    }
     r->told_ahead = 0; /* it would have been told before this packet */
     find_way(r);
     if (r->n_before > 0 && (time_ns < r->before[0].time_ns || use_mark(r, time_ns, len))) {

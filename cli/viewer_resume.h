@@ -36,7 +36,6 @@ struct resume {
     uint64_t position;
     enum resume_phase phase;
     bool plain;          /* live, and nothing can come twice: the fast way */
-    uint64_t skip;       /* live packets that come again, by number */
     uint64_t told_ahead; /* lost, by the numbers of the answer; the stream will tell it again */
 
     struct resume_mark tail[RESUME_TAIL];   /* a ring of the last packets */
@@ -54,7 +53,8 @@ struct resume {
 enum resume_way {
     RESUME_FIRST,     /* the first connection */
     RESUME_CONTINUED, /* the same stream goes on */
-    RESUME_CHANGED,   /* the node has forgotten it: a new stream */
+    RESUME_CHANGED,   /* the node has forgotten it: a new stream; or it has not come so far: begins
+                         anew */
 };
 
 /* Writes "STREAM:POSITION". False when there is no stream to ask for yet. */

@@ -8,6 +8,8 @@
 
 /* libpcap's bound; longer packets cannot be captured anyway. */
 #define SNAPLEN_MAX 262144u
+/* Of a 64-bit number. */
+#define POSITION_DIGITS_MAX 20
 
 static bool is_one_of(const char *text, const char *first, const char *second)
 {
@@ -55,6 +57,24 @@ static int parse_history(const char *text, struct relay_params *out, struct err 
     return 0;
 }
 
+/* "STREAM:POSITION" as the headers of an earlier upgrade said it. Whether this stream is known is
+ * found out later: one that is not begins now. */
+static int check_resume(const char *text, struct err *err)
+{
+    const char *colon = text == NULL ? NULL : strchr(text, ':');
+    size_t n_digits = colon == NULL ? 0 : strspn(colon + 1, "0123456789");
+
+    if (text == NULL || (colon > text && n_digits > 0 && n_digits <= POSITION_DIGITS_MAX &&
+                         colon[1 + n_digits] == '\0')) {
+        return 0;
+    }
+    return err_set(err, ERR_USAGE,
+                   "resume is STREAM:POSITION, from the headers Packetrecorder-Stream and "
+                   "Packetrecorder-Position of the connection that broke and the packets since; "
+                   "not '%.80s'",
+                   text);
+}
+
 int relay_params_parse(const struct relay_query *query, struct relay_params *out, struct err *err)
 {
     struct relay_params params = {.filter = query->filter == NULL ? "" : query->filter,
@@ -82,6 +102,7 @@ int relay_params_parse(const struct relay_query *query, struct relay_params *out
     }
     int code = parse_snaplen(query->snaplen, &params.snaplen, err);
     code = code < 0 ? code : parse_history(query->history, &params, err);
+    code = code < 0 ? code : check_resume(query->resume, err);
     if (code < 0) {
         return code;
     }

@@ -435,6 +435,29 @@ static void a_stranger_s_resume_begins_now(void **state)
     end_node();
 }
 
+/* A client that has miscounted: what comes now is not left out, and its position says so. */
+static void a_resume_beyond_the_stream_begins_now(void **state)
+{
+    struct peer peers[2] = {0};
+    char resume[64];
+
+    (void)state;
+    watch(&peers[0], "eth0", &pcapng);
+    fake_give(50);
+    RUN_UNTIL(peers[0].viewer->n_packets == 50);
+    snprintf(resume, sizeof resume, "%s:%d", viewer_stream_id(peers[0].viewer), 60);
+    const struct viewer_opts opts = {.kind = VIEWER_PCAPNG, .resume = resume};
+    watch(&peers[1], "eth0", &opts);
+    assert_int_equal(viewer_position(peers[1].viewer), 50);
+    fake_give(20);
+    RUN_UNTIL(peers[1].viewer->n_packets == 20);
+    struct reading r = read_pcapng(&peers[1].data);
+    assert_int_equal(r.first, 50);
+    leave(&peers[0]);
+    leave(&peers[1]);
+    end_node();
+}
+
 static void viewers_outlive_an_interface_that_goes_down(void **state)
 {
     struct peer peer = {0};
@@ -543,6 +566,7 @@ int main(void)
         cmocka_unit_test_setup(zstd_messages_are_one_stream_decodable_at_once, set_up),
         cmocka_unit_test_setup(who_comes_back_goes_on_where_it_was, set_up),
         cmocka_unit_test_setup(a_stranger_s_resume_begins_now, set_up),
+        cmocka_unit_test_setup(a_resume_beyond_the_stream_begins_now, set_up),
         cmocka_unit_test_setup(viewers_outlive_an_interface_that_goes_down, set_up),
         cmocka_unit_test_setup(an_interface_that_cannot_be_opened_says_why, set_up),
         cmocka_unit_test_setup(distinct_captures_are_bounded_and_equal_ones_shared, set_up),

@@ -213,7 +213,19 @@ def test_resume(t):
     sender.send(numbered(1))
     t.check("an unknown stream begins anew", fresh.until_number(1) and
             fresh.ws.headers.get("packetrecorder-stream") != "0123456789abcdef")
+    beyond = PcapngViewer(f"{OURS}&resume={fresh.ws.headers['packetrecorder-stream']}:1000000")
+    sender.send(*(numbered(i) for i in range(2, 9)))
+    t.check("a position that the stream has not reached begins now", beyond.until_number(8) and
+            beyond.numbers() == list(range(2, 9)) and
+            int(beyond.ws.headers["packetrecorder-position"]) < 1000000, beyond.numbers())
+    beyond.ws.close()
     fresh.ws.close()
+    try:
+        PcapngViewer(OURS + "&resume=x").ws.close()
+        t.check("a malformed resume is refused", False)
+    except Refused as refusal:
+        t.check("a malformed resume is 400 and says the form", refusal.answer.status == 400 and
+                b"STREAM:POSITION" in refusal.answer.body, refusal.answer)
 
 
 def test_sharing(t):

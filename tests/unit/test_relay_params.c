@@ -72,6 +72,13 @@ static void what_makes_no_sense_is_refused_by_name(void **state)
         {{.history = "25h"}, "history"},
         {{.history = "soon"}, "history"},
         {{.history = "@soon"}, "history"},
+        {{.resume = "x"}, "STREAM:POSITION"},
+        {{.resume = ""}, "STREAM:POSITION"},
+        {{.resume = ":5"}, "STREAM:POSITION"},
+        {{.resume = "x:"}, "STREAM:POSITION"},
+        {{.resume = "x:-1"}, "STREAM:POSITION"},
+        {{.resume = "x:5 "}, "STREAM:POSITION"},
+        {{.resume = "x:123456789012345678901"}, "STREAM:POSITION"},
     };
 
     (void)state;

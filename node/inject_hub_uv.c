@@ -23,6 +23,8 @@
 #define REOPEN_NS UINT64_C(500000000)
 /* Events of refused frames of one interface. */
 #define EVENT_MS 1000
+/* Before the deadline of a drain, for the threads to end. */
+#define END_NS UINT64_C(200000000)
 
 enum refusal {
     REFUSED_EMPTY,
@@ -31,6 +33,7 @@ enum refusal {
     REFUSED_QUEUE,     /* more waits than may */
     REFUSED_INTERFACE, /* it is down, gone, or may not be opened */
     REFUSED_KERNEL,    /* kernel or device did not take this frame */
+    REFUSED_ENDING,    /* the node ended before the interface took it */
     REFUSED_RIGHT,     /* the client's key, or --allow-inject */
     N_REFUSALS,
 };
@@ -45,6 +48,7 @@ static const struct {
     [REFUSED_QUEUE] = {"queue_full", "more frames wait for the interface than may"},
     [REFUSED_INTERFACE] = {"interface", "the interface takes no frames"},
     [REFUSED_KERNEL] = {"kernel", "the kernel or the device did not take the frame"},
+    [REFUSED_ENDING] = {"node_ended", "the node ended before the interface took the frame"},
     [REFUSED_RIGHT] = {"no_right", "a frame of a client without the right"},
 };
 
@@ -86,6 +90,7 @@ struct inject_hub {
     struct node *node;
     struct injector *injectors;
     uint32_t n;
+    atomic_uint_fast64_t give_up_ns; /* monotonic: threads that still send then stop */
     uint64_t refused_right;
     uint64_t right_event_ms;
     uv_work_t join; /* waits for the threads, off the loop */
@@ -132,6 +137,7 @@ static bool is_open(struct injector *injector)
         log_warn("%s", err.text);
         return false;
     }
+    inject_give_up_by(injector->inject, &injector->hub->give_up_ns);
     atomic_store(&injector->mtu, inject_mtu(injector->inject));
     return true;
 }
@@ -145,7 +151,9 @@ static void settle(struct injector *injector, const struct inject_stats *before,
     atomic_fetch_add(&injector->sent, now->sent - before->sent);
     atomic_fetch_add(&injector->bytes, now->bytes - before->bytes);
     count(injector, REFUSED_KERNEL, now->refused - before->refused);
-    if (code < 0) {
+    if (code == ERR_LIMIT) {
+        count(injector, REFUSED_ENDING, n - n_done);
+    } else if (code < 0) {
         count(injector, REFUSED_INTERFACE, n - n_done);
         log_warn("%s", err->text);
         inject_close(injector->inject);
@@ -154,11 +162,20 @@ static void settle(struct injector *injector, const struct inject_stats *before,
     }
 }
 
+static bool is_over(const struct injector *injector)
+{
+    return clock_monotonic_ns() >= atomic_load(&injector->hub->give_up_ns);
+}
+
 static void send_batch(struct injector *injector, const struct iovec *frames, uint32_t n)
 {
     uint32_t n_done = 0;
     struct err err = {0};
 
+    if (is_over(injector)) {
+        count(injector, REFUSED_ENDING, n);
+        return;
+    }
     if (!is_open(injector)) {
         count(injector, REFUSED_INTERFACE, n);
         return;
@@ -194,6 +211,12 @@ static void thread_main(void *arg)
 
     while (wait_for_frames(injector, &batch)) {
         send_all(injector, batch);
+    }
+    uint64_t n_left = atomic_load(&injector->refused[REFUSED_ENDING]);
+    if (n_left > 0) {
+        log_warn("%llu frames for '%s' were not transmitted: it did not take them before the node "
+                 "ended",
+                 (unsigned long long)n_left, injector->name);
     }
     inject_close(injector->inject);
     injector->inject = NULL;
@@ -384,6 +407,7 @@ int inject_hub_open(struct node *node, struct err *err)
 
     (void)err;
     hub->node = node;
+    atomic_init(&hub->give_up_ns, UINT64_MAX);
     node->inject = hub;
     return 0;
 }
@@ -430,10 +454,10 @@ static void on_joined(uv_work_t *request, int status)
     }
 }
 
-/* The queues are short; an interface that takes nothing is given up after five seconds, and then
- * the node has long ended by its last resort. */
-static void end_threads(struct inject_hub *hub)
+/* What is queued goes out until the deadline; what an interface does not take is counted. */
+static void end_threads(struct inject_hub *hub, uint64_t deadline_ns)
 {
+    atomic_store(&hub->give_up_ns, deadline_ns > END_NS ? deadline_ns - END_NS : 0);
     if (hub->is_joining) {
         return;
     }
@@ -449,9 +473,8 @@ static void end_threads(struct inject_hub *hub)
 
 void inject_hub_drain(struct node *node, uint64_t deadline_ns, void (*done)(struct node *node))
 {
-    (void)deadline_ns;
     node->inject->drained = done;
-    end_threads(node->inject);
+    end_threads(node->inject, deadline_ns);
 }
 
 void inject_hub_close(struct node *node, void (*closed)(struct node *node))
@@ -462,7 +485,7 @@ void inject_hub_close(struct node *node, void (*closed)(struct node *node))
     if (hub->is_joined) {
         free_hub(hub);
     } else {
-        end_threads(hub);
+        end_threads(hub, 0);
     }
 }
 

@@ -41,8 +41,9 @@ struct inject {
     enum sendable_kind kind;
     struct inject_stats stats;
     uint64_t dropped_before;
-    uint64_t full_since_ns;  /* when the last frame found no room; 0 = it did */
-    uint64_t frame_since_ns; /* the same of the frame at hand */
+    uint64_t full_since_ns;                 /* when the last frame found no room; 0 = it did */
+    uint64_t frame_since_ns;                /* the same of the frame at hand */
+    const atomic_uint_fast64_t *give_up_ns; /* borrowed; NULL = never */
     struct mmsghdr messages[INJECT_BATCH_MAX];
     struct sockaddr_ll addresses[INJECT_BATCH_MAX];
 };
@@ -168,6 +169,11 @@ void inject_close(struct inject *inject)
     mem_free(inject);
 }
 
+void inject_give_up_by(struct inject *inject, const atomic_uint_fast64_t *monotonic_ns)
+{
+    inject->give_up_ns = monotonic_ns;
+}
+
 const char *inject_name(const struct inject *inject)
 {
     return inject->name;
@@ -253,11 +259,16 @@ static int handle_full(struct inject *inject, int errnum, uint32_t *n_sent, stru
         inject->full_since_ns = now_ns;
         inject->frame_since_ns = now_ns;
     }
+    if (inject->give_up_ns != NULL && now_ns >= atomic_load(inject->give_up_ns)) {
+        return err_set(err, ERR_LIMIT, "the interface '%s' did not take all packets in time",
+                       inject->name);
+    }
     if (now_ns - inject->full_since_ns > STUCK_NS) {
         return err_set(err, ERR_CAPTURE, "the interface '%s' took no packet for five seconds",
                        inject->name);
     }
-    if (now_ns - inject->frame_since_ns > FRAME_STUCK_NS) {
+    /* EAGAIN is about what we have sent before, not about this frame. */
+    if (errnum != EAGAIN && now_ns - inject->frame_since_ns > FRAME_STUCK_NS) {
         inject->frame_since_ns = now_ns;
         inject->stats.refused++;
         (*n_sent)++;
@@ -293,7 +304,8 @@ int inject_send(struct inject *inject, const struct iovec *frames, uint32_t n, u
     prepare(inject, frames, n);
     *n_sent = 0;
     while (*n_sent < n && r == 0) {
-        int done = sendmmsg(inject->fd, inject->messages + *n_sent, n - *n_sent, 0);
+        /* Waiting for room is ours: in the kernel it has no end, be the interface as it may. */
+        int done = sendmmsg(inject->fd, inject->messages + *n_sent, n - *n_sent, MSG_DONTWAIT);
         if (done <= 0) {
             r = handle_failure(inject, errno, n_sent, err);
             continue;

@@ -7,6 +7,7 @@
  */
 #pragma once
 
+#include <stdatomic.h>
 #include <stdint.h>
 #include <sys/uio.h>
 
@@ -34,6 +35,10 @@ uint32_t inject_mtu(const struct inject *inject);
  * signal does not interrupt it for longer than that. */
 int inject_send(struct inject *inject, const struct iovec *frames, uint32_t n, uint32_t *n_sent,
                 struct err *err);
+
+/* From *monotonic_ns on, which another thread may set, inject_send waits for no room: ERR_LIMIT.
+ * Borrowed until inject_close. */
+void inject_give_up_by(struct inject *inject, const atomic_uint_fast64_t *monotonic_ns);
 
 struct inject_stats {
     uint64_t sent;

@@ -66,6 +66,7 @@ node.on('unexpected-response', (request, response) => {
     response.on('data', (piece) => (text += piece));
     response.on('end', () => {
         fail(`${response.statusCode} ${isProblem ? JSON.parse(text).detail : response.statusMessage}`);
+        request.destroy(); // the node would keep the connection for a next request
     });
 });
 

@@ -62,9 +62,11 @@ test_record_js() {
     check_equal "record.js: exit 0 after an interrupt" 0 "$code"
     check_equal "record.js: five pings and five answers in the file" 10 \
         "$(tshark -r out.pcapng -Y icmp 2>/dev/null | wc -l)"
-    check "record.js: a refusal is told with the node's words" sh -c "
-        ! ip netns exec $NS_B nodejs '$EXAMPLES/record.js' http://127.0.0.1:$NODE_PORT $IF_B x.pcapng 2>refused &&
-        grep -q 401 refused"
+    code=0
+    timeout 10 ip netns exec "$NS_B" nodejs "$EXAMPLES/record.js" "http://127.0.0.1:$NODE_PORT" "$IF_B" \
+        x.pcapng 2>refused || code=$?
+    check_equal "record.js: a refusal ends it at once with 1" 1 "$code"
+    check "record.js: a refusal is told with the node's words" grep -q 401 refused
 }
 pcapng_has() { [ "$(tshark -r out.pcapng 2>/dev/null | wc -l)" -ge "$1" ]; }
 

@@ -62,11 +62,12 @@ node.on('message', (data) => {
 // The node refuses before the upgrade, with a problem document (RFC 9457) that says why.
 node.on('unexpected-response', (request, response) => {
     const isProblem = response.headers['content-type'] === 'application/problem+json';
+    const { socket } = response; // at its end the response has none any more
     let text = '';
     response.on('data', (piece) => (text += piece));
     response.on('end', () => {
         fail(`${response.statusCode} ${isProblem ? JSON.parse(text).detail : response.statusMessage}`);
-        request.destroy(); // the node would keep the connection for a next request
+        socket.destroy(); // the node would keep the connection for a next request
     });
 });
 

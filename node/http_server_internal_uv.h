@@ -75,6 +75,7 @@ struct ws_conn *ws_conn_open(struct http_server *server, struct stream *stream,
                              const struct exchange *ex, const struct ws_conn_opts *opts);
 void ws_conn_push_early(struct ws_conn *conn, const uint8_t *data, size_t n);
 struct ws_conn *ws_conn_next(const struct ws_conn *conn);
+bool ws_conn_is_held(const struct ws_conn *conn);
 
 /* http_server_uv.c: a connection is gone. */
 void http_server_forgot_one(struct http_server *server);

@@ -329,7 +329,9 @@ static void say_goodbye(uv_timer_t *timer)
     uv_timer_start(timer, on_drain_deadline,
                    server->drain_until_ms > now_ms ? server->drain_until_ms - now_ms : 0, 0);
     for (struct ws_conn *ws = server->sockets; ws != NULL; ws = ws_conn_next(ws)) {
-        ws_conn_close(ws, WS_CLOSE_GOING_AWAY, "the node is ending");
+        if (!ws_conn_is_held(ws)) {
+            ws_conn_close(ws, WS_CLOSE_GOING_AWAY, "the node is ending");
+        }
     }
     for (struct http_conn *conn = server->conns; conn != NULL; conn = http_conn_next(conn)) {
         http_conn_drain(conn);

@@ -47,8 +47,16 @@ static void ws_close(void *peer, uint16_t code, const char *reason)
     ws_conn_close(peer, code, reason);
 }
 
-static const struct viewer_peer_ops ws_peer = {
-    .has_room = ws_has_room, .write = ws_write, .send = ws_send, .close = ws_close};
+static void ws_hold(void *peer)
+{
+    ws_conn_hold(peer);
+}
+
+static const struct viewer_peer_ops ws_peer = {.has_room = ws_has_room,
+                                               .write = ws_write,
+                                               .send = ws_send,
+                                               .close = ws_close,
+                                               .hold = ws_hold};
 
 /* Each binary message is a frame to transmit; text is ignored. */
 static void on_message(struct ws_conn *conn, void *arg, enum ws_opcode opcode, const uint8_t *data,

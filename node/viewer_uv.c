@@ -243,20 +243,48 @@ void viewer_tick(struct viewer *viewer, uint64_t now_ms)
     }
 }
 
+/* Whether the peer has room or not: it is little, and the last. */
+static void say_last(struct viewer *viewer, uint16_t code, const char *reason)
+{
+    if (is_pcapng(viewer)) {
+        viewer_tell(viewer, true);
+        struct viewer_write *write = viewer_write_new(viewer);
+        write->own = viewer->pending;
+        viewer->pending = (struct buf){0};
+        if (viewer->zstd != NULL) {
+            viewer_zstd_go(write);
+        } else {
+            viewer_write_go(write);
+        }
+    }
+    viewer->ops->close(viewer->peer, code, reason);
+}
+
+void viewer_end_late(struct viewer *viewer)
+{
+    if (viewer->ops != NULL && viewer->end_code != 0) {
+        say_last(viewer, viewer->end_code, viewer->end_reason);
+        viewer->end_code = 0;
+    }
+}
+
 void viewer_end(struct viewer *viewer, uint16_t code, const char *reason)
 {
     if (viewer->ops == NULL || viewer->is_closing) {
         return;
     }
     viewer->is_closing = true;
-    if (is_pcapng(viewer) && viewer->zstd == NULL && viewer_can_send(viewer)) {
-        viewer_tell(viewer, true);
-        struct viewer_write *write = viewer_write_new(viewer);
-        write->own = viewer->pending;
-        viewer->pending = (struct buf){0};
-        viewer_write_go(write);
+    if (viewer->zstd != NULL && viewer_zstd_is_busy(viewer->zstd)) {
+        viewer->end_code = code;
+        viewer->end_reason = reason;
+        if (viewer->ops->hold != NULL) {
+            viewer->ops->hold(viewer->peer);
+        }
+        return;
     }
-    viewer->ops->close(viewer->peer, code, reason);
+    viewer->n_writes++; /* the peer may go, and the viewer with it */
+    say_last(viewer, code, reason);
+    viewer_write_done(viewer);
 }
 
 /* ---- writes ------------------------------------------------------------------------------- */

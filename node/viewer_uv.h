@@ -25,6 +25,9 @@ struct viewer_peer_ops {
     /* One whole message, copied; only where `copies` says so (permessage-deflate). */
     void (*send)(void *peer, const void *data, size_t n);
     void (*close)(void *peer, uint16_t code, const char *reason);
+    /* `close` will come soon, though the node ends: nobody else shall close it meanwhile.
+     * NULL: nobody would. */
+    void (*hold)(void *peer);
 };
 
 struct viewer_opts {
@@ -43,6 +46,8 @@ struct viewer {
     void *peer;
     bool copies; /* the peer compresses each message: ops->send */
     bool is_closing;
+    uint16_t end_code; /* with its reason: close when what is being compressed is out; 0 = no */
+    const char *end_reason;
     struct relay_cursor cursor;
     size_t in_flight; /* memory that is held for the peer */
     uint32_t n_writes;
@@ -77,7 +82,8 @@ void viewer_start(struct viewer *viewer, const struct viewer_peer_ops *ops, void
 void viewer_pump(struct viewer *viewer);
 /* The peer is gone: nothing is sent any more; the viewer goes when its writes are released. */
 void viewer_gone(struct viewer *viewer);
-/* Last statistics, then the peer is closed. Again: nothing. */
+/* Last statistics, then the peer is closed; at once, but for what is being compressed. `reason` is
+ * kept, not copied. Again: nothing. */
 void viewer_end(struct viewer *viewer, uint16_t code, const char *reason);
 /* Once a second. */
 void viewer_tick(struct viewer *viewer, uint64_t now_ms);
@@ -109,6 +115,8 @@ void viewer_write_free(struct viewer_write *write);
 void viewer_write_done(struct viewer *viewer);
 bool viewer_can_send(const struct viewer *viewer);
 void viewer_count_lost(struct viewer *viewer, uint64_t n);
+/* What viewer_end put off. */
+void viewer_end_late(struct viewer *viewer);
 /* What is due to be told, into viewer->pending. */
 void viewer_tell(struct viewer *viewer, bool at_end);
 /* Fills `write` from the backlog; false when nothing is there. Raw: from viewer_raw_uv.c. */

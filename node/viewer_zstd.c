@@ -105,6 +105,7 @@ static void on_done(void *arg, bool cancelled)
     } else {
         send_compressed(zstd, write);
         viewer_pump(viewer);
+        viewer_end_late(viewer);
     }
     viewer_write_done(viewer);
 }

@@ -48,5 +48,8 @@ void ws_conn_write_framed(struct ws_conn *conn, const struct iovec *iov, unsigne
 
 /* Starts the closing handshake; `closed` follows, within two seconds. Again: nothing. */
 void ws_conn_close(struct ws_conn *conn, uint16_t code, const char *reason);
+/* When the node ends, its owner closes it, after the last that it has to say; else the server does
+ * so at once. */
+void ws_conn_hold(struct ws_conn *conn);
 /* At once, without a word. */
 void ws_conn_abort(struct ws_conn *conn);

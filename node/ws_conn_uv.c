@@ -26,6 +26,7 @@ struct ws_conn {
     uint64_t pinged_ms;      /* 0 = no ping is out */
     uint64_t close_until_ms; /* of the closing handshake; 0 = not closing */
     bool paused;             /* not read until our answers are out */
+    bool held;               /* its owner closes it when the node ends */
     bool ended;              /* by us or by the peer: nothing is sent or told any more */
 };
 
@@ -333,6 +334,16 @@ void ws_conn_close(struct ws_conn *conn, uint16_t code, const char *reason)
     ws_conn_send(conn, WS_CLOSE, payload, ws_close_payload(code, reason, payload));
     conn->ended = true;
     conn->close_until_ms = now_ms(conn) + conn->server->opts.limits.linger_ms;
+}
+
+void ws_conn_hold(struct ws_conn *conn)
+{
+    conn->held = true;
+}
+
+bool ws_conn_is_held(const struct ws_conn *conn)
+{
+    return conn->held;
 }
 
 void ws_conn_abort(struct ws_conn *conn)

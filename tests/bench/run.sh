@@ -11,6 +11,14 @@
 #   query-5tuple-sealed                            what was imported
 #   memory                                         for 60 s, with --long 10 minutes
 #   replay                                         50,000 packets a second, timed at the other end
+#   relay-pcapng-flood relay-raw-flood             2 million frames of 102 bytes to one viewer
+#   relay-view                                     the same into a file, with `view -w`
+#   relay-memory relay-tls                         the relay alone, as fast as its client reads
+#   relay-100-viewers                              20 kpps for 30 s, one viewer is stopped
+#   relay-1000-idle relay-1000-idle-tls relay-latency
+#   wire                                           the codecs (bench_wire), without a target
+# $RPCAP_DIR, a libpcap built from source with `./configure --enable-remote && make`, adds its
+# rpcapd as a peer of the floods; Debian packages neither rpcapd nor a client for it.
 # Everything is in memory (/dev/shm), so that no disk is measured. Exit 0 when every row was
 # measured, whether or not its target was met; the table says that.
 set -uo pipefail
@@ -20,7 +28,8 @@ export LC_ALL=C
 all_rows=(live-store live-store-encrypted live-write import-plain import-sealed
     import-compressed-sealed store-size store-index export-raw export-compressed query-5tuple
     query-5tuple-sealed memory
-    replay)
+    replay relay-pcapng-flood relay-raw-flood relay-view relay-memory relay-tls relay-100-viewers
+    relay-1000-idle relay-1000-idle-tls relay-latency wire)
 rows=("${all_rows[@]}")
 runs=5
 packets=3000000
@@ -32,7 +41,7 @@ readonly BUFFER=32MiB
 readonly RARE='host 10.1.0.7 and host 198.18.99.99 and tcp port 43210 and tcp port 443'
 
 usage() {
-    sed -n '4,14s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2
+    sed -n '4,23s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2
     exit 2
 }
 
@@ -51,9 +60,14 @@ done
 
 PR_BUILD=${PR_BUILD:-$PWD/build/release}
 PR_BIN=${PR_BIN:-$PR_BUILD/cli/packetrecorder}
+PR_NODE=${PR_NODE:-$PR_BUILD/node/packetrecorderd}
 tools=$PR_BUILD/tests/bench
 # shellcheck source=tests/support/netns.sh
 . tests/support/netns.sh
+# shellcheck source=tests/support/node.sh
+. tests/support/node.sh
+# shellcheck source=tests/bench/node_rows.sh
+. tests/bench/node_rows.sh
 
 note() { printf 'bench: %s\n' "$*" >&2; }
 
@@ -75,15 +89,16 @@ stat() {
               printf "%.9g", which == "min" ? v[1] : which == "max" ? v[NR] : m }'
 }
 
-# shown NAME UNIT: "0.19 (0.18–0.21) µs"; one sample has no spread.
+# shown NAME UNIT: "0.19 (0.18–0.21) µs"; one sample has no spread. $digits count.
+digits=3
 shown() {
     local median min max
     [ -f "$SCRATCH/samples/$1" ] || { printf '–' && return; }
     median=$(stat "$1" median) min=$(stat "$1" min) max=$(stat "$1" max)
     if [ "$min" = "$max" ]; then
-        printf '%.3g %s' "$median" "$2"
+        printf "%.${digits}g %s" "$median" "$2"
     else
-        printf '%.3g (%.3g–%.3g) %s' "$median" "$min" "$max" "$2"
+        printf "%.${digits}g (%.${digits}g–%.${digits}g) %s" "$median" "$min" "$max" "$2"
     fi
 }
 
@@ -93,7 +108,7 @@ put_row() {
     local met=no target sign=$6
     [ "$(calc "$5 $6 $7 ? 1 : 0")" = 1 ] && [ -z "${8:-}" ] && met=yes
     [ "$sign" = '<=' ] && target="≤ $7" || target="≥ $7"
-    printf '| %s | %s | %s | %s | %.3g | %s | %s%s |\n' "$2" "$3" "$(shown "$1.peer" "$4")" \
+    printf "| %s | %s | %s | %s | %.${digits}g | %s | %s%s |\n" "$2" "$3" "$(shown "$1.peer" "$4")" \
         "$(shown "$1.ours" "$4")" "$5" "$target" "$met" "${8:+: $8}" | tee -a "$SCRATCH/table"
 }
 
@@ -418,7 +433,7 @@ row_replay() {
 # ---------------------------------------------------------------------------------------------
 
 ensure_built() {
-    [ -x "$PR_BIN" ] && [ -x "$tools/measure" ] && return
+    [ -x "$PR_BIN" ] && [ -x "$PR_NODE" ] && [ -x "$tools/ws_viewer" ] && return
     note "building release"
     { cmake --preset release -DBUILD_TESTING=ON && cmake --build --preset release; } >/dev/null ||
         die "the build failed"

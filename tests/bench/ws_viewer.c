@@ -1,22 +1,26 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * ws_viewer [ADDR:]PORT PATH|- SECONDS [PACKETS [KEY]]: a viewer for tests and measurements.
- * Connects to ADDR (127.0.0.1), upgrades PATH to a WebSocket ("-": a plain pcapng stream over TCP),
- * reads for SECONDS or until it has got and been told of PACKETS, and prints what it understood on
- * one line:
+ * ws_viewer [-n COUNT] [-t] [ADDR:]PORT PATH|- SECONDS [PACKETS [KEY]]: viewers for tests and
+ * measurements. Connects COUNT (1) times to ADDR (127.0.0.1), with -t over TLS that trusts anybody,
+ * upgrades PATH to a WebSocket ("-": a plain pcapng stream over TCP), reads for SECONDS or until
+ * each has got and been told of PACKETS, and prints what they understood on one line:
  *
  *   packets=N bytes=N messages=N told=N gaps=N numbered=N position=N p50_us=N p99_us=N max_us=N
- * close=CODE
+ * close=CODE viewers=N least=N
  *
  * told: packets that statistics said were lost. gaps: of the numbers in packets of
  * tests/support/numbered_sender.py those that are missing or came twice, without what was told.
- * Latency is from the time in such a packet to now. "ready" goes to stderr with the handshake done.
+ * Latency is from the time in such a packet to now. Sums over all viewers; least: the packets of
+ * the one that got fewest. A PATH with "pcap" in it carries a pcap or pcapng stream, any other one
+ * packet a message. "ready" goes to stderr with all handshakes done. SIGTERM: ends once nothing has
+ * come for a third of a second.
  */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -26,13 +30,22 @@
 #include <time.h>
 #include <unistd.h>
 
-#define BUFFER_BYTES (4u << 20)
+#include <openssl/ssl.h>
+
+#define BUFFER_BYTES (4u << 20) /* of each viewer; touched as far as it is needed */
+#define READ_BYTES   (256u << 10)
 #define BUCKETS      200000u /* of a microsecond */
+#define QUIET_MS     333
+#define VIEWERS_MAX  10000u
+#define PCAP_MAGIC   0xa1b2c3d4u
 
 struct viewer {
+    SSL *ssl; /* NULL: without TLS */
     int fd;
-    bool is_pcapng;
+    bool is_stream;
     bool is_plain;
+    bool is_classic;
+    bool ended;
     uint8_t *buffer;
     size_t n;
     uint8_t *stream; /* pcapng bytes that are no whole block yet */
@@ -48,8 +61,22 @@ struct viewer {
     uint64_t out_of_order;
     uint64_t missing;
     unsigned close_code;
-    uint32_t latency[BUCKETS + 1];
 };
+
+/* What the command line says. */
+struct wanted {
+    char address[64];
+    uint16_t port;
+    const char *path;
+    const char *key;
+    uint64_t until_ns;
+    uint64_t packets;
+    size_t n_viewers;
+    SSL_CTX *tls;
+};
+
+static uint32_t latency[BUCKETS + 1];
+static volatile sig_atomic_t asked_to_end;
 
 static uint64_t now_ns(clockid_t clock)
 {
@@ -84,7 +111,7 @@ static void on_numbered(struct viewer *v, const uint8_t *p)
         v->missing += number - v->next;
         v->next = number + 1;
     }
-    v->latency[late_us < BUCKETS ? late_us : BUCKETS]++;
+    latency[late_us < BUCKETS ? late_us : BUCKETS]++;
 }
 
 static void on_packet(struct viewer *v, const uint8_t *data, size_t n)
@@ -118,28 +145,45 @@ static void on_statistics(struct viewer *v, const uint8_t *block, size_t n)
     }
 }
 
-static void on_pcapng(struct viewer *v, const uint8_t *data, size_t n)
+/* The length of the block or record at p with n bytes, 0 when it is not whole yet. */
+static size_t whole(const struct viewer *v, const uint8_t *p, size_t n)
 {
-    if (v->stream_n + n > 2 * BUFFER_BYTES) {
+    size_t length = n < 16 ? SIZE_MAX : v->is_classic ? 16 + (size_t)le32(p + 8) : le32(p + 4);
+
+    if (length < 12) {
+        fprintf(stderr, "no pcapng\n");
+        exit(1);
+    }
+    return length <= n ? length : 0;
+}
+
+static void on_block(struct viewer *v, const uint8_t *block, size_t n)
+{
+    if (v->is_classic) {
+        on_packet(v, block + 16, n - 16);
+    } else if (le32(block) == 6) {
+        on_packet(v, block + 28, le32(block + 20));
+    } else if (le32(block) == 5) {
+        on_statistics(v, block, n);
+    }
+}
+
+static void on_stream(struct viewer *v, const uint8_t *data, size_t n)
+{
+    size_t at = 0;
+
+    if (v->stream_n + n > 2 * (size_t)BUFFER_BYTES) {
         fprintf(stderr, "a block that never ends\n");
         exit(1);
     }
     memcpy(v->stream + v->stream_n, data, n);
     v->stream_n += n;
-    size_t at = 0;
-    while (v->stream_n - at >= 12 && le32(v->stream + at + 4) <= v->stream_n - at) {
-        const uint8_t *block = v->stream + at;
-        uint32_t length = le32(block + 4);
-        if (length < 12) {
-            fprintf(stderr, "no pcapng\n");
-            exit(1);
-        }
-        if (le32(block) == 6) {
-            on_packet(v, block + 28, le32(block + 20));
-        } else if (le32(block) == 5) {
-            on_statistics(v, block, length);
-        }
-        at += length;
+    if (v->packets == 0 && !v->is_classic && v->stream_n >= 24 && le32(v->stream) == PCAP_MAGIC) {
+        v->is_classic = true;
+        at = 24;
+    }
+    for (size_t length; (length = whole(v, v->stream + at, v->stream_n - at)) > 0; at += length) {
+        on_block(v, v->stream + at, length);
     }
     memmove(v->stream, v->stream + at, v->stream_n - at);
     v->stream_n -= at;
@@ -149,10 +193,10 @@ static void on_message(struct viewer *v, unsigned opcode, const uint8_t *data, s
 {
     if (opcode == 8) {
         v->close_code = n >= 2 ? (unsigned)data[0] << 8 | data[1] : 1005;
-    } else if (opcode == 2) {
-        v->messages++;
-        if (v->is_pcapng) {
-            on_pcapng(v, data, n);
+    } else if (opcode == 2 || (opcode == 0 && v->is_stream)) {
+        v->messages += opcode == 2 ? 1 : 0;
+        if (v->is_stream) {
+            on_stream(v, data, n);
         } else {
             on_packet(v, data, n);
         }
@@ -188,44 +232,66 @@ static void on_bytes(struct viewer *v)
     v->n -= at;
 }
 
-static void dial(struct viewer *v, const char *address, uint16_t port)
+static void dial(struct viewer *v, const struct wanted *wanted)
 {
-    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(port)};
+    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(wanted->port)};
 
-    if (inet_pton(AF_INET, address, &to.sin_addr) != 1) {
-        fprintf(stderr, "no address: %s\n", address);
+    if (inet_pton(AF_INET, wanted->address, &to.sin_addr) != 1) {
+        fprintf(stderr, "no address: %s\n", wanted->address);
         exit(2);
     }
-
     v->fd = socket(AF_INET, SOCK_STREAM, 0);
     if (v->fd < 0 || connect(v->fd, (const struct sockaddr *)&to, sizeof to) < 0) {
         perror("connect");
         exit(1);
     }
+    if (wanted->tls != NULL) {
+        v->ssl = SSL_new(wanted->tls);
+        SSL_set_fd(v->ssl, v->fd);
+        if (SSL_connect(v->ssl) != 1) {
+            fprintf(stderr, "no TLS\n");
+            exit(1);
+        }
+    }
 }
 
-static void upgrade(struct viewer *v, const char *path, const char *address, uint16_t port,
-                    const char *key)
+static bool send_all(struct viewer *v, const char *data, int n)
 {
+    return v->ssl != NULL ? SSL_write(v->ssl, data, n) == n : write(v->fd, data, (size_t)n) == n;
+}
+
+/* More bytes into the buffer; false at the end. */
+static bool receive(struct viewer *v)
+{
+    size_t room = BUFFER_BYTES - v->n < READ_BYTES ? BUFFER_BYTES - v->n : READ_BYTES;
+    ssize_t got = v->ssl != NULL ? SSL_read(v->ssl, v->buffer + v->n, (int)room)
+                                 : read(v->fd, v->buffer + v->n, room);
+
+    v->n += got > 0 ? (size_t)got : 0;
+    return got > 0;
+}
+
+static void upgrade(struct viewer *v, const struct wanted *wanted)
+{
+    const char *key = wanted->key;
     char request[1024];
     int n = snprintf(request, sizeof request,
                      "GET %s HTTP/1.1\r\nHost: %s:%u\r\n%s%s%sUpgrade: websocket\r\n"
                      "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
                      "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
-                     path, address, port, key == NULL ? "" : "Authorization: Bearer ",
-                     key == NULL ? "" : key, key == NULL ? "" : "\r\n");
+                     wanted->path, wanted->address, wanted->port,
+                     key == NULL ? "" : "Authorization: Bearer ", key == NULL ? "" : key,
+                     key == NULL ? "" : "\r\n");
     uint8_t *end = NULL;
 
-    if (write(v->fd, request, (size_t)n) != n) {
+    if (!send_all(v, request, n)) {
         exit(1);
     }
     while (end == NULL) {
-        ssize_t got = read(v->fd, v->buffer + v->n, BUFFER_BYTES - v->n);
-        if (got <= 0) {
+        if (!receive(v)) {
             fprintf(stderr, "no answer\n");
             exit(1);
         }
-        v->n += (size_t)got;
         end = memmem(v->buffer, v->n, "\r\n\r\n", 4);
     }
     if (memcmp(v->buffer, "HTTP/1.1 101", 12) != 0) {
@@ -236,13 +302,13 @@ static void upgrade(struct viewer *v, const char *path, const char *address, uin
     memmove(v->buffer, end + 4, v->n);
 }
 
-static uint64_t percentile(const struct viewer *v, double share)
+static uint64_t percentile(uint64_t numbered, double share)
 {
-    uint64_t wanted = (uint64_t)((double)v->numbered * share);
+    uint64_t wanted = (uint64_t)((double)numbered * share);
     uint64_t seen = 0;
 
     for (uint32_t us = 0; us < BUCKETS; us++) {
-        seen += v->latency[us];
+        seen += latency[us];
         if (seen > wanted) {
             return us;
         }
@@ -250,76 +316,147 @@ static uint64_t percentile(const struct viewer *v, double share)
     return BUCKETS;
 }
 
-static void report(const struct viewer *v)
+static void report(const struct viewer *viewers, size_t n)
 {
+    struct viewer all = {.close_code = viewers[0].close_code, .position = viewers[0].position};
+    uint64_t least = UINT64_MAX;
+    uint64_t gaps = 0;
     uint32_t max = BUCKETS;
 
-    while (max > 0 && v->latency[max] == 0) {
+    for (const struct viewer *v = viewers; v < viewers + n; v++) {
+        uint64_t absent = v->missing + v->out_of_order;
+        all.packets += v->packets;
+        all.bytes += v->bytes;
+        all.messages += v->messages;
+        all.told += v->told;
+        all.numbered += v->numbered;
+        gaps += absent < v->told ? 0 : absent - v->told;
+        least = v->packets < least ? v->packets : least;
+    }
+    while (max > 0 && latency[max] == 0) {
         max--;
     }
     printf("packets=%" PRIu64 " bytes=%" PRIu64 " messages=%" PRIu64 " told=%" PRIu64
            " gaps=%" PRIu64 " numbered=%" PRIu64 " position=%" PRIu64 " p50_us=%" PRIu64
-           " p99_us=%" PRIu64 " max_us=%u close=%u\n",
-           v->packets, v->bytes, v->messages, v->told,
-           v->missing + v->out_of_order < v->told ? 0 : v->missing + v->out_of_order - v->told,
-           v->numbered, v->position, percentile(v, 0.5), percentile(v, 0.99), max, v->close_code);
+           " p99_us=%" PRIu64 " max_us=%u close=%u viewers=%zu least=%" PRIu64 "\n",
+           all.packets, all.bytes, all.messages, all.told, gaps, all.numbered, all.position,
+           percentile(all.numbered, 0.5), percentile(all.numbered, 0.99), max, all.close_code, n,
+           least);
 }
 
-static void read_until(struct viewer *v, uint64_t until_ns, uint64_t packets)
+static bool is_done(const struct viewer *v, uint64_t packets)
 {
-    while (v->close_code == 0 && (packets == 0 || v->packets + v->told < packets)) {
-        uint64_t now = now_ns(CLOCK_MONOTONIC);
-        struct pollfd ready = {.fd = v->fd, .events = POLLIN};
+    return v->ended || v->close_code != 0 || (packets > 0 && v->packets + v->told >= packets);
+}
 
-        if (now >= until_ns) {
-            break;
-        }
-        if (poll(&ready, 1, (int)((until_ns - now) / 1000000) + 1) <= 0) {
-            continue;
-        }
-        ssize_t got = read(v->fd, v->buffer + v->n, BUFFER_BYTES - v->n);
-        if (got <= 0) {
-            break;
-        }
-        v->n += (size_t)got;
-        if (v->is_plain) {
-            on_pcapng(v, v->buffer, v->n);
+/* TLS may hold more than the socket says. */
+static void on_readable(struct viewer *v)
+{
+    do {
+        if (!receive(v)) {
+            v->ended = true;
+        } else if (v->is_plain) {
+            on_stream(v, v->buffer, v->n);
             v->n = 0;
         } else {
             on_bytes(v);
         }
+    } while (!v->ended && v->ssl != NULL && SSL_pending(v->ssl) > 0);
+}
+
+static void read_until(struct viewer *viewers, const struct wanted *wanted)
+{
+    struct pollfd *ready = calloc(VIEWERS_MAX, sizeof *ready);
+    size_t left = ready != NULL ? 1 : 0;
+
+    while (left > 0 && now_ns(CLOCK_MONOTONIC) < wanted->until_ns) {
+        uint64_t rest_ms = (wanted->until_ns - now_ns(CLOCK_MONOTONIC)) / 1000000 + 1;
+        left = 0;
+        for (size_t i = 0; i < wanted->n_viewers; i++) {
+            bool done = is_done(&viewers[i], wanted->packets);
+            ready[i] = (struct pollfd){.fd = done ? -1 : viewers[i].fd, .events = POLLIN};
+            left += done ? 0 : 1;
+        }
+        int n = poll(ready, wanted->n_viewers, asked_to_end ? QUIET_MS : (int)rest_ms);
+        if (n == 0 && asked_to_end) {
+            break;
+        }
+        for (size_t i = 0; n > 0 && i < wanted->n_viewers; i++) {
+            if (ready[i].revents != 0) {
+                on_readable(&viewers[i]);
+            }
+        }
     }
+    free(ready);
+}
+
+static void on_term(int number)
+{
+    (void)number;
+    asked_to_end = 1;
+}
+
+static void viewer_open(struct viewer *v, const struct wanted *wanted)
+{
+    v->buffer = malloc(BUFFER_BYTES);
+    v->stream = malloc(2 * (size_t)BUFFER_BYTES);
+    if (v->buffer == NULL || v->stream == NULL) {
+        exit(1);
+    }
+    v->is_plain = strcmp(wanted->path, "-") == 0;
+    v->is_stream = v->is_plain || strstr(wanted->path, "pcap") != NULL;
+    dial(v, wanted);
+    if (!v->is_plain) {
+        upgrade(v, wanted);
+    }
+}
+
+/* False: what is left of the command line makes no sense. */
+static bool parse(int argc, char **argv, struct wanted *wanted)
+{
+    for (int option; (option = getopt(argc, argv, "n:t")) != -1;) {
+        if (option == 't') {
+            wanted->tls = SSL_CTX_new(TLS_client_method());
+        } else if (option == 'n') {
+            wanted->n_viewers = strtoul(optarg, NULL, 10);
+        } else {
+            return false;
+        }
+    }
+    if (argc - optind < 3 || wanted->n_viewers < 1 || wanted->n_viewers > VIEWERS_MAX) {
+        return false;
+    }
+    argv += optind;
+    const char *colon = strchr(argv[0], ':');
+    snprintf(wanted->address, sizeof wanted->address, "%.*s",
+             colon != NULL ? (int)(colon - argv[0]) : 9, colon != NULL ? argv[0] : "127.0.0.1");
+    wanted->port = (uint16_t)strtoul(colon == NULL ? argv[0] : colon + 1, NULL, 10);
+    wanted->path = argv[1];
+    wanted->packets = argc - optind > 3 ? strtoull(argv[3], NULL, 10) : 0;
+    wanted->key = argc - optind > 4 ? argv[4] : NULL;
+    return true;
 }
 
 int main(int argc, char **argv)
 {
-    static struct viewer viewer;
-    struct viewer *v = &viewer;
+    struct wanted wanted = {.n_viewers = 1};
 
-    if (argc < 4) {
-        fprintf(stderr, "ws_viewer [ADDR:]PORT PATH|- SECONDS [PACKETS [KEY]]\n");
+    if (!parse(argc, argv, &wanted)) {
+        fprintf(stderr, "ws_viewer [-n COUNT] [-t] [ADDR:]PORT PATH|- SECONDS [PACKETS [KEY]]\n");
         return 2;
     }
-    static uint8_t buffer[BUFFER_BYTES];
-    static uint8_t stream[2 * BUFFER_BYTES];
-    v->buffer = buffer;
-    v->stream = stream;
-    v->is_plain = strcmp(argv[2], "-") == 0;
-    v->is_pcapng = v->is_plain || strstr(argv[2], "pcapng") != NULL;
-    char address[64] = "127.0.0.1";
-    const char *colon = strchr(argv[1], ':');
-    if (colon != NULL) {
-        snprintf(address, sizeof address, "%.*s", (int)(colon - argv[1]), argv[1]);
-    }
-    uint16_t port = (uint16_t)strtoul(colon == NULL ? argv[1] : colon + 1, NULL, 10);
-    dial(v, address, port);
-    if (!v->is_plain) {
-        upgrade(v, argv[2], address, port, argc > 5 ? argv[5] : NULL);
+    static struct viewer viewers[VIEWERS_MAX];
+    signal(SIGPIPE, SIG_IGN);
+    sigaction(SIGTERM, &(struct sigaction){.sa_handler = on_term}, NULL);
+    for (size_t i = 0; i < wanted.n_viewers; i++) {
+        viewer_open(&viewers[i], &wanted);
     }
     fprintf(stderr, "ready\n");
-    on_bytes(v);
-    read_until(v, now_ns(CLOCK_MONOTONIC) + (uint64_t)(strtod(argv[3], NULL) * 1e9),
-               argc > 4 ? strtoull(argv[4], NULL, 10) : 0);
-    report(v);
+    for (size_t i = 0; i < wanted.n_viewers; i++) {
+        on_bytes(&viewers[i]);
+    }
+    wanted.until_ns = now_ns(CLOCK_MONOTONIC) + (uint64_t)(strtod(argv[optind + 2], NULL) * 1e9);
+    read_until(viewers, &wanted);
+    report(viewers, wanted.n_viewers);
     return 0;
 }

@@ -385,9 +385,9 @@ static enum outcome wait(struct sending *s, uint64_t now)
 
 static enum outcome step(struct sending *s)
 {
-    uint64_t now = clock_monotonic_ns();
     bool any = false;
     enum outcome outcome = receive_all(s);
+    uint64_t now = clock_monotonic_ns(); /* not before what was just heard */
 
     if (outcome == GO_ON && is_finished(s)) {
         return FINISHED;

@@ -46,6 +46,7 @@ struct live_view {
     pthread_mutex_t mutex;
     pthread_cond_t changed; /* monotonic */
     int done_fds[2];
+    int stop_fd; /* eventfd: readable once stopping */
     bool stopping;
     bool over;
     int code;

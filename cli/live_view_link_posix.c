@@ -278,6 +278,7 @@ static int open_client(struct live_view_link *link, struct ws_client **client, b
         .api_key = spec->api_key,
         .ca_file = spec->ca_file,
         .max_message = MESSAGE_MAX,
+        .stop_fd = link->view->stop_fd,
     };
     int code = ws_client_open(&opts, clock_monotonic_ns() + CONNECT_NS, client, status, err);
     buf_deinit(&target);

@@ -6,6 +6,7 @@
 #include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <sys/eventfd.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -22,7 +23,7 @@ struct live_view *live_view_new(const struct live_view_spec *spec)
     view->spec = *spec;
     view->endpoint = *spec->endpoint;
     view->spec.endpoint = &view->endpoint;
-    view->done_fds[0] = view->done_fds[1] = -1;
+    view->done_fds[0] = view->done_fds[1] = view->stop_fd = -1;
     pthread_mutex_init(&view->mutex, NULL);
     pthread_condattr_init(&attr);
     pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
@@ -46,6 +47,10 @@ int live_view_start(struct live_view *view, struct err *err)
     if (pipe2(view->done_fds, O_CLOEXEC | O_NONBLOCK) < 0) {
         return err_errno(err, errno, "cannot make a pipe");
     }
+    view->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (view->stop_fd < 0) {
+        return err_errno(err, errno, "cannot make an eventfd");
+    }
     for (size_t i = 0; i < view->spec.n_interfaces; i++) {
         struct live_view_link *link = &view->links[i];
         int failed = pthread_create(&link->thread, NULL, live_view_link_main, link);
@@ -63,8 +68,13 @@ int live_view_done_fd(const struct live_view *view)
     return view->done_fds[0];
 }
 
-static void interrupt_links(struct live_view *view)
+/* With the lock. */
+static void stop_links(struct live_view *view)
 {
+    const uint64_t one = 1;
+
+    view->stopping = true;
+    (void)!write(view->stop_fd, &one, sizeof one); /* who is still connecting */
     for (size_t i = 0; i < view->spec.n_interfaces; i++) {
         if (view->links[i].client != NULL) {
             ws_client_interrupt(view->links[i].client);
@@ -83,8 +93,7 @@ void live_view_end(struct live_view *view, int code, const struct err *err)
         }
         (void)!write(view->done_fds[1], "", 1);
     }
-    view->stopping = true;
-    interrupt_links(view);
+    stop_links(view);
 }
 
 /* The lock may be held by a thread that hangs in a write: then it is told by the flag alone. */
@@ -100,8 +109,7 @@ void live_view_stop(struct live_view *view)
             return; /* the caller comes again */
         }
     }
-    view->stopping = true;
-    interrupt_links(view);
+    stop_links(view);
     pthread_mutex_unlock(&view->mutex);
 }
 
@@ -172,8 +180,7 @@ static bool wait_for_links(struct live_view *view, uint64_t grace_ms)
     if (pthread_mutex_clocklock(&view->mutex, CLOCK_MONOTONIC, &until) != 0) {
         return false;
     }
-    view->stopping = true;
-    interrupt_links(view);
+    stop_links(view);
     while (!all_ended(view)) {
         if (pthread_cond_timedwait(&view->changed, &view->mutex, &until) == ETIMEDOUT) {
             break;
@@ -223,6 +230,9 @@ void live_view_free(struct live_view *view)
         if (view->done_fds[i] >= 0) {
             close(view->done_fds[i]);
         }
+    }
+    if (view->stop_fd >= 0) {
+        close(view->stop_fd);
     }
     live_view_output_deinit(&view->output);
     pthread_cond_destroy(&view->changed);

@@ -52,6 +52,9 @@ void captures_start(struct captures *captures, const struct capture_request *req
 int captures_stop(struct captures *captures, const char *id,
                   void (*done)(void *arg, struct json_t *session), void *arg, struct err *err);
 
+/* Tells the uplinks that are recorded what of them is durable by now. Never waits. */
+void captures_settle(struct captures *captures);
+
 /* Running ones, as objects of an array, oldest first. New reference. */
 struct json_t *captures_list(struct captures *captures);
 /* One of them, or NULL with ERR_NOT_FOUND or ERR_AMBIGUOUS. New reference. */

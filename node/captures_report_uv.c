@@ -105,6 +105,15 @@ void captures_refresh(struct captures *c, void (*done)(void *arg), void *arg)
     captures_sample(c);
 }
 
+void captures_settle(struct captures *c)
+{
+    for (struct capture *capture = c->first; capture != NULL; capture = capture->next) {
+        if (capture->state == CAPTURE_RUNNING) {
+            recording_settle(capture->rec);
+        }
+    }
+}
+
 /* ---- finding ---- */
 
 static bool is_shown(const struct capture *capture)

@@ -205,12 +205,17 @@ static int open_uplink(struct sniffer *sniffer, const char *iface, const struct 
 {
     struct sniff_uplink *uplink = &sniffer->uplinks[sniffer->n];
     const struct sniff_options *options = sniffer->setup.options;
+    pthread_condattr_t attr;
     int rc = 0;
 
     uplink->setup = &sniffer->setup;
     uplink->iface = iface;
     uplink->stop_fds[0] = uplink->stop_fds[1] = -1;
     pthread_mutex_init(&uplink->mutex, NULL);
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(&uplink->ended, &attr);
+    pthread_condattr_destroy(&attr);
     sniff_capture_init(uplink);
     sniffer->n++;
     id_format(sniffer_id, uplink->sniffer);
@@ -243,6 +248,7 @@ static void close_uplink(struct sniff_uplink *uplink)
     mem_free(uplink->streams);
     spool_section_unref(uplink->section);
     spool_place_close(uplink->place);
+    pthread_cond_destroy(&uplink->ended);
     pthread_mutex_destroy(&uplink->mutex);
 }
 

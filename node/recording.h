@@ -40,6 +40,7 @@ struct recording {
     bool encrypted;
     pthread_mutex_t lock; /* reading counters against ending */
     bool is_over;
+    uint64_t lost; /* by the store, as last sampled */
     /* Set by recording_finish. */
     struct recording_sample last;
     enum session_end end;
@@ -54,6 +55,8 @@ void recording_free(struct recording *rec); /* takes NULL; never started, or fin
 int recording_start(struct recording *rec, struct err *err);
 /* False when it is over; *out is then untouched. */
 bool recording_sample(struct recording *rec, struct recording_sample *out);
+/* Tells an uplink what of it is durable. Never waits: left out while a sample is taken. */
+void recording_settle(struct recording *rec);
 /* After the session's end: flushes, gives the store back, and fills in what came of it. */
 void recording_finish(struct recording *rec);
 

@@ -202,12 +202,24 @@ bool recording_sample(struct recording *rec, struct recording_sample *out)
     if (goes_on) {
         session_snapshot(rec->session, &out->counters);
         store_writer_stats(rec->writer, &out->stats);
-        if (rec->n_sources == 1) {
-            uplink_source_settled(rec->sources[0], out->stats.durable + out->counters.total.store);
-        }
+        rec->lost = out->counters.total.store;
     }
     pthread_mutex_unlock(&rec->lock);
     return goes_on;
+}
+
+void recording_settle(struct recording *rec)
+{
+    struct store_writer_stats stats;
+
+    if (rec->n_sources != 1 || pthread_mutex_trylock(&rec->lock) != 0) {
+        return;
+    }
+    if (!rec->is_over) {
+        store_writer_stats(rec->writer, &stats);
+        uplink_source_settled(rec->sources[0], stats.durable + rec->lost);
+    }
+    pthread_mutex_unlock(&rec->lock);
 }
 
 /* As the catalogue has it; when that cannot be read, as we know it. */

@@ -236,6 +236,7 @@ static void end(struct sniff_uplink *uplink)
 {
     pthread_mutex_lock(&uplink->mutex);
     uplink->capture_ended = true;
+    pthread_cond_signal(&uplink->ended);
     pthread_mutex_unlock(&uplink->mutex);
     sniff_wake_sender(uplink);
 }

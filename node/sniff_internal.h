@@ -71,6 +71,7 @@ struct sniff_uplink {
     struct sniff_counters counters;
     struct ws_client *client; /* while connected */
     bool capture_ended;
+    pthread_cond_t ended; /* capture_ended is set; monotonic */
     bool sender_ended;
     bool stopping;        /* nothing more is captured: send what there is */
     uint64_t deadline_ns; /* of that, monotonic */
@@ -87,6 +88,16 @@ void *sniff_sender_main(void *arg);
 void sniff_capture_init(struct sniff_uplink *uplink); /* its consumer */
 /* The sender looks again: packets, the end. Any thread. */
 void sniff_wake_sender(struct sniff_uplink *uplink);
+
+/* sniff_dial_posix.c. When all must be done, monotonic; UINT64_MAX while nobody wants an end. */
+uint64_t sniff_deadline_ns(struct sniff_uplink *uplink);
+/* The next connection for that stream, or NULL; ERR_INTERRUPTED when the end is wanted meanwhile.
+ */
+struct ws_client *sniff_dial(struct sniff_uplink *uplink, const struct sniff_stream *stream,
+                             struct err *err);
+/* Waits before the next try, until the end is wanted, then until all must be done. */
+struct backoff;
+void sniff_back_off(struct sniff_uplink *uplink, struct backoff *backoff);
 
 /* sniff_message.c: what is sent. */
 /* "/ingest?v=1&…" for a stream. */

@@ -8,7 +8,6 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <time.h>
 
 #include "node/sniff_internal.h"
@@ -19,7 +18,6 @@
 #include "shared/wire/ws_client.h"
 
 #define MS_NS       1000000ull
-#define CONNECT_NS  (15000 * MS_NS)
 #define SEND_NS     (60000 * MS_NS) /* the node takes nothing for so long: it is gone */
 #define TELL_NS     (1000 * MS_NS)  /* statistics, and the note of what was taken */
 #define PING_NS     (15000 * MS_NS) /* nothing came for so long */
@@ -31,6 +29,7 @@
 struct flight {
     uint64_t end;
     uint64_t cost;
+    bool is_file; /* it lies on disk until it is taken, not in memory */
 };
 
 enum outcome { GO_ON, BROKEN, FINISHED };
@@ -50,7 +49,8 @@ struct sending {
     struct flight flights[FLIGHTS_MAX]; /* a ring */
     uint32_t head;
     uint32_t n_flights;
-    uint64_t flying; /* cost of them all */
+    uint64_t flying[2]; /* cost of them all: in memory, in files */
+    bool blocked;       /* what comes next does not fit until the node has said something */
     uint64_t told_ns;
     uint64_t heard_ns;
     bool pinged;
@@ -74,15 +74,6 @@ void sniff_wake_sender(struct sniff_uplink *uplink)
     }
 }
 
-/* When all must be done; UINT64_MAX while nobody wants an end. */
-static uint64_t deadline_of(struct sniff_uplink *uplink)
-{
-    pthread_mutex_lock(&uplink->mutex);
-    uint64_t deadline = uplink->stopping ? uplink->deadline_ns : UINT64_MAX;
-    pthread_mutex_unlock(&uplink->mutex);
-    return deadline;
-}
-
 static uint64_t earlier(uint64_t a, uint64_t b)
 {
     return a < b ? a : b;
@@ -97,7 +88,7 @@ static enum outcome broken(const struct sending *s, const struct err *err)
 static enum outcome send_payload(struct sending *s, uint64_t position, uint32_t n_packets)
 {
     const struct ingest_header header = {INGEST_PACKETS, n_packets, position};
-    uint64_t until = earlier(clock_monotonic_ns() + SEND_NS, deadline_of(s->uplink));
+    uint64_t until = earlier(clock_monotonic_ns() + SEND_NS, sniff_deadline_ns(s->uplink));
     struct err err = {0};
 
     buf_reset(&s->message);
@@ -143,31 +134,42 @@ static void discard(struct sending *s, const struct spool_piece *piece)
     s->has_file = false;
 }
 
-/* The packets at the cursor go into the payload behind their section; how many. */
-static uint32_t take_packets(struct sending *s, const struct spool_piece *piece)
+/* The packets at the cursor, as many as go into one message. False: they cannot be read. */
+static bool peek(struct sending *s, const struct spool_piece *piece, struct spool_slice *out)
 {
-    struct spool_slice slice;
-
     if (!piece->is_file) {
-        put_section(s, &piece->section->bytes);
-        slice = spool_slice(piece->data.data, piece->data.len, s->cursor - piece->first,
-                            SPOOL_PIECE_BYTES);
-    } else {
-        if (!read_file(s, piece)) {
-            return 0;
-        }
-        if (s->cursor < s->run_position) {
-            s->run_position = piece->first;
-            s->run_at = 0;
-        }
-        put_section(s, &s->file_section);
-        slice = spool_slice(s->file_run.data + s->run_at, s->file_run.len - s->run_at,
-                            s->cursor - s->run_position, SPOOL_PIECE_BYTES);
-        s->run_at = (size_t)(slice.data - s->file_run.data) + slice.n;
-        s->run_position = s->cursor + slice.n_packets;
+        *out = spool_slice(piece->data.data, piece->data.len, s->cursor - piece->first,
+                           SPOOL_PIECE_BYTES);
+        return out->n_packets > 0;
     }
-    buf_append(&s->payload, slice.data, slice.n);
-    return slice.n_packets;
+    if (!read_file(s, piece)) {
+        return false;
+    }
+    if (s->cursor < s->run_position) {
+        s->run_position = piece->first;
+        s->run_at = 0;
+    }
+    *out = spool_slice(s->file_run.data + s->run_at, s->file_run.len - s->run_at,
+                       s->cursor - s->run_position, SPOOL_PIECE_BYTES);
+    return out->n_packets > 0;
+}
+
+/* How those packets are described. */
+static const struct buf *section_of(const struct sending *s, const struct spool_piece *piece)
+{
+    return piece->is_file ? &s->file_section : &piece->section->bytes;
+}
+
+/* They go into the payload, behind their section. */
+static void take_packets(struct sending *s, const struct spool_piece *piece,
+                         const struct spool_slice *slice)
+{
+    put_section(s, section_of(s, piece));
+    buf_append(&s->payload, slice->data, slice->n);
+    if (piece->is_file) {
+        s->run_at = (size_t)(slice->data - s->file_run.data) + slice->n;
+        s->run_position = s->cursor + slice->n_packets;
+    }
 }
 
 static struct spool_piece *next_piece(struct sending *s)
@@ -181,58 +183,70 @@ static struct spool_piece *next_piece(struct sending *s)
     return piece;
 }
 
-static void note_flight(struct sending *s, uint64_t cost)
+static void note_flight(struct sending *s, uint64_t cost, bool is_file)
 {
     s->cost += cost;
-    s->flying += cost;
+    s->flying[is_file] += cost;
     s->flights[(s->head + s->n_flights++) % FLIGHTS_MAX] =
-        (struct flight){.end = s->cursor, .cost = cost};
+        (struct flight){.end = s->cursor, .cost = cost, .is_file = is_file};
     pthread_mutex_lock(&s->uplink->mutex);
     spool_sent(&s->stream->spool, s->cursor);
     pthread_mutex_unlock(&s->uplink->mutex);
 }
 
-/* Room for a largest message, by the credit and by what may be on its way. */
-static bool may_send(const struct sending *s)
+/* By the credit, and by what may be on its way: half of the place where it lies, so that the other
+ * half can be dropped when that gets full. Nothing comes to a stream of an earlier run any more. */
+static bool has_room(const struct sending *s, uint64_t cost, bool is_file)
 {
-    uint64_t largest = SPOOL_PIECE_BYTES * 2 + INGEST_MESSAGE_COST;
+    const struct sniff_setup *setup = s->uplink->setup;
+    uint64_t limit = (is_file ? setup->spool_bytes : setup->memory_bytes) / 2;
 
-    return s->cost + largest <= s->credit && s->n_flights < FLIGHTS_MAX &&
-           (s->n_flights == 0 || s->flying + largest <= s->uplink->setup->memory_bytes / 2);
+    return s->cost + cost <= s->credit && s->n_flights < FLIGHTS_MAX &&
+           (s->flying[is_file] == 0 || !s->stream->is_live || s->flying[is_file] + cost <= limit);
 }
 
-/* One message of packets. *any tells whether there were any. */
+static enum outcome send_piece(struct sending *s, const struct spool_piece *piece, bool *any)
+{
+    struct spool_slice slice;
+
+    if (!peek(s, piece, &slice)) {
+        discard(s, piece);
+        *any = true;
+        return GO_ON;
+    }
+    uint64_t cost = section_of(s, piece)->len + slice.n + INGEST_MESSAGE_COST;
+    *any = has_room(s, cost, piece->is_file);
+    s->blocked = !*any;
+    if (s->blocked) {
+        return GO_ON;
+    }
+    buf_reset(&s->payload);
+    take_packets(s, piece, &slice);
+    cost = s->payload.len + INGEST_MESSAGE_COST;
+    enum outcome outcome = send_payload(s, s->cursor, slice.n_packets);
+    s->cursor += slice.n_packets;
+    note_flight(s, cost, piece->is_file);
+    return outcome;
+}
+
+/* One message of packets. *any tells whether there is to be another look at once. */
 static enum outcome send_packets(struct sending *s, bool *any)
 {
+    struct spool_piece *piece = s->blocked ? NULL : next_piece(s);
+    enum outcome outcome = GO_ON;
+
     *any = false;
-    if (!may_send(s)) {
-        return GO_ON;
-    }
-    struct spool_piece *piece = next_piece(s);
-    if (piece == NULL) {
-        return GO_ON;
-    }
-    *any = true;
-    buf_reset(&s->payload);
-    uint32_t n = take_packets(s, piece);
-    if (n == 0) {
-        discard(s, piece);
+    if (piece != NULL) {
+        outcome = send_piece(s, piece, any);
         spool_piece_unref(piece);
-        return GO_ON;
     }
-    spool_piece_unref(piece);
-    uint64_t position = s->cursor;
-    uint64_t cost = s->payload.len + INGEST_MESSAGE_COST;
-    enum outcome outcome = send_payload(s, position, n);
-    s->cursor += n;
-    note_flight(s, cost);
     return outcome;
 }
 
 static void on_taken(struct sending *s, uint64_t position)
 {
     while (s->n_flights > 0 && s->flights[s->head].end <= position) {
-        s->flying -= s->flights[s->head].cost;
+        s->flying[s->flights[s->head].is_file] -= s->flights[s->head].cost;
         s->head = (s->head + 1) % FLIGHTS_MAX;
         s->n_flights--;
     }
@@ -273,6 +287,7 @@ static enum outcome receive(struct sending *s, uint64_t until, bool *any)
             return broken(s, &err);
         }
         s->credit = credit > s->credit ? credit : s->credit;
+        s->blocked = false;
         on_taken(s, position);
     }
     return GO_ON;
@@ -370,13 +385,13 @@ static enum outcome watch_silence(struct sending *s, uint64_t now)
 static enum outcome wait(struct sending *s, uint64_t now)
 {
     struct sniff_uplink *uplink = s->uplink;
-    uint64_t until = earlier(s->told_ns + TELL_NS, deadline_of(uplink));
+    uint64_t until = earlier(s->told_ns + TELL_NS, sniff_deadline_ns(uplink));
     bool any;
 
     (void)now;
     atomic_store(&uplink->sender_waits, true);
     pthread_mutex_lock(&uplink->mutex);
-    bool there_is_more = may_send(s) && s->cursor < s->stream->spool.end;
+    bool there_is_more = !s->blocked && s->cursor < s->stream->spool.end;
     pthread_mutex_unlock(&uplink->mutex);
     enum outcome outcome = there_is_more ? GO_ON : receive(s, until, &any);
     atomic_store(&uplink->sender_waits, false);
@@ -392,7 +407,7 @@ static enum outcome step(struct sending *s)
     if (outcome == GO_ON && is_finished(s)) {
         return FINISHED;
     }
-    if (outcome == GO_ON && now >= deadline_of(s->uplink)) {
+    if (outcome == GO_ON && now >= sniff_deadline_ns(s->uplink)) {
         return BROKEN;
     }
     if (outcome == GO_ON && (now - s->told_ns >= TELL_NS || s->section.len == 0)) {
@@ -450,55 +465,11 @@ static enum outcome send_stream(struct sniff_uplink *uplink, struct sniff_stream
     return outcome;
 }
 
-/* The next connection, or NULL. */
-static struct ws_client *dial(struct sniff_uplink *uplink, struct sniff_stream *stream,
-                              struct err *err)
-{
-    const struct sniff_setup *setup = uplink->setup;
-    struct buf target = {0};
-    struct ws_client *client = NULL;
-    unsigned status = 0;
-
-    pthread_mutex_lock(&uplink->mutex);
-    uint64_t taken = stream->spool.taken;
-    pthread_mutex_unlock(&uplink->mutex);
-    sniff_target(uplink, stream, taken, &target);
-    buf_put_u8(&target, 0);
-    const struct ws_client_opts opts = {
-        .endpoint = &setup->endpoint,
-        .target = (const char *)target.data,
-        .api_key = setup->api_key,
-        .ca_file = setup->options->ca_file,
-        .max_message = INGEST_MESSAGE_MAX,
-        .local_port_from = SNIFF_PORT_FROM,
-        .local_port_to = SNIFF_PORT_TO,
-    };
-    uint64_t until = earlier(clock_monotonic_ns() + CONNECT_NS, deadline_of(uplink));
-    int rc = ws_client_open(&opts, until, &client, &status, err);
-    buf_deinit(&target);
-    if (rc < 0 && status != 0) {
-        err_wrap(err, "the node answered %u", status);
-    }
-    return rc < 0 ? NULL : client;
-}
-
 static void set_client(struct sniff_uplink *uplink, struct ws_client *client)
 {
     pthread_mutex_lock(&uplink->mutex);
     uplink->client = client;
     pthread_mutex_unlock(&uplink->mutex);
-}
-
-/* Waits before the next try, in steps that an end can interrupt. */
-static void back_off(struct sniff_uplink *uplink, struct backoff *backoff)
-{
-    uint64_t random = 0;
-
-    (void)!getrandom(&random, sizeof random, 0);
-    uint64_t until = clock_monotonic_ns() + backoff_next_ns(backoff, random);
-    while (clock_monotonic_ns() < earlier(until, deadline_of(uplink))) {
-        nanosleep(&(struct timespec){.tv_nsec = 50 * (long)MS_NS}, NULL);
-    }
 }
 
 /* The oldest stream that is not finished; the live one when it is the only one. */
@@ -514,19 +485,19 @@ static struct sniff_stream *choose(struct sniff_uplink *uplink)
     return &uplink->streams[i];
 }
 
-static void connect_once(struct sniff_uplink *uplink, struct backoff *backoff, struct err *last)
+static enum outcome connect_once(struct sniff_uplink *uplink, struct backoff *backoff,
+                                 struct err *last)
 {
     struct sniff_stream *stream = choose(uplink);
     struct err err = {0};
-    struct ws_client *client = dial(uplink, stream, &err);
+    struct ws_client *client = sniff_dial(uplink, stream, &err);
 
     if (client == NULL) {
-        if (strcmp(err.text, last->text) != 0) {
+        if (err.code != ERR_INTERRUPTED && strcmp(err.text, last->text) != 0) {
             log_warn("uplink '%s': %s; it is tried again", uplink->iface, err.text);
             *last = err;
         }
-        back_off(uplink, backoff);
-        return;
+        return BROKEN;
     }
     log_info("uplink '%s': connected", uplink->iface);
     uint64_t began = clock_monotonic_ns();
@@ -536,7 +507,7 @@ static void connect_once(struct sniff_uplink *uplink, struct backoff *backoff, s
     last->text[0] = '\0';
     if (outcome == FINISHED) {
         ws_client_finish(client, WS_CLOSE_NORMAL, "",
-                         earlier(clock_monotonic_ns() + FINISH_NS, deadline_of(uplink)));
+                         earlier(clock_monotonic_ns() + FINISH_NS, sniff_deadline_ns(uplink)));
         if (stream->dir != NULL) {
             spool_dir_remove(stream->dir);
         }
@@ -546,9 +517,7 @@ static void connect_once(struct sniff_uplink *uplink, struct backoff *backoff, s
     if (outcome == FINISHED || clock_monotonic_ns() - began > PING_NS) {
         backoff_reset(backoff);
     }
-    if (outcome == BROKEN) {
-        back_off(uplink, backoff);
-    }
+    return outcome;
 }
 
 /* Everything of this run is taken, or the time is over. */
@@ -562,7 +531,27 @@ static bool is_over(struct sniff_uplink *uplink)
     }
     bool over = empty && live->spool.taken >= live->spool.end;
     pthread_mutex_unlock(&uplink->mutex);
-    return over || clock_monotonic_ns() >= deadline_of(uplink);
+    return over || clock_monotonic_ns() >= sniff_deadline_ns(uplink);
+}
+
+/* When the end is wanted: waits for the capture's, since only then it is known what there is to
+ * send. False: go on for ever. */
+static bool is_stopping(struct sniff_uplink *uplink)
+{
+    uint64_t deadline = sniff_deadline_ns(uplink);
+    const struct timespec until = {.tv_sec = (time_t)(deadline / 1000 / MS_NS),
+                                   .tv_nsec = (long)(deadline % (1000 * MS_NS))};
+    int rc = 0;
+
+    if (deadline == UINT64_MAX) {
+        return false;
+    }
+    pthread_mutex_lock(&uplink->mutex);
+    while (!uplink->capture_ended && rc == 0) {
+        rc = pthread_cond_timedwait(&uplink->ended, &uplink->mutex, &until);
+    }
+    pthread_mutex_unlock(&uplink->mutex);
+    return true;
 }
 
 void *sniff_sender_main(void *arg)
@@ -572,7 +561,14 @@ void *sniff_sender_main(void *arg)
     struct err last = {0};
 
     while (!is_over(uplink)) {
-        connect_once(uplink, &backoff, &last);
+        enum outcome outcome = connect_once(uplink, &backoff, &last);
+        bool stopping = outcome == BROKEN && is_stopping(uplink);
+        if (stopping && uplink->place != NULL) {
+            break; /* the next run sends what is left */
+        }
+        if (outcome == BROKEN && !is_over(uplink)) {
+            sniff_back_off(uplink, &backoff);
+        }
     }
     pthread_mutex_lock(&uplink->mutex);
     uplink->sender_ended = true;

@@ -5,6 +5,7 @@
  */
 #include <uv.h>
 
+#include "node/captures.h"
 #include "node/node.h"
 #include "node/uplink_internal.h"
 #include "shared/base/clock_posix.h"
@@ -68,6 +69,9 @@ static void on_timer(uv_timer_t *timer)
 {
     struct uplinks_loop *loop = container_of(timer, struct uplinks_loop, timer);
 
+    if (loop->node->captures != NULL) {
+        captures_settle(loop->node->captures);
+    }
     tell_all(loop->uplinks);
     forget_the_gone(loop->uplinks);
 }

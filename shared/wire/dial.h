@@ -22,6 +22,7 @@ struct dial_opts {
     const char *ca_file; /* TLS: NULL = the system's */
     uint16_t local_port_from;
     uint16_t local_port_to; /* 0 = any port */
+    int stop_fd;            /* readable: what waits ends with ERR_INTERRUPTED; 0 = none */
 };
 
 /* Connects, and shakes hands where it is TLS. -ETIMEDOUT at the deadline (monotonic ns), ERR_KEY
@@ -29,6 +30,8 @@ struct dial_opts {
 int dial_open(const struct dial_opts *opts, uint64_t deadline_ns, struct dial **out,
               struct err *err);
 void dial_close(struct dial *dial); /* takes NULL */
+/* stop_fd is for what came before this. */
+void dial_go_on(struct dial *dial);
 
 /* Takes bytes to be sent (encrypts them); dial_flush sends what the kernel takes at once. */
 int dial_queue(struct dial *dial, const void *data, size_t n, struct err *err);
@@ -58,7 +61,7 @@ int dial_flush_all(struct dial *dial, uint64_t deadline_ns, struct err *err);
 /* The addresses of a host, with the port in them; freeaddrinfo. getaddrinfo knows no deadline, so
  * names are looked up in a thread of their own, which is left behind when it takes too long. */
 struct addrinfo;
-int resolve_host(const char *host, uint16_t port, uint64_t deadline_ns, struct addrinfo **out,
+int resolve_host(const struct dial_opts *opts, uint64_t deadline_ns, struct addrinfo **out,
                  struct err *err);
 /* A connected socket to one of them: the first that answers, begun 250 ms apart. */
 int race_connect(const struct addrinfo *addresses, const struct dial_opts *opts,

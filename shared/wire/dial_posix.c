@@ -17,6 +17,7 @@
 struct dial {
     int fd;
     int wake_fd; /* eventfd */
+    int stop_fd; /* the caller's; 0 = none */
     atomic_bool interrupted;
     bool at_end;
     struct tls_context *context;
@@ -165,16 +166,22 @@ bool dial_was_interrupted(struct dial *dial)
     return atomic_load(&dial->interrupted) && take_interrupt(dial);
 }
 
+void dial_go_on(struct dial *dial)
+{
+    dial->stop_fd = 0;
+}
+
 int dial_wait(struct dial *dial, bool read, uint64_t deadline_ns, struct err *err)
 {
     for (;;) {
-        struct pollfd fds[2] = {
+        struct pollfd fds[3] = {
             {.fd = dial->fd,
              .events = (short)((read ? POLLIN : 0) | (dial_queued(dial) > 0 ? POLLOUT : 0))},
             {.fd = dial->wake_fd, .events = POLLIN},
+            {.fd = dial->stop_fd > 0 ? dial->stop_fd : -1, .events = POLLIN},
         };
-        int n = poll(fds, 2, poll_timeout(deadline_ns));
-        if (n > 0 && fds[1].revents != 0 && take_interrupt(dial)) {
+        int n = poll(fds, 3, poll_timeout(deadline_ns));
+        if (n > 0 && (fds[2].revents != 0 || (fds[1].revents != 0 && take_interrupt(dial)))) {
             return err_set(err, ERR_INTERRUPTED, "interrupted");
         }
         if (n > 0) {
@@ -237,10 +244,11 @@ int dial_open(const struct dial_opts *opts, uint64_t deadline_ns, struct dial **
     struct dial *dial = x_alloc(sizeof *dial);
 
     dial->fd = -1;
+    dial->stop_fd = opts->stop_fd;
     dial->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     int rc = dial->wake_fd < 0 ? err_errno(err, errno, "cannot make an eventfd") : 0;
     if (rc == 0) {
-        rc = resolve_host(opts->endpoint->host, opts->endpoint->port, deadline_ns, &addresses, err);
+        rc = resolve_host(opts, deadline_ns, &addresses, err);
     }
     if (rc == 0) {
         rc = race_connect(addresses, opts, deadline_ns, &dial->fd, err);

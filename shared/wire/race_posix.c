@@ -18,7 +18,7 @@ struct race {
     const struct dial_opts *opts;
     const struct addrinfo *next;
     uint64_t next_ns;
-    struct pollfd fds[RACE_MAX];
+    struct pollfd fds[RACE_MAX + 1]; /* the one behind the last is the caller's stop_fd */
     nfds_t n;
     int why; /* errno of the last that failed */
 };
@@ -146,14 +146,27 @@ static int told(const struct race *race, int why, struct err *err)
     return rc;
 }
 
+/* As poll; stopped by the caller: 0, and *stopped is set. */
+static int wait_for_any(struct race *race, uint64_t until_ns, bool *stopped)
+{
+    int stop_fd = race->opts->stop_fd;
+    struct pollfd *stop = &race->fds[race->n];
+
+    *stop = (struct pollfd){.fd = stop_fd > 0 ? stop_fd : -1, .events = POLLIN};
+    int n = poll(race->fds, race->n + 1, poll_timeout(until_ns));
+    *stopped = n > 0 && stop->revents != 0;
+    return *stopped ? 0 : n;
+}
+
 int race_connect(const struct addrinfo *addresses, const struct dial_opts *opts,
                  uint64_t deadline_ns, int *fd, struct err *err)
 {
     struct race race = {.opts = opts, .next = addresses, .why = EADDRNOTAVAIL};
     int won = -1;
     bool late = false;
+    bool stopped = false;
 
-    while (won < 0 && !late && (race.next != NULL || race.n > 0)) {
+    while (won < 0 && !late && !stopped && (race.next != NULL || race.n > 0)) {
         uint64_t now = clock_monotonic_ns();
         if (race.next != NULL && race.n < RACE_MAX && (race.n == 0 || now >= race.next_ns)) {
             start_next(&race);
@@ -161,7 +174,7 @@ int race_connect(const struct addrinfo *addresses, const struct dial_opts *opts,
         }
         bool more = race.next != NULL && race.n < RACE_MAX;
         uint64_t until = more && race.next_ns < deadline_ns ? race.next_ns : deadline_ns;
-        if (poll(race.fds, race.n, poll_timeout(until)) > 0) {
+        if (wait_for_any(&race, until, &stopped) > 0) {
             won = winner(&race);
         } else {
             late = clock_monotonic_ns() >= deadline_ns;
@@ -169,6 +182,9 @@ int race_connect(const struct addrinfo *addresses, const struct dial_opts *opts,
     }
     for (nfds_t i = 0; i < race.n; i++) {
         close(race.fds[i].fd);
+    }
+    if (stopped) {
+        return err_set(err, ERR_INTERRUPTED, "interrupted");
     }
     if (won < 0) {
         return told(&race, late ? ETIMEDOUT : race.why, err);

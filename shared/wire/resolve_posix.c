@@ -99,17 +99,21 @@ static int told(const char *host, int rc, struct err *err)
                    "cannot find the host '%s': %s", host, gai_strerror(rc));
 }
 
-static int wait_for(struct lookup *lookup, uint64_t deadline_ns, struct addrinfo **out,
+static int wait_for(struct lookup *lookup, int stop_fd, uint64_t deadline_ns, struct addrinfo **out,
                     struct err *err)
 {
-    struct pollfd fd = {.fd = lookup->done_fd, .events = POLLIN};
+    struct pollfd fds[] = {{.fd = lookup->done_fd, .events = POLLIN},
+                           {.fd = stop_fd > 0 ? stop_fd : -1, .events = POLLIN}};
     int n = 0;
 
-    while ((n = poll(&fd, 1, poll_timeout(deadline_ns))) <= 0) {
+    while ((n = poll(fds, 2, poll_timeout(deadline_ns))) <= 0) {
         if (n == 0 && clock_monotonic_ns() >= deadline_ns) {
             return err_set(err, -ETIMEDOUT, "cannot find the host '%s': no answer in time",
                            lookup->host);
         }
+    }
+    if (fds[0].revents == 0) {
+        return err_set(err, ERR_INTERRUPTED, "interrupted");
     }
     pthread_mutex_lock(&lookup->mutex);
     int rc = lookup->rc;
@@ -123,12 +127,13 @@ static int wait_for(struct lookup *lookup, uint64_t deadline_ns, struct addrinfo
     return 0;
 }
 
-int resolve_host(const char *host, uint16_t port, uint64_t deadline_ns, struct addrinfo **out,
+int resolve_host(const struct dial_opts *opts, uint64_t deadline_ns, struct addrinfo **out,
                  struct err *err)
 {
+    const char *host = opts->endpoint->host;
     char service[8];
 
-    snprintf(service, sizeof service, "%u", port);
+    snprintf(service, sizeof service, "%u", opts->endpoint->port);
     if (look_up(host, service, AI_NUMERICHOST, out) == 0) {
         return 0;
     }
@@ -143,7 +148,7 @@ int resolve_host(const char *host, uint16_t port, uint64_t deadline_ns, struct a
         leave(lookup);
         return err_errno(err, why, "cannot look up the host '%s'", host);
     }
-    int rc = wait_for(lookup, deadline_ns, out, err);
+    int rc = wait_for(lookup, opts->stop_fd, deadline_ns, out, err);
     leave(lookup);
     return rc;
 }

@@ -28,11 +28,13 @@ struct ws_client_opts {
     /* Local ports for the connection, so that a node can leave its own traffic out; 0 = any. */
     uint16_t local_port_from;
     uint16_t local_port_to;
+    /* Connecting ends with ERR_INTERRUPTED when this is readable; it is not read. 0 = none. */
+    int stop_fd;
 };
 
 /* Connects (all addresses of the name in turn), shakes hands. *status gets the HTTP status of a
  * refusal, 0 when there was no answer; err then has the detail of the problem document. deadline_ns
- * is monotonic. */
+ * is monotonic. There is no client to interrupt yet: see stop_fd. */
 int ws_client_open(const struct ws_client_opts *opts, uint64_t deadline_ns, struct ws_client **out,
                    unsigned *status, struct err *err);
 void ws_client_close(

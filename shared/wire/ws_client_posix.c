@@ -245,6 +245,7 @@ int ws_client_open(const struct ws_client_opts *opts, uint64_t deadline_ns, stru
         .ca_file = opts->ca_file,
         .local_port_from = opts->local_port_from,
         .local_port_to = opts->local_port_to,
+        .stop_fd = opts->stop_fd,
     };
     struct ws_client *client = x_alloc(sizeof *client);
 
@@ -255,6 +256,7 @@ int ws_client_open(const struct ws_client_opts *opts, uint64_t deadline_ns, stru
         ws_client_close(client);
         return rc;
     }
+    dial_go_on(client->dial);
     *out = client;
     return 0;
 }

@@ -7,6 +7,7 @@ import os
 import random
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -17,6 +18,7 @@ from broken_wire import BrokenWire
 from node_process import (IF_A, IF_B, NODE, NOBODY, Checks, Node, add_key, command, end_a,
                           number_in, numbered)
 from recorder import finish, wait_for
+from spool_files import fill_spool
 from ws_raw import BINARY, TEXT, Closed, Refused, WebSocket
 
 FOLDER = sys.argv[1]
@@ -180,6 +182,38 @@ def test_spool(t):
     t.equal("SIGTERM: exit 0", 0, sniff.stop())
 
 
+def test_backlog(t):
+    """Of an earlier run, on disk; little memory does not make it slow, and one connection does."""
+    spool = os.path.join(FOLDER, "backlog")
+    os.mkdir(spool, 0o700)
+    packets, place = fill_spool(spool, IF_B, 32 << 20)
+    began = time.monotonic()
+    sniff = Sniff(server(), "backlog", "--memory", "1MiB", "--spool-dir", spool)
+    t.check("a backlog of 32 MiB is taken within 8 s and forgotten",
+            wait_for(20, lambda: not os.path.exists(place)) and time.monotonic() - began < 8,
+            time.monotonic() - began, sniff.said())
+
+    def uplink():
+        return next(i for i in node.get("/api/v1/interfaces").json() if i["name"] == f"backlog:{IF_B}")
+    t.equal("all of it came", packets, uplink()["packets"])
+    t.check("over one connection", "broke" not in sniff.said(), sniff.said())
+    t.equal("SIGTERM: exit 0", 0, sniff.stop())
+
+
+def test_interrupted_connect(t):
+    """Somebody takes the connection and says nothing: an end does not wait for that."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        sniff = Sniff(server(silent.getsockname()[1]), "unheard")
+        silent.settimeout(10)
+        peer, _ = silent.accept()
+        began = time.monotonic()
+        code = sniff.stop()
+        took = time.monotonic() - began
+        t.check("SIGTERM during a connect ends sniff at once, with 0", code == 0 and took < 1, code, took,
+                sniff.said())
+        peer.close()
+
+
 def test_record(t):
     sniff, sender = Sniff(server(), "kept"), end_a()
     appears("kept")
@@ -268,7 +302,8 @@ def main():
         file.write(keys["ingest"] + "\n")
     with Node(FOLDER, "--ingest-record") as node:
         node.key = keys["view"]
-        tap.run([test_sniff, test_break, test_spool, test_record, test_many, test_refused, test_hostile])
+        tap.run([test_sniff, test_break, test_spool, test_backlog, test_interrupted_connect,
+                 test_record, test_many, test_refused, test_hostile])
         tap.check("the node is alive at the end", not node.has_ended(), node.said())
         code, took = node.stop()
         tap.check("SIGTERM: exit 0 within 5 s", code == 0 and took < 5, code, took, node.said())

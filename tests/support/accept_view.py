@@ -226,6 +226,35 @@ def test_restarted_node(t):
     t.equal("the file can be read to its end", 0, len(view.stream().rest))
 
 
+def silent_ends():
+    """Addresses at which a connect hangs: in TCP (the queue is full), and behind it."""
+    full = socket.create_server(("127.0.0.1", 0), backlog=0)
+    fillers = []
+    for _ in range(4):
+        fillers.append(socket.socket(socket.AF_INET, socket.SOCK_STREAM))
+        fillers[-1].setblocking(False)
+        fillers[-1].connect_ex(full.getsockname())
+    return [full, socket.create_server(("127.0.0.1", 0))], fillers
+
+
+def test_interrupted_connect(t):
+    ends, fillers = silent_ends()
+    for end, where in zip(ends, ("in TCP", "in the handshake")):
+        view = View(endpoint(end.getsockname()[1]), name="nobody.pcapng")
+
+        def connects(port=end.getsockname()[1], pid=view.process.pid):
+            listed = subprocess.run(["ss", "-Htnp", "dport", f"= :{port}"], capture_output=True, text=True,
+                                    check=True).stdout
+            return f"pid={pid}," in listed
+        t.check(f"view hangs {where}", wait_for(5, connects))
+        began = time.monotonic()
+        code = view.end()
+        took = time.monotonic() - began
+        t.check("and an interrupt ends it at once, with 0", code == 0 and took < 1, code, took, view.said())
+    for each in ends + fillers:
+        each.close()
+
+
 def test_keys(t):
     folder = os.path.join(FOLDER, "keys")
     os.makedirs(folder, exist_ok=True)
@@ -350,7 +379,7 @@ def main():
     sender = end_a()
     with Node(FOLDER) as node:
         tap.run([test_view, test_view_lines, test_two_interfaces, test_pipes, test_reconnect,
-                 test_restarted_node, test_keys, test_extcap, test_tshark_lists])
+                 test_restarted_node, test_interrupted_connect, test_keys, test_extcap, test_tshark_lists])
         tap.check("the node is alive at the end", not node.has_ended(), node.said())
     finish(tap)
 

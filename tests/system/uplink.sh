@@ -133,12 +133,14 @@ start_node node.db --ingest-record
 check "all are back after the node was killed" wait_for 30 all_are_up
 
 kill -STOP "$NODE"
-sleep 2 # what is tested is that time passes while it does nothing
+waits_in_node() { [ "$(in_b ss -Htn state established sport = :8443 | awk '$1 > 0' | wc -l)" -ge "$SNIFFERS" ]; }
+check "what comes meanwhile waits" wait_for 10 waits_in_node
 kill -CONT "$NODE"
 check "packets go on after the node was stopped" wait_for 10 has_packets s0:lo 10
 
 ip -n "$NS_A" link set "$IF_A" down
-sleep 2
+waits_in_sniffers() { [ "$(in_a ss -Htn state established dport = :8443 | awk '$2 > 0' | wc -l)" -ge "$SNIFFERS" ]; }
+check "what is sent meanwhile waits" wait_for 10 waits_in_sniffers
 ip -n "$NS_A" link set "$IF_A" up
 before=$(uplink_field s3:lo packets)
 check "packets go on after the network was cut" wait_for 20 has_packets s3:lo $((before + 50))

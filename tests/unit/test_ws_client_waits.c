@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/support/ws_client_dial.h"
 
+#include <netinet/in.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+
 static void serve_silence(struct wire_peer *peer, void *arg)
 {
     (void)arg;
@@ -31,6 +35,93 @@ static void a_silent_node_ends_at_the_deadline(void **state)
     assert_int_equal(ws_client_open(&opts, in_ms(5000), &client, &status, &err), ERR_IO);
     assert_non_null(strstr(err.text, "refused"));
     assert_null(client);
+}
+
+static void *stop_later(void *arg)
+{
+    struct timespec pause = {.tv_nsec = 20 * (long)MS};
+    const uint64_t one = 1;
+
+    nanosleep(&pause, NULL);
+    assert_int_equal(write(*(const int *)arg, &one, sizeof one), (ssize_t)sizeof one);
+    return NULL;
+}
+
+/* An address that answers nothing: a listener whose queue is full. */
+static int full_listener(struct url_endpoint *endpoint, int fillers[], size_t n)
+{
+    struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t size = sizeof at;
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+    assert_int_equal(bind(fd, (struct sockaddr *)&at, sizeof at), 0);
+    assert_int_equal(listen(fd, 0), 0);
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&at, &size), 0);
+    endpoint->port = ntohs(at.sin_port);
+    for (size_t i = 0; i < n; i++) {
+        fillers[i] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+        (void)!connect(fillers[i], (struct sockaddr *)&at, sizeof at);
+    }
+    return fd;
+}
+
+static void connecting_is_stopped(const struct url_endpoint *endpoint)
+{
+    struct ws_client *client = NULL;
+    struct err err = {0};
+    unsigned status = 0;
+    pthread_t thread;
+    int stop = eventfd(0, 0);
+    const struct ws_client_opts opts = {.endpoint = endpoint, .target = "/", .stop_fd = stop};
+    uint64_t before = clock_monotonic_ns();
+
+    pthread_create(&thread, NULL, stop_later, &stop);
+    assert_int_equal(ws_client_open(&opts, in_ms(10000), &client, &status, &err), ERR_INTERRUPTED);
+    assert_in_range(clock_monotonic_ns() - before, 10 * MS, 5000 * MS);
+    pthread_join(thread, NULL);
+    /* It stays so: the next one ends at once. */
+    assert_int_equal(ws_client_open(&opts, in_ms(10000), &client, &status, &err), ERR_INTERRUPTED);
+    close(stop);
+}
+
+static void connecting_can_be_stopped(void **state)
+{
+    struct wire_server server;
+    struct url_endpoint endpoint;
+    int fillers[4];
+
+    (void)state;
+    wire_server_start(&server, serve_silence, NULL, NULL);
+    endpoint = endpoint_of(&server);
+    connecting_is_stopped(&endpoint); /* in the WebSocket handshake */
+    endpoint.tls = true;
+    connecting_is_stopped(&endpoint); /* in that of TLS */
+    wire_server_stop(&server);
+    endpoint.tls = false;
+    int full = full_listener(&endpoint, fillers, ARRAY_LEN(fillers));
+    connecting_is_stopped(&endpoint); /* in that of TCP */
+    for (size_t i = 0; i < ARRAY_LEN(fillers); i++) {
+        close(fillers[i]);
+    }
+    close(full);
+}
+
+static void a_connection_outlives_the_wish_to_stop_connecting(void **state)
+{
+    struct wire_server server;
+    int stop = eventfd(0, 0);
+    const struct ws_client_opts opts = {.stop_fd = stop};
+
+    (void)state;
+    wire_server_start(&server, serve_echo, NULL, NULL);
+    struct ws_client *client = dial_well(&server, &opts);
+    assert_int_equal(write(stop, &(uint64_t){1}, 8), 8);
+    assert_int_equal(receive(client, 10).rc, -ETIMEDOUT);
+    assert_int_equal(ws_client_send(client, WS_BINARY, "x", 1, in_ms(5000), NULL), 0);
+    expect_message(client, WS_BINARY, "x", 1);
+    ws_client_finish(client, WS_CLOSE_NORMAL, NULL, in_ms(5000));
+    wire_server_stop(&server);
+    close(stop);
 }
 
 static void serve_slowly(struct wire_peer *peer, void *arg)
@@ -352,6 +443,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_silent_node_ends_at_the_deadline),
+        cmocka_unit_test(connecting_can_be_stopped),
+        cmocka_unit_test(a_connection_outlives_the_wish_to_stop_connecting),
         cmocka_unit_test(nothing_is_lost_at_a_deadline),
         cmocka_unit_test(a_wait_can_be_interrupted),
         cmocka_unit_test(the_end_of_a_connection_is_told),

@@ -65,6 +65,9 @@ static void swap_all(struct node_sources *sources)
         if (local->inner->ops->swap_filter(local->inner, joined, &err) < 0) {
             log_error("own traffic may be captured on '%s': %s", local->source.ifaces[0].name,
                       err.text);
+        } else {
+            mem_free(local->in_force);
+            local->in_force = x_strdup(sources->own);
         }
         mem_free(joined);
     }
@@ -101,6 +104,7 @@ static int refresh(struct node_sources *sources, struct err *err)
         sources->own = own;
         own = NULL;
         swap_all(sources);
+        sources->has_swapped = true;
     }
     uv_mutex_unlock(&sources->mutex);
     mem_free(own);
@@ -117,6 +121,7 @@ static void run_look(uv_work_t *request)
     struct look *look = request->data;
     struct err err = {0};
 
+    look->sources->has_swapped = false;
     if (refresh(look->sources, &err) < 0) {
         log_error("%s", err.text);
     }
@@ -130,6 +135,9 @@ static void on_looked(uv_work_t *request, int status)
 
     (void)status;
     look->sources->is_looking = false;
+    if (look->sources->has_swapped && look->sources->swapped != NULL) {
+        look->sources->swapped(look->sources->node);
+    }
     close_when_idle(look->sources);
     mem_free(look);
 }

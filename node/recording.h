@@ -14,6 +14,7 @@
 struct recording_sample {
     struct session_counters counters;
     struct store_writer_stats stats;
+    char excluded[sizeof((struct store_session *)NULL)->excluded]; /* left out now; "" = unknown */
 };
 
 struct recording {

@@ -195,6 +195,17 @@ int recording_start(struct recording *rec, struct err *err)
     return 0;
 }
 
+/* Of the first source of which something is left out, as at the start. */
+static void sample_excluded(const struct recording *rec, struct recording_sample *out)
+{
+    put(out->excluded, sizeof out->excluded, NULL);
+    for (uint32_t i = 0; i < rec->n_sources && out->excluded[0] == '\0'; i++) {
+        char *now = node_source_excluded(rec->sources[i]);
+        put(out->excluded, sizeof out->excluded, now);
+        mem_free(now);
+    }
+}
+
 bool recording_sample(struct recording *rec, struct recording_sample *out)
 {
     pthread_mutex_lock(&rec->lock);
@@ -203,6 +214,7 @@ bool recording_sample(struct recording *rec, struct recording_sample *out)
         session_snapshot(rec->session, &out->counters);
         store_writer_stats(rec->writer, &out->stats);
         rec->lost = out->counters.total.store;
+        sample_excluded(rec, out);
     }
     pthread_mutex_unlock(&rec->lock);
     return goes_on;
@@ -269,5 +281,8 @@ struct json_t *recording_json(const struct recording *rec, const struct recordin
     now.bytes = sample->stats.bytes;
     now.stored_bytes = sample->stats.stored_bytes;
     now.loss = sample->counters.total;
+    if (sample->excluded[0] != '\0') {
+        put(now.excluded, sizeof now.excluded, sample->excluded);
+    }
     return session_json(&now, rec->encrypted);
 }

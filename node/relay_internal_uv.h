@@ -139,6 +139,8 @@ void relay_stream_add_viewer(struct relay_stream *stream, struct viewer *viewer)
 void relay_stream_remove_viewer(struct relay_stream *stream, struct viewer *viewer);
 /* The ledger of all its captures so far. */
 struct ledger relay_stream_ledger(struct relay_stream *stream);
+/* Tells viewers when another part of the host's traffic is left out than was told before. */
+void relay_stream_check_excluded(struct relay_stream *stream);
 void relay_stream_event(struct relay_stream *stream, const char *type, const char *text);
 
 /* relay_lane_uv.c */

@@ -30,6 +30,8 @@
 #define CAPTURE_BLOCK_BYTES BLOCK_BYTES_MIN
 /* Between tries to open an interface that went away. */
 #define RETRY_MAX_MS 2000
+/* Notes that are longer are not kept for those who read slowly. */
+#define NOTE_MAX 16384
 /* Packets of one stream are given out for at most a third of the time: a round that took c comes
  * again 2c later, and meanwhile packets gather into larger writes. */
 #define PACE_FACTOR 2
@@ -58,13 +60,45 @@ void relay_stream_event(struct relay_stream *stream, const char *type, const cha
                              stream->id, "filter", stream->filter, "detail", text));
 }
 
-/* Told to every pcapng viewer with its next statistics. */
+static bool is_told(const struct relay_stream *stream)
+{
+    for (const struct viewer *v = stream->viewers; v != NULL; v = v->next) {
+        if (v->note_number != stream->note_number) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Told to every pcapng viewer with its next statistics, behind what one of them was not told yet.
+ */
 static void note(struct relay_stream *stream, const char *text)
 {
+    bool joins = stream->note != NULL && !is_told(stream) && strlen(stream->note) < NOTE_MAX;
+    char *both = joins ? x_sprintf("%s\n%s", stream->note, text) : x_strdup(text);
+
     mem_free(stream->note);
-    stream->note = x_strdup(text);
+    stream->note = both;
     stream->note_number++;
     relay_stream_poke(stream);
+}
+
+/* An Interface Description is said once, so it goes into statistics. */
+void relay_stream_check_excluded(struct relay_stream *stream)
+{
+    char *now = stream->state == STREAM_RUNNING ? node_source_excluded(stream->source) : NULL;
+    char *text = NULL;
+
+    if (now == NULL || strcmp(now, stream->excluded) == 0) {
+        mem_free(now);
+        return;
+    }
+    mem_free(stream->excluded);
+    stream->excluded = now;
+    text = x_sprintf("from now on left out, because it is the node's own traffic: %s",
+                     now[0] == '\0' ? "nothing" : now);
+    note(stream, text);
+    mem_free(text);
 }
 
 struct ledger relay_stream_ledger(struct relay_stream *stream)
@@ -262,9 +296,10 @@ static void run_open(void *arg)
         job->code = err_set(&job->err, ERR_CAPTURE,
                             "interface '%s' came back with another link type", stream->interface);
     } else {
-        mem_free(stream->excluded);
-        stream->excluded = excluded;
-        excluded = NULL;
+        if (!stream->has_run) { /* else it is told when it is open */
+            stream->excluded = excluded;
+            excluded = NULL;
+        }
         stream->iface = stream->source->ifaces[0];
         atomic_store(&stream->finished, false);
         job->code = start_session(stream, &job->err);
@@ -304,6 +339,7 @@ static void on_opened(void *arg, bool cancelled)
             stream->started_ns = clock_wall_ns();
         }
         stream->has_run = true;
+        relay_stream_check_excluded(stream); /* it may have changed since the open */
         stream->idle_since_ms = relay_now_ms(stream->relay);
         answer_waiters(stream, NULL);
         if (stream->ending) {

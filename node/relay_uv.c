@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "node/sources.h"
 #include "node/viewer_uv.h"
 #include "shared/base/clock_posix.h"
 #include "shared/base/log.h"
@@ -139,6 +140,14 @@ static int ask_for_stamps(void)
     return fd;
 }
 
+static void on_swapped(struct node *node)
+{
+    for (struct relay_stream *stream = node->relay == NULL ? NULL : node->relay->streams;
+         stream != NULL; stream = stream->next) {
+        relay_stream_check_excluded(stream);
+    }
+}
+
 int relay_open(struct node *node, struct err *err)
 {
     struct relay *relay = x_alloc(sizeof *relay);
@@ -154,6 +163,7 @@ int relay_open(struct node *node, struct err *err)
     uv_timer_start(&relay->sweep, on_sweep, SWEEP_MS, SWEEP_MS);
     uv_unref((uv_handle_t *)&relay->sweep);
     node->relay = relay;
+    node_sources_watch_swaps(node, on_swapped);
     return 0;
 }
 

@@ -29,6 +29,12 @@ struct source_request {
 int node_source_open(struct node *node, const struct source_request *request, struct source **out,
                      char **excluded, struct err *err);
 
+/* What is left out of this source now, which changes with the host's addresses; "" for none,
+ * mem_free. Any thread; before its close. */
+char *node_source_excluded(struct source *source);
+/* swapped: on the loop, after the expression was changed in the sources that are open. One only. */
+void node_sources_watch_swaps(struct node *node, void (*swapped)(struct node *node));
+
 /* 0 when there is such an interface now; ERR_NOT_FOUND with the nearest name. Does not block for
  * long. Any thread. */
 int node_source_find(struct node *node, const char *interface, struct err *err);

@@ -21,6 +21,7 @@ struct local_source {
     struct local_source *next; /* guarded */
     char *user;                /* the user's part of the filter */
     bool excludes;             /* the own part is in the filter */
+    char *in_force;            /* guarded; the own part that is in it, "" = none */
 };
 
 struct node_sources {
@@ -31,12 +32,14 @@ struct node_sources {
     unsigned n_handles;
     int watch_fd;
     bool is_looking; /* on a worker */
+    void (*swapped)(struct node *node);
     void (*closed)(struct node *node);
     /* set before node_sources_settle, then read only */
     struct own_endpoint endpoints[OWN_ENDPOINTS_MAX];
     size_t n_endpoints;
     /* the worker's, one at a time */
     struct local_addresses addresses;
+    bool has_swapped; /* the last look did */
 
     uv_mutex_t mutex; /* guards what follows */
     char *own;        /* "" = none */

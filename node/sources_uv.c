@@ -62,6 +62,7 @@ static void local_close(struct source *source)
     uv_mutex_unlock(&local->sources->mutex);
     local->inner->ops->close(local->inner);
     mem_free(local->user);
+    mem_free(local->in_force);
     mem_free(local);
 }
 
@@ -75,7 +76,7 @@ static const struct source_ops local_ops = {
 
 /* Under the lock, so that an address that comes now is either in `own` or swapped in afterwards. */
 static void adopt(struct node_sources *sources, struct source *inner, const char *user,
-                  bool excludes, struct source **out)
+                  const char *own, struct source **out)
 {
     struct local_source *local = x_alloc(sizeof *local);
 
@@ -86,7 +87,8 @@ static void adopt(struct node_sources *sources, struct source *inner, const char
     local->inner = inner;
     local->sources = sources;
     local->user = x_strdup(user);
-    local->excludes = excludes;
+    local->excludes = own[0] != '\0';
+    local->in_force = x_strdup(own);
     local->next = sources->open;
     sources->open = local;
     *out = &local->source;
@@ -145,13 +147,15 @@ static int open_local(struct node *node, const struct source_request *request, s
         log_warn("%s", source_pcap_warning(inner));
     }
     uv_mutex_lock(&sources->mutex);
-    adopt(sources, inner, user, own[0] != '\0', out);
     bool is_old = own[0] != '\0' && strcmp(own, sources->own) != 0;
     if (is_old) {
         char *joined = own_filter_join(sources->own, user);
         code = inner->ops->swap_filter(inner, joined, err);
         mem_free(joined);
+        mem_free(own);
+        own = x_strdup(sources->own);
     }
+    adopt(sources, inner, user, own, out);
     uv_mutex_unlock(&sources->mutex);
     if (code < 0) {
         (*out)->ops->close(*out);
@@ -160,6 +164,23 @@ static int open_local(struct node *node, const struct source_request *request, s
     }
     *excluded = own;
     return 0;
+}
+
+char *node_source_excluded(struct source *source)
+{
+    if (source->ops != &local_ops) {
+        return x_strdup(""); /* of an uplink: the traffic of another host */
+    }
+    struct local_source *local = local_of(source);
+    uv_mutex_lock(&local->sources->mutex);
+    char *own = x_strdup(local->in_force);
+    uv_mutex_unlock(&local->sources->mutex);
+    return own;
+}
+
+void node_sources_watch_swaps(struct node *node, void (*swapped)(struct node *node))
+{
+    node->sources->swapped = swapped;
 }
 
 static const struct source_provider *provider_for(struct node *node, const char *interface)

@@ -255,6 +255,29 @@ static void viewers_outlive_an_interface_that_goes_down(void **state)
     end_node();
 }
 
+static void what_is_left_out_is_told_again_when_it_changes(void **state)
+{
+    struct peer peer = {0};
+    struct peer later = {0};
+
+    (void)state;
+    watch(&peer, "eth0", &pcapng);
+    fake_swapped(&node);
+    fake_give(5);
+    RUN_UNTIL(peer.viewer->n_packets == 5);
+    assert_int_equal(read_pcapng(&peer.data).statistics, 0); /* the same as before */
+    fake_excluded = "udp port 2";
+    fake_swapped(&node);
+    RUN_UNTIL(read_pcapng(&peer.data).has_excluded);
+    watch(&later, "eth0", &pcapng); /* finds it in the Interface Description, and only there */
+    assert_non_null(memmem(later.data.data, later.data.len, "udp port 2", 10));
+    assert_false(read_pcapng(&later.data).has_excluded);
+    fake_excluded = "tcp port 1";
+    leave(&peer);
+    leave(&later);
+    end_node();
+}
+
 static void an_interface_that_cannot_be_opened_says_why(void **state)
 {
     (void)state;
@@ -374,6 +397,7 @@ int main(void)
         cmocka_unit_test_setup(a_stranger_s_resume_begins_now, set_up),
         cmocka_unit_test_setup(a_resume_beyond_the_stream_begins_now, set_up),
         cmocka_unit_test_setup(viewers_outlive_an_interface_that_goes_down, set_up),
+        cmocka_unit_test_setup(what_is_left_out_is_told_again_when_it_changes, set_up),
         cmocka_unit_test_setup(an_interface_that_cannot_be_opened_says_why, set_up),
         cmocka_unit_test_setup(distinct_captures_are_bounded_and_equal_ones_shared, set_up),
         cmocka_unit_test_setup(what_was_stamped_before_a_viewer_came_is_not_for_it, set_up),

@@ -124,6 +124,21 @@ int node_source_open(struct node *node, const struct source_request *request, st
     return 0;
 }
 
+static void (*fake_swapped)(struct node *node);
+static const char *fake_excluded = "tcp port 1";
+
+char *node_source_excluded(struct source *source)
+{
+    (void)source;
+    return x_strdup(fake_excluded);
+}
+
+void node_sources_watch_swaps(struct node *node, void (*swapped)(struct node *node))
+{
+    (void)node;
+    fake_swapped = swapped;
+}
+
 /* n more packets, at once. Not while a capture is being closed. */
 static void fake_give(uint64_t n)
 {

@@ -23,6 +23,7 @@ struct reading {
     uint32_t interfaces;
     uint32_t statistics;
     bool has_note;
+    bool has_excluded;
 };
 
 static void read_comment(const uint8_t *block, uint32_t n, struct reading *r)
@@ -39,6 +40,7 @@ static void read_comment(const uint8_t *block, uint32_t n, struct reading *r)
     assert_memory_equal(at, "position=", 9);
     r->position = strtoull(at + 9, NULL, 10);
     r->has_note = r->has_note || memmem(block, n, "fake interface", 14) != NULL;
+    r->has_excluded = r->has_excluded || memmem(block, n, "udp port 2", 10) != NULL;
 }
 
 /* Numbers rise by one, but where statistics have told a loss just before. */

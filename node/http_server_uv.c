@@ -249,6 +249,7 @@ int http_server_open(struct node *node, const struct http_server_opts *opts, str
         rc = listen_at(server, node->options->http_addrs.items[i], err);
     }
     if (rc < 0) {
+        node->http = NULL;
         http_server_close(server, on_failed_closed);
         return rc;
     }
@@ -362,8 +363,10 @@ static void on_all_closed(struct http_server *server)
     tls_context_free(server->tls);
     unproven_free(server->unproven);
     mem_free(server->listeners);
+    if (node->http == server) { /* else it never opened, and another may have since */
+        node->http = NULL;
+    }
     mem_free(server);
-    node->http = NULL;
     closed(node);
 }
 

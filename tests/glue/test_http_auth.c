@@ -449,11 +449,15 @@ static void beyond_loopback_needs_keys_and_tls_or_the_users_word(void **state)
     node.options = &options;
     assert_int_equal(http_server_open(&node, &server, &err), ERR_USAGE);
     assert_non_null(strstr(err.text, "--tls-cert"));
+    assert_null(node.http);
     options.insecure = true;
     assert_int_equal(http_server_open(&node, &server, &err), ERR_USAGE);
     assert_non_null(strstr(err.text, "keys add"));
     fixture_make_key(&f, API_KEY_NEVER, key);
     assert_int_equal(http_server_open(&node, &server, &err), 0);
+    uv_run(&f.loop, UV_RUN_NOWAIT); /* what did not open is gone now, and took no other with it */
+    uv_run(&f.loop, UV_RUN_NOWAIT);
+    assert_non_null(node.http);
     http_server_close(node.http, on_closed);
     assert_true(fixture_pump(&f, is_node_closed, &node));
 }

@@ -258,4 +258,7 @@ check_equal "the node takes fair ones still" open "$(peer fair)"
 check_end "the node ends with 0 after all that" "$NODE"
 
 [ -z "${PR_KEEP:-}" ] || cp -r "$SCRATCH" "$PR_KEEP"
+# Nothing here is silent for so long.
+check "no sniffer took a node that talks for a silent one" \
+    sh -c '! grep -H "nothing was heard" ./*.log'
 tap_done

@@ -30,11 +30,18 @@ def tcpdump_lines(path):
     return found
 
 
+def as_in_4_99_3(line):
+    """tcpdump 4.99.4 and newer has other words for lengths of IPv4 that cannot be."""
+    line = re.sub(r"^IP +\[header length (\d+) < 20\] \(invalid\)", r"IP bad-hlen \1", line)
+    return re.sub(r"^IP +\[total length (\d+) > length (\d+)\] \(invalid\) ?", lambda m:
+                  f"IP truncated-ip - {int(m[1]) - int(m[2])} bytes missing! ", line)
+
+
 def plain(line):
     """Without what only one of the two says: VLAN tags, the interface of SLL2, double spaces."""
     line = re.sub(r"vlan \d+, p \d(, DEI)?, (ethertype [^,]+|802\.3), ", "", line)
     line = re.sub(r"^\S+ +(In|Out|M|B|P) +", "", line)
-    line = re.sub(r"^ethertype IPv[46], ", "", line)
+    line = as_in_4_99_3(re.sub(r"^ethertype IPv[46], ", "", line))
     return re.sub(r"\s+", " ", line).strip()
 
 

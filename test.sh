@@ -48,8 +48,45 @@ run_ctest() {
     local preset=$1
     printf 'testing %s\n' "$preset"
     CMOCKA_MESSAGE_OUTPUT=TAP UBSAN_OPTIONS=print_stacktrace=1 \
+        ASAN_OPTIONS=detect_stack_use_after_return=1 \
         ctest --test-dir "build/$preset" -V -j "$jobs" --timeout "$UNIT_TIMEOUT_S" \
         >"$LOGS/$preset.ctest" 2>&1 </dev/null
+}
+
+# What a loaded machine disturbs (it measures time, floods, or fills both processors) runs alone.
+readonly ALONE=' replay http_hostile relay_acceptance own_traffic view view_acceptance torture '
+
+runs_alone() { [[ $ALONE == *" $(basename "$1" .sh) "* ]]; }
+
+# Each script has namespaces and a folder of its own, and most of them wait most of the time: two at
+# a time, then the others alone.
+run_scripts() {
+    local script running=0
+    for script in "$@"; do
+        if ! runs_alone "$script"; then
+            if [ "$running" -ge 2 ]; then
+                wait -n
+                running=$((running - 1))
+            fi
+            run_script "$script" &
+            running=$((running + 1))
+        fi
+    done
+    wait
+    for script in "$@"; do
+        ! runs_alone "$script" || run_script "$script"
+    done
+}
+
+# The system tests, the longest first, so that none is left over at the end.
+system_scripts() {
+    local longest=(crash damage uplink api uplink_acceptance http_acceptance disk_full) script
+    {
+        printf 'tests/system/%s.sh\n' "${longest[@]}"
+        printf '%s\n' tests/system/*.sh
+    } | awk '!seen[$0]++' | while read -r script; do
+        [ ! -x "$script" ] || printf '%s\n' "$script"
+    done
 }
 
 run_script() {
@@ -78,9 +115,8 @@ if ./setup.sh test; then
         build "$preset" && run_ctest "$preset"
     done
     if [ -x "$PR_BIN" ]; then
-        for script in tests/system/*.sh; do
-            [ ! -x "$script" ] || run_script "$script"
-        done
+        mapfile -t scripts < <(system_scripts)
+        run_scripts "${scripts[@]}"
     fi
 else
     note_failure "setup.sh test"

@@ -125,7 +125,7 @@ static const struct route routes[] = {
      .max_body = CAPTURE_BODY_MAX,
      .summary = "Starts a capture into the store. 201 with its session and Location; 404 no such "
                 "interface, 400 a filter or member that is wrong, 409 another program records, 503 "
-                "--max-captures are running.",
+                "as many recordings and live streams run as --max-captures allows.",
      .body = "application/json",
      .answer = "application/json",
      .handle = post_captures},

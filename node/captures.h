@@ -59,7 +59,6 @@ void captures_settle(struct captures *captures);
 struct json_t *captures_list(struct captures *captures);
 /* One of them, or NULL with ERR_NOT_FOUND or ERR_AMBIGUOUS. New reference. */
 struct json_t *captures_find(struct captures *captures, const char *id, struct err *err);
-size_t captures_running(const struct captures *captures);
 /* The counters of a running one, not older than a second; false when there is none of that id. */
 bool captures_counters(struct captures *captures, const char *id, struct session_counters *out);
 /* What its writer has stored; the same. */

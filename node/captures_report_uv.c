@@ -180,16 +180,6 @@ struct json_t *captures_find(struct captures *c, const char *id, struct err *err
     return recording_json(capture->rec, &capture->sample);
 }
 
-size_t captures_running(const struct captures *c)
-{
-    size_t n = 0;
-
-    for (const struct capture *capture = c->first; capture != NULL; capture = capture->next) {
-        n++;
-    }
-    return n;
-}
-
 bool captures_counters(struct captures *c, const char *id, struct session_counters *out)
 {
     for (struct capture *capture = c->first; capture != NULL; capture = capture->next) {

@@ -12,6 +12,7 @@
 
 #include "node/events.h"
 #include "node/node.h"
+#include "node/relay.h"
 #include "node/work.h"
 #include "shared/base/clock_posix.h"
 #include "shared/base/log.h"
@@ -80,6 +81,7 @@ static void append(struct captures *c, struct capture *capture)
         c->first = capture;
     }
     c->last = capture;
+    c->node->n_recordings++;
 }
 
 void captures_maybe_drained(struct captures *c)
@@ -107,6 +109,7 @@ static void take_out(struct capture *capture)
     } else {
         c->last = capture->prev;
     }
+    c->node->n_recordings--;
     capture_unref(capture);
 }
 
@@ -236,14 +239,8 @@ static void on_started(void *arg, bool cancelled)
 
 static int check(struct captures *c, const struct capture_request *request, struct err *err)
 {
-    size_t max = (size_t)c->node->options->max_captures;
-
     if (c->is_draining || c->node->stopping) {
         return err_set(err, ERR_LIMIT, "the node is ending");
-    }
-    if (max > 0 && captures_running(c) >= max) {
-        return err_set(err, ERR_LIMIT,
-                       "%zu captures are running, --max-captures allows no more: stop one", max);
     }
     if (request->n_interfaces == 0 || request->n_interfaces > SESSION_MAX_SOURCES) {
         return err_set(err, ERR_USAGE, "a capture has 1 to %d interfaces", SESSION_MAX_SOURCES);
@@ -257,7 +254,7 @@ static int check(struct captures *c, const struct capture_request *request, stru
     if (request->filter != NULL && strlen(request->filter) >= IFACE_FILTER_MAX) {
         return err_set(err, ERR_USAGE, "a filter has at most %d bytes", IFACE_FILTER_MAX - 1);
     }
-    return 0;
+    return relay_make_room(c->node, err); /* last: it may end a stream for it */
 }
 
 static void refuse(struct captures *c, struct capture *capture)

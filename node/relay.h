@@ -25,6 +25,11 @@ void relay_drain(struct node *node, uint64_t deadline_ns, void (*done)(struct no
 /* All connections are gone by now. node->relay is NULL when closed is called. */
 void relay_close(struct node *node, void (*closed)(struct node *node));
 
+/* 0 when one more live capture may run: recordings (node->n_recordings) and streams are together at
+ * most --max-captures. Ends for it the stream that nobody has looked at for the longest. ERR_LIMIT
+ * with the way out. */
+int relay_make_room(struct node *node, struct err *err);
+
 /* Families of this module for /metrics. */
 void relay_metrics(struct node *node, struct buf *out);
 

@@ -5,6 +5,7 @@
  */
 #include "node/relay_internal_uv.h"
 
+#include <inttypes.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -47,26 +48,31 @@ static bool is_idle(const struct relay_stream *stream)
     return !stream->ending && stream->n_viewers == 0 && stream->waiters == NULL;
 }
 
-/* Counts those that capture; ends the one that has been idle for the longest when there are too
- * many. */
-static bool make_room(struct relay *relay)
+int relay_make_room(struct node *node, struct err *err)
 {
     struct relay_stream *idle = NULL;
-    uint64_t n = 0;
+    uint64_t n = node->n_recordings;
 
-    for (struct relay_stream *stream = relay->streams; stream != NULL; stream = stream->next) {
+    for (struct relay_stream *stream = node->relay->streams; stream != NULL;
+         stream = stream->next) {
         n += stream->ending ? 0 : 1;
         if (is_idle(stream) && (idle == NULL || stream->idle_since_ms < idle->idle_since_ms)) {
             idle = stream;
         }
     }
-    if (n < relay->node->options->max_captures) {
-        return true;
+    if (n < node->options->max_captures) {
+        return 0;
     }
-    if (idle != NULL) {
-        relay_stream_end(idle);
+    if (idle == NULL) {
+        return err_set(err, ERR_LIMIT,
+                       "%" PRIu64 " live captures run already, %" PRIu32
+                       " of them into the store, and --max-captures allows no more: stop one with "
+                       "DELETE /api/v1/captures/{id}, watch with the filter of one that is "
+                       "watched already, or start the node with a larger --max-captures",
+                       n, node->n_recordings);
     }
-    return idle != NULL;
+    relay_stream_end(idle);
+    return 0;
 }
 
 void relay_join(struct relay *relay, const struct relay_request *request,
@@ -79,13 +85,13 @@ void relay_join(struct relay *relay, const struct relay_request *request,
     if (stream == NULL) {
         struct err err = {0};
 
-        if (relay->ending || !make_room(relay)) {
+        if (relay->ending) {
+            err_set(&err, ERR_IN_USE, "the node is ending");
+        } else if (relay_make_room(relay->node, &err) < 0) {
+            err.code = ERR_IN_USE;
+        }
+        if (err.code < 0) {
             relay->refused++;
-            err_set(&err, ERR_IN_USE,
-                    relay->ending ? "the node is ending"
-                                  : "%llu different live captures run already; share the filter of "
-                                    "one of them, or start the node with a larger --max-captures",
-                    (unsigned long long)relay->node->options->max_captures);
             done(arg, NULL, &err);
             return;
         }

@@ -258,6 +258,27 @@ def test_max_captures(t):
                 refusal is not None and refusal.problem(503), refusal)
         same = few.watch(IF_B, "filter=" + quote("less 500"))
         t.check("one more viewer of a running one is no new capture", same.is_alive())
+        answer = few.http("POST", "/api/v1/captures", {"interfaces": [IF_B]})
+        t.check("nor may anything be recorded then: 503 with the way out", answer.problem(503) and
+                "--max-captures" in answer.detail() and "DELETE" in answer.detail(), answer)
+        viewers[2].close()
+        recorded = []
+
+        def records():
+            made = few.http("POST", "/api/v1/captures", {"interfaces": [IF_B]})
+            recorded.extend([made.json()["id"]] if made.status == 201 else [])
+            return recorded
+        t.check("a recording takes the place of a stream that nobody watches any more",
+                wait_for(5, records))
+        try:
+            few.watch(IF_B, "filter=" + quote("less 600")).close()
+            t.check("a recording counts for viewers too", False)
+        except Refused as error:
+            t.check("a recording counts for viewers too: 503 with the way out",
+                    error.answer.problem(503) and "1 of them into the store" in error.answer.detail(),
+                    error.answer)
+        few.http("DELETE", f"/api/v1/captures/{recorded[0]}")
+        t.check("and when it has ended there is room", few.watch(IF_B, "filter=" + quote("less 600")).is_alive())
 
 
 def test_slow_viewer(t):

@@ -66,9 +66,9 @@ key=$("$PR_BIN" keys add --role view -d "$SCRATCH/p.db" 2>/dev/null)
 mac=$(in_b cat "/sys/class/net/$IF_B/address")
 
 start_node plain
-watch plain.out $((SECONDS_OF_FLOOD + 10)) ''
+watch plain.out 300 ''
 all=$watching
-watch tcp.out $((SECONDS_OF_FLOOD + 10)) '&filter=tcp'
+watch tcp.out 300 '&filter=tcp'
 tcp=$watching
 before=$(datagrams)
 flood_on &
@@ -76,12 +76,13 @@ flooding=$!
 check "no viewer is told of the new address yet" test "$(excludes_new && echo told)" = ""
 in_b ip addr add "$NEW/24" dev "$IF_B"
 check "an address that comes is left out in running captures" wait_for 5 excludes_new
-watch new.out 10 '' "$NEW"
+watch new.out 300 '' "$NEW"
 new=$watching
 wait "$flooding"
-wait "$new"
-wait "$tcp"
-wait "$all"
+# They end when nothing has come for a while.
+for pid in "$all" "$tcp" "$new"; do
+    stop "$pid"
+done
 # The generator's own end of the wire may drop some: what the other host received counts.
 sent=$(($(datagrams) - before))
 got=$(field "$SCRATCH/plain.out" packets)

@@ -18,8 +18,9 @@ struct gauges_store {
     char why_not[256];
     bool is_encrypted;
     uint64_t sessions;
-    uint64_t used_bytes; /* on disk, with catalogue and its log */
-    uint64_t free_bytes; /* of the file system; UINT64_MAX: unknown */
+    uint64_t used_bytes;  /* on disk, with catalogue and its log */
+    char no_writing[256]; /* why nothing can be recorded; "" = it can */
+    uint64_t free_bytes;  /* of the file system; UINT64_MAX: unknown */
 };
 
 struct gauges_process {

@@ -72,6 +72,8 @@ static void look_at_store(struct gauges *g, struct gauges_store *out)
 
     mark_of(node_store_path(access), &mark);
     node_store_space(access, &out->used_bytes, &out->free_bytes);
+    int writable = node_store_check_writable(access, &err);
+    snprintf(out->no_writing, sizeof out->no_writing, "%.250s", writable < 0 ? err.text : "");
     if (memcmp(&mark, &g->mark, sizeof mark) == 0 && g->newest.taken_ns != 0) {
         return;
     }

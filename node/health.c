@@ -10,6 +10,7 @@
 #include "node/gauges.h"
 #include "node/http_server.h"
 #include "node/node.h"
+#include "node/relay.h"
 #include "shared/base/clock_posix.h"
 #include "shared/base/mem.h"
 #include "shared/base/text.h"
@@ -58,11 +59,16 @@ static void check_store(struct checks *checks, const struct node *node)
 
 static void check_disk(struct checks *checks, const struct node *node)
 {
-    uint64_t left = gauges_newest(node->gauges)->store.free_bytes;
+    const struct gauges_store *store = &gauges_newest(node->gauges)->store;
+    uint64_t left = store->free_bytes;
     uint64_t least = node->options->min_free_bytes;
     char have[TEXT_NUMBER_MAX];
     char want[TEXT_NUMBER_MAX];
 
+    if (store->no_writing[0] != '\0') {
+        add(checks, "disk", false, "%s", store->no_writing);
+        return;
+    }
     if (left == UINT64_MAX) {
         add(checks, "disk", true, "the file system does not say what is free");
         return;
@@ -73,14 +79,35 @@ static void check_disk(struct checks *checks, const struct node *node)
         want);
 }
 
-static void check_captures(struct checks *checks, const struct node *node)
+struct away {
+    char text[300];
+    size_t n;
+};
+
+static void look_at_stream(const struct relay_stream_info *info, void *arg)
+{
+    struct away *away = arg;
+
+    if (info->why[0] != '\0' && away->n++ == 0) {
+        snprintf(away->text, sizeof away->text, "live capture on '%s' is away and tried again: %s",
+                 info->interface, info->why);
+    }
+}
+
+static void check_captures(struct checks *checks, struct node *node)
 {
     struct captures_totals totals;
+    struct away away = {0};
 
+    relay_streams(node, look_at_stream, &away);
     captures_totals(node->captures, &totals);
     if (totals.disk_full > 0) {
         add(checks, "captures", false, "%zu of %zu cannot write: the disk is full",
             totals.disk_full, totals.running);
+    } else if (away.n > 1) {
+        add(checks, "captures", false, "%s; and %zu more", away.text, away.n - 1);
+    } else if (away.n == 1) {
+        add(checks, "captures", false, "%s", away.text);
     } else {
         add(checks, "captures", true, "%zu running", totals.running);
     }

@@ -40,7 +40,8 @@ struct relay_stream_info {
     const char *filter; /* the user's, "" = none */
     const char *excluded;
     uint32_t snaplen;
-    bool running; /* false: the interface is away, and tried again */
+    bool running;    /* false: the interface is away, and tried again */
+    const char *why; /* it is away; "" = it is not */
     uint32_t n_viewers;
     uint64_t packets;
     uint64_t ring_bytes;

@@ -330,6 +330,7 @@ static void on_opened(void *arg, bool cancelled)
     REQUIRE(!cancelled);
     if (job->code == 0) {
         stream->state = STREAM_RUNNING;
+        stream->down = (struct err){0};
         backoff_reset(&stream->backoff);
         if (stream->has_run) {
             log_info("live capture on '%s' goes on", stream->interface);

@@ -292,6 +292,7 @@ void relay_streams(struct node *node, void (*each)(const struct relay_stream_inf
         info.excluded = stream->excluded == NULL ? "" : stream->excluded;
         info.snaplen = stream->snaplen;
         info.running = stream->state == STREAM_RUNNING;
+        info.why = stream->ending || stream->state == STREAM_RUNNING ? "" : stream->down.text;
         info.n_viewers = stream->n_viewers;
         each(&info, arg);
     }

@@ -51,6 +51,8 @@ void node_store_trim(struct node_store *access, uint64_t now_ns);
 
 /* Bytes of the store on disk, and free bytes of its file system (UINT64_MAX: unknown). */
 void node_store_space(struct node_store *access, uint64_t *used, uint64_t *free);
+/* 0 when a capture could write there now; else what is in its way. Blocks. */
+int node_store_check_writable(struct node_store *access, struct err *err);
 const char *node_store_path(const struct node_store *access);
 /* True when a key was given: what the node makes is encrypted. */
 bool node_store_has_key(const struct node_store *access);

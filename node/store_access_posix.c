@@ -7,11 +7,14 @@
  */
 #include "node/store_access.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <unistd.h>
 
 #include "node/node.h"
 #include "shared/base/clock_posix.h"
@@ -377,6 +380,39 @@ void node_store_space(struct node_store *a, uint64_t *used, uint64_t *free_bytes
     *free_bytes = known && fs.f_blocks > 0 ? (uint64_t)fs.f_bavail * fs.f_frsize : UINT64_MAX;
     mem_free(parent);
     mem_free(folder);
+}
+
+/* By the rights and the file system, as they are now; nothing is written for it. */
+static int check_writable(const char *path, int how, struct err *err)
+{
+    if (faccessat(AT_FDCWD, path, how, AT_EACCESS) == 0) {
+        return 0;
+    }
+    return err_errno(err, errno, "'%s' cannot be written", path);
+}
+
+int node_store_check_writable(struct node_store *a, struct err *err)
+{
+    char *folder = x_sprintf("%s.d", a->path);
+    const char *slash = strrchr(a->path, '/');
+    char *parent =
+        slash == NULL ? x_strdup(".") : x_sprintf("%.*s/", (int)(slash - a->path), a->path);
+    struct stat st;
+    int r = 0;
+
+    if (stat(parent, &st) < 0) {
+        r = err_errno(err, errno, "the folder of the database, '%s'", parent);
+    }
+    r = r < 0 ? r : check_writable(parent, W_OK | X_OK, err);
+    if (r == 0 && stat(a->path, &st) == 0) {
+        r = check_writable(a->path, R_OK | W_OK, err);
+    }
+    if (r == 0 && stat(folder, &st) == 0) {
+        r = check_writable(folder, R_OK | W_OK | X_OK, err);
+    }
+    mem_free(parent);
+    mem_free(folder);
+    return r;
 }
 
 const char *node_store_path(const struct node_store *a)

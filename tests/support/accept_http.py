@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The HTTP side of a node as a checker from outside sees it: every route, every shape, every refusal.
 Driven by tests/system/http_acceptance.sh."""
+import os
 import re
 import subprocess
 import sys
@@ -257,6 +258,28 @@ def test_pcap(t):
     t.equal("/pcap with a filter", 10, len(pcapng_blocks.read(answer.body).packets))
 
 
+def test_health_of_the_folder(t):
+    """A database that could not be written, if there were something to write."""
+    folder = os.path.join(FOLDER, "health")
+    os.makedirs(folder)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64m", "none", folder], check=True)
+    try:
+        with Node(folder, "--min-free", "1k", database="sub/health.db") as ill:
+            def disk():
+                answer = ill.get("/health")
+                found = {c["name"]: c for c in answer.json()["checks"]}["disk"]
+                return answer.status, found["ok"], found["detail"]
+            t.check("without the database's folder /health fails and names it", wait_for(
+                5, lambda: disk()[:2] == (503, False) and f"'{folder}/sub/'" in disk()[2]), disk())
+            os.mkdir(f"{folder}/sub")
+            t.check("with it the node is well", wait_for(5, lambda: disk()[:2] == (200, True)), disk())
+            subprocess.run(["mount", "-o", "remount,ro", folder], check=True)
+            t.check("on a file system that is read only it fails and says so", wait_for(
+                5, lambda: disk()[:2] == (503, False) and "Read-only" in disk()[2]), disk())
+    finally:
+        subprocess.run(["umount", "-l", folder], check=False)
+
+
 def test_health_and_metrics(t):
     answer = node.get("/health")
     document = answer.json()
@@ -318,7 +341,7 @@ def main():
     tap = Checks()
     with Node(FOLDER) as node:
         tap.run([test_text_and_interfaces, test_refusals, test_upgrade, test_host_and_origin,
-                 test_capture_lifecycle, test_sessions, test_pcap, test_health_and_metrics,
+                 test_capture_lifecycle, test_sessions, test_pcap, test_health_of_the_folder, test_health_and_metrics,
                  test_openapi])
         tap.check("the node is alive at the end", not node.has_ended(), node.said())
     finish(tap)

@@ -217,6 +217,12 @@ def test_interface_comes_and_goes(t):
         return node.metric("packetrecorder_stream_up", interface="come0")
     t.check("deleted: the stream is said to be down", wait_for(10, lambda: is_up() == 0), is_up())
     t.check("its viewer stays", viewer.is_alive())
+
+    def is_named():
+        ill = node.get("/health")
+        return ill.status == 503 and any(c["name"] == "captures" and not c["ok"] and
+                                         "'come0'" in c["detail"] for c in ill.json()["checks"])
+    t.eventually("/health names it", is_named, 5, lambda: node.get("/health"))
     try:
         node.watch("come0", "filter=less+99", key=keys["view"])
         t.check("for new ones it is 404", False)
@@ -226,6 +232,7 @@ def test_interface_comes_and_goes(t):
     for name in ("come0", "go0"):
         ip("link", "set", name, "up")
     t.check("back again: the stream is up", wait_for(10, lambda: is_up() == 1), is_up())
+    t.equal("and the node is well", 200, node.get("/health").status)
     other = End("go0")
     other.send(numbered(3))
     t.equal("and brings packets on the same connection", numbered(3), viewer.binary())

@@ -116,8 +116,7 @@ rpcapd_once() {
             "$RPCAP_DIR/libpcap.a" -lssl -lcrypto || die "no rpcap client from $RPCAP_DIR"
         rpcap_ready=1
     fi
-    # At its end it kills its whole process group.
-    start_in "$NS_B" setsid "$RPCAP_DIR/rpcapd/rpcapd" -n -b 127.0.0.1 -p $RPCAPD_PORT >/dev/null 2>&1
+    start_in "$NS_B" "$RPCAP_DIR/rpcapd/rpcapd" -n -b 127.0.0.1 -p $RPCAPD_PORT >/dev/null 2>&1
     server=$STARTED
     wait_for 10 in_b sh -c "ss -Hltn | grep -q :$RPCAPD_PORT" || die "no rpcapd"
     : >"$SCRATCH/rpcap.err"
@@ -129,7 +128,9 @@ rpcapd_once() {
     settled "$client"
     stop "$client"
     delivered "$1" "$(field rpcap packets)"
-    stop "$server"
+    # Asked to end it would kill its whole process group, with us in it.
+    kill -KILL "$server"
+    wait "$server" 2>/dev/null
 }
 
 # Its first packet says that the capture runs; the few that this takes do not count.
@@ -230,7 +231,7 @@ row_relay_memory() {
 
 make_certificate() {
     [ -f "$SCRATCH/node.key" ] ||
-        openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 \
+        openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 60 \
             -subj /CN=127.0.0.1 -addext subjectAltName=IP:127.0.0.1 -keyout "$SCRATCH/node.key" \
             -out "$SCRATCH/node.crt" 2>"$SCRATCH/stderr" || die "no certificate"
 }
@@ -355,7 +356,7 @@ row_relay_latency() {
 
 # What bench_wire says; nothing here has a target.
 row_wire() {
-    local i
+    local i line digits=5
     for ((i = 1; i <= runs; i++)); do
         "$tools/bench_wire" >"$SCRATCH/wire" || die "bench_wire failed"
         while read -r line; do

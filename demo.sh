@@ -3,7 +3,8 @@
 #
 # demo.sh: the main job on real packets of this machine, on a fresh Debian 12 or 13. Installs what
 # building needs, builds, makes two network namespaces joined by a wire, lets them talk, records the
-# talk into an encrypted store, and shows what can be done with it. Leaves only the build behind.
+# talk into an encrypted store, shows what can be done with it, and watches a node live. Leaves only
+# the build behind.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 export LC_ALL=C.UTF-8
@@ -45,7 +46,7 @@ if ! { cmake --preset release -DBUILD_TESTING=OFF -DPR_WERROR=OFF &&
     echo "demo.sh: the build failed; all of it is in build/demo.log" >&2
     exit 1
 fi
-PATH=$PWD/build/release/cli:$PATH
+PATH=$PWD/build/release/cli:$PWD/build/release/node:$PATH
 show packetrecorder --version
 
 # shellcheck source=tests/support/netns.sh
@@ -133,4 +134,25 @@ if command -v tcpdump >/dev/null; then
     show tcpdump -nn -r demo.pcapng -c 5
 fi
 
-say "Done. The programs are in build/release/cli; start with: packetrecorder help"
+say "10. The same from elsewhere: a node in $NS_B, watched over HTTP and a WebSocket"
+node=10.77.0.2:8090
+(umask 077 && packetrecorder keys add -d node.db --role view >view.key 2>/dev/null)
+printf '$ packetrecorder serve --http-addr %s --insecure -d node.db &\n' "$node"
+start_in "$NS_B" packetrecorder serve --http-addr "$node" --insecure -d node.db 2>node.log
+serving=$STARTED
+is_ready() { grep -q 'is ready' node.log; }
+if ! wait_for 20 is_ready; then
+    cat node.log >&2
+    exit 1
+fi
+printf '$ curl -H "Authorization: Bearer $(cat view.key)" http://%s/interfaces\n' "$node"
+in_a curl -sf -K <(printf 'header = "Authorization: Bearer %s"' "$(cat view.key)") "http://$node/interfaces"
+echo
+start_in "$NS_A" ping -q -i 0.1 10.77.0.2 >/dev/null
+show ip netns exec "$NS_A" packetrecorder view "$node" --api-key-file view.key -i "$IF_B" -c 4 -- icmp
+code=0
+stop "$serving" || code=$?
+tail -n 1 node.log
+[ "$code" = 0 ] || exit 1
+
+say "Done. The programs are in build/release/cli and build/release/node; start with: packetrecorder help"

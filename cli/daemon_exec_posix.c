@@ -13,6 +13,18 @@
 
 #define DAEMON "packetrecorderd"
 
+/* The path where it is a program, owned, or NULL. */
+static char *beside(const char *folder, const char *name)
+{
+    char *path = x_sprintf("%s/%s", folder, name);
+
+    if (access(path, X_OK) == 0) {
+        return path;
+    }
+    mem_free(path);
+    return NULL;
+}
+
 char *daemon_find(void)
 {
     const char *named = getenv("PACKETRECORDERD");
@@ -24,12 +36,15 @@ char *daemon_find(void)
     ssize_t n = readlink("/proc/self/exe", own, sizeof own - 1);
     if (n > 0) {
         own[n] = '\0';
-        char *slash = strrchr(own, '/');
-        char *path = x_sprintf("%.*s/" DAEMON, (int)(slash - own), own);
-        if (access(path, X_OK) == 0) {
+        *strrchr(own, '/') = '\0';
+        char *path = beside(own, DAEMON);
+        const char *folder = strrchr(own, '/');
+        if (path == NULL && folder != NULL && strcmp(folder, "/cli") == 0) {
+            path = beside(own, "../node/" DAEMON); /* not installed: a tree of the build */
+        }
+        if (path != NULL) {
             return path;
         }
-        mem_free(path);
     }
     return x_strdup(DAEMON);
 }

@@ -164,9 +164,12 @@ static int check_ticket(struct auth *auth, const char *ticket, uint64_t now_ns,
                        "POST /api/v1/ticket",
                        AUTH_TICKET_LIFE_S);
     }
-    /* The key may have been revoked since. */
-    if (out->key_id[0] != '\0' && !auth_key_is_good(auth, out->key_id, now_ns)) {
-        return err_set(err, ERR_KEY, "the API key of this ticket was revoked or has expired");
+    /* The key may have been revoked since; or there was none then, and now there is. */
+    if (!auth_key_is_good(auth, out->key_id, now_ns)) {
+        return err_set(err, ERR_KEY,
+                       out->key_id[0] == '\0'
+                           ? "this ticket was made without an API key, and now one is needed"
+                           : "the API key of this ticket was revoked or has expired");
     }
     return 0;
 }

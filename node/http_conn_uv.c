@@ -13,6 +13,9 @@
 #include "shared/base/mem.h"
 
 #define PENDING_MAX (64u * 1024u) /* beyond it reading pauses */
+/* While more of the answers before waits, the next pipelined request does too: who asks without
+ * reading costs this and one answer, not the queue of a viewer. */
+#define ANSWERS_MAX (64u * 1024u)
 
 enum phase {
     PHASE_HEAD, /* a head is on its way, or the connection is new */
@@ -234,7 +237,7 @@ static void parse(struct http_conn *conn, struct bytes_reader *in)
 
     conn->parsing = true;
     while (conn->upgraded == NULL && !stream_is_ending(conn->stream) && !is_busy(conn) &&
-           stream_has_room(conn->stream)) {
+           stream_queued(conn->stream) <= ANSWERS_MAX) {
         if (conn->phase == PHASE_IDLE && bytes_left(in) > 0) {
             enter(conn, PHASE_HEAD);
         }

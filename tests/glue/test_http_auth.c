@@ -317,6 +317,19 @@ static void a_ticket_has_the_rights_of_its_key_and_dies_with_it(void **state)
     assert_int_equal(ask(path, "Host: 127.0.0.1\r\n"), 401);
 }
 
+/* A ticket that was made while nobody needed a key is worth nothing once there is one. */
+static void the_first_key_ends_tickets_without_one(void **state)
+{
+    char ticket[AUTH_TICKET_MAX];
+    char path[96];
+
+    (void)state;
+    fetch_ticket("none", ticket);
+    fixture_make_keys(&f, keys);
+    snprintf(path, sizeof path, "/ws?ticket=%s", ticket);
+    assert_int_equal(ask(path, "Host: 127.0.0.1\r\n"), 401);
+}
+
 static void tickets_are_few_and_short_lived(void **state)
 {
     struct auth_grant grant = {.rights = RIGHT_VIEW, .expires_ns = API_KEY_NEVER};
@@ -481,6 +494,7 @@ int main(void)
         WITHOUT_KEYS(the_first_key_ends_websockets_without_one),
         WITH_KEYS(a_ticket_opens_one_websocket_once),
         WITH_KEYS(a_ticket_has_the_rights_of_its_key_and_dies_with_it),
+        WITHOUT_KEYS(the_first_key_ends_tickets_without_one),
         cmocka_unit_test(tickets_are_few_and_short_lived),
         WITH_HOST(host_must_name_this_node),
         WITH_HOST(pages_of_other_origins_are_refused),

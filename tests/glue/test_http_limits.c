@@ -262,7 +262,7 @@ static void more_than_may_wait_ends_the_connection(void **state)
 }
 
 /* Requests without end to a server whose answers are not read: memory stays bounded. */
-static void pipelining_without_reading_stops_the_server_from_reading(void **state)
+static void pipeline_without_reading(struct http_limits limits)
 {
     static char requests[64 * 1024];
     static const char one[] = "GET /openapi.json HTTP/1.1\r\n" HOST "\r\n";
@@ -270,8 +270,7 @@ static void pipelining_without_reading_stops_the_server_from_reading(void **stat
     size_t taken = 0;
     struct client *c;
 
-    (void)state;
-    start((struct http_limits){.high_mark = 65536});
+    start(limits);
     while (n + sizeof one < sizeof requests) {
         memcpy(requests + n, one, sizeof one - 1);
         n += sizeof one - 1;
@@ -297,6 +296,19 @@ static void pipelining_without_reading_stops_the_server_from_reading(void **stat
         fixture_turns(&f, 1);
     }
     assert_true(f.node.http->counters.requests >= before + 100);
+}
+
+static void pipelining_without_reading_stops_the_server_from_reading(void **state)
+{
+    (void)state;
+    pipeline_without_reading((struct http_limits){.high_mark = 65536});
+}
+
+/* The queue that a viewer may have is not for answers that nobody reads. */
+static void pipelining_without_reading_costs_little_whatever_viewers_may_have(void **state)
+{
+    (void)state;
+    pipeline_without_reading((struct http_limits){.high_mark = 4u * 1024u * 1024u});
 }
 
 static void connections_beyond_the_most_are_turned_away(void **state)
@@ -542,6 +554,7 @@ int main(void)
         TEST(a_head_of_any_size_costs_little),
         TEST(more_than_may_wait_ends_the_connection),
         TEST(pipelining_without_reading_stops_the_server_from_reading),
+        TEST(pipelining_without_reading_costs_little_whatever_viewers_may_have),
         TEST(connections_beyond_the_most_are_turned_away),
         TEST(one_address_has_few_connections_without_a_request),
         TEST(a_process_without_descriptors_goes_on),

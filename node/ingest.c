@@ -50,6 +50,7 @@ struct ingest_ask {
 static void forget_ask(struct ingest_ask *ask)
 {
     uplinks_lock(ask->uplinks);
+    ask->uplink->n_asks--;
     if (ask->uplink->conn == NULL && ask->uplink->down_ms == 0) {
         ask->uplink->down_ms = clock_monotonic_ns() / 1000000u;
     }
@@ -309,6 +310,7 @@ static void handle_ingest(struct exchange *ex, struct node *node)
         exchange_problem(ex, 503, "there are %d uplinks already", UPLINKS_MAX);
         return;
     }
+    ask.uplink->n_asks++;
     struct ingest_ask *kept = x_alloc(sizeof *kept);
     *kept = ask;
     kept->ex = exchange_ref(ex);

@@ -27,7 +27,7 @@ void uplink_on_connected(struct uplinks *uplinks, struct uplink *uplink, struct 
     uplinks_lock(uplinks);
     snprintf(uplink->stream, sizeof uplink->stream, "%s", stream);
     uplink->mark.position = uplink_track_use(&uplink->track, stream, next)->next;
-    uplink->offset = (int64_t)uplink->mark.arrival - (int64_t)uplink->mark.position;
+    uplink->offset = uplink->mark.arrival - uplink->mark.position;
     uplink->granted_base = uplink->mark.cost;
     uplink->counters.connects++;
     uplinks_unlock(uplinks);
@@ -75,7 +75,7 @@ void uplink_on_batch(struct uplinks *uplinks, struct uplink *uplink, struct inge
     }
     uplink_track_take(&uplink->track, stream, batch->header.position, batch->header.n_packets);
     uplink->mark.position = stream->next;
-    uplink->mark.arrival = (uint64_t)((int64_t)stream->next + uplink->offset);
+    uplink->mark.arrival = stream->next + uplink->offset;
     uplink->mark.cost += batch->cost;
     uplink->counters.messages++;
     uplink->counters.wire_bytes += wire_bytes;
@@ -116,7 +116,7 @@ void uplink_progress(struct uplinks *uplinks, struct uplink *uplink, uint64_t *s
             arrival = one_safe < arrival ? one_safe : arrival;
         }
     }
-    int64_t position = (int64_t)arrival - uplink->offset;
+    int64_t position = (int64_t)(arrival - uplink->offset);
     uint64_t limit = taken + window;
     uplinks_unlock(uplinks);
     *safe = position < 0 ? 0 : (uint64_t)position;

@@ -51,11 +51,12 @@ struct uplink {
     char sniffer[ID_TEXT_MAX];  /* whose it is */
     char peer[64];
     struct ingest_conn *conn; /* NULL: down */
+    unsigned n_asks;          /* requests that are not answered yet: it is not forgotten */
     uint64_t since_ns;        /* wall: up or down since */
     uint64_t down_ms;         /* monotonic */
     struct uplink_track track;
     char stream[ID_TEXT_MAX];
-    int64_t offset;              /* arrival = position in the stream + offset */
+    uint64_t offset;             /* arrival = position in the stream + offset, modulo 2^64 */
     uint64_t granted_base;       /* cost when the connection came */
     uint64_t dropped_by_readers; /* of seats that are gone */
     enum uplink_record_state record;

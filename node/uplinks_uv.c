@@ -49,9 +49,9 @@ static void forget_the_gone(struct uplinks *uplinks)
     for (size_t i = uplinks->n; i-- > 0;) {
         struct uplink *uplink = uplinks->items[i];
         uplink_record_look(uplinks, uplink);
-        bool is_new = uplink->down_ms == 0; /* its sniffer is about to connect */
+        bool is_wanted = uplink->n_asks > 0; /* its sniffer is about to connect */
         uint64_t kept_ms = uplink->has_iface ? UPLINK_KEPT_MS : 0;
-        if (uplink->conn != NULL || is_new || now_ms - uplink->down_ms < kept_ms) {
+        if (uplink->conn != NULL || is_wanted || now_ms - uplink->down_ms < kept_ms) {
             continue;
         }
         uplink_record_stop(uplinks, uplink);

@@ -41,6 +41,7 @@ struct relay {
     uint64_t lost_captured;     /* of streams that are gone: between capture and viewers */
     uint64_t refused;           /* for want of --max-captures */
     uint32_t n_histories;       /* being read, or not yet back with their reader */
+    uint64_t history_job_ns;    /* of a worker at a time; tests say otherwise */
     struct block_pool *buffers; /* raw frames on their way */
     struct block *scratch;
     uv_timer_t sweep;

@@ -20,6 +20,8 @@
 /* Raw frames of one write. */
 #define RAW_BUFFER_BYTES (256u * 1024u)
 #define RAW_BUFFERS_KEPT 8
+/* So long one viewer's history has a worker; then others have their turn. */
+#define HISTORY_JOB_NS UINT64_C(100000000)
 
 uint64_t relay_now_ms(const struct relay *relay)
 {
@@ -160,6 +162,7 @@ int relay_open(struct node *node, struct err *err)
 
     (void)err;
     relay->node = node;
+    relay->history_job_ns = HISTORY_JOB_NS;
     relay->buffers = block_pool_new(RAW_BUFFER_BYTES, RAW_BUFFERS_KEPT);
     relay->stamp_fd = ask_for_stamps();
     REQUIRE(uv_timer_init(node->loop, &relay->sweep) == 0);

@@ -25,6 +25,9 @@
  * interface nothing tells that it has reached T0, so this is also what a viewer waits there. */
 #define WAIT_MS       1600
 #define LOOK_AGAIN_MS 100
+/* How often a job looks at the time: after so many packets, or frames without any. */
+#define LOOK_PACKETS 256u
+#define LOOK_FRAMES  8u
 
 struct viewer_history {
     struct viewer *viewer; /* NULL once the viewer is gone */
@@ -107,7 +110,12 @@ static int next_piece(struct viewer_history *h)
                                    .to_ns = piece->to_ns,
                                    .filter = h->filter};
 
-    return scan_new(h->store, &spec, &h->scan, &h->err);
+    int code = scan_new(h->store, &spec, &h->scan, &h->err);
+
+    if (code == 0) {
+        scan_pause_after(h->scan, LOOK_FRAMES);
+    }
+    return code;
 }
 
 /* One packet more; false when the run is full. */
@@ -138,9 +146,13 @@ static bool put(struct viewer_history *h, const struct scan_packet *packet)
     return h->run->len < RUN_BYTES - RUN_BYTES / 8;
 }
 
+/* Ends with a run, the end, or its time on the worker, whatever it has by then: a filter that
+ * nothing matches reads gigabytes. */
 static int read_run(struct viewer_history *h)
 {
+    uint64_t until_ns = clock_monotonic_ns() + h->node->relay->history_job_ns;
     struct scan_packet packet;
+    uint32_t n = 0;
 
     while (!atomic_load(&h->dropped)) {
         if (h->scan == NULL) {
@@ -161,7 +173,10 @@ static int read_run(struct viewer_history *h)
             scan_free(h->scan);
             h->scan = NULL;
             h->at++;
-        } else if (!put(h, &packet)) {
+        } else if (got != SCAN_PAUSED && !put(h, &packet)) {
+            return 0;
+        }
+        if ((got == SCAN_PAUSED || ++n % LOOK_PACKETS == 0) && clock_monotonic_ns() >= until_ns) {
             return 0;
         }
     }
@@ -283,7 +298,11 @@ void viewer_history_step(struct viewer *viewer)
     if (h->run != NULL) {
         struct block *block = h->run;
         h->run = NULL;
-        viewer_send_run(viewer, block);
+        if (block->len > 0) {
+            viewer_send_run(viewer, block);
+        } else {
+            block_unref(block);
+        }
     }
     if (h->ended) {
         finish(viewer, h);

@@ -343,6 +343,7 @@ static void on_opened(void *arg, bool cancelled)
         relay_stream_check_excluded(stream); /* it may have changed since the open */
         stream->idle_since_ms = relay_now_ms(stream->relay);
         answer_waiters(stream, NULL);
+        relay_stream_poke(stream); /* its end may have come before */
         if (stream->ending) {
             begin_close(stream);
         }

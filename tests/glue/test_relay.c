@@ -278,6 +278,21 @@ static void what_is_left_out_is_told_again_when_it_changes(void **state)
     end_node();
 }
 
+/* Its end may come before it is known to have begun. */
+static void a_capture_that_fails_at_once_is_tried_again(void **state)
+{
+    struct peer peer = {0};
+
+    (void)state;
+    atomic_store(&fake_interface.breaks, true);
+    watch(&peer, "eth0", &pcapng);
+    RUN_UNTIL(atomic_load(&fake_interface.opens) >= 3);
+    atomic_store(&fake_interface.breaks, false);
+    RUN_UNTIL(strcmp(last_event, "interface.up") == 0);
+    leave(&peer);
+    end_node();
+}
+
 static void an_interface_that_cannot_be_opened_says_why(void **state)
 {
     (void)state;
@@ -398,6 +413,7 @@ int main(void)
         cmocka_unit_test_setup(a_resume_beyond_the_stream_begins_now, set_up),
         cmocka_unit_test_setup(viewers_outlive_an_interface_that_goes_down, set_up),
         cmocka_unit_test_setup(what_is_left_out_is_told_again_when_it_changes, set_up),
+        cmocka_unit_test_setup(a_capture_that_fails_at_once_is_tried_again, set_up),
         cmocka_unit_test_setup(an_interface_that_cannot_be_opened_says_why, set_up),
         cmocka_unit_test_setup(distinct_captures_are_bounded_and_equal_ones_shared, set_up),
         cmocka_unit_test_setup(what_was_stamped_before_a_viewer_came_is_not_for_it, set_up),

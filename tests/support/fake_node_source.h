@@ -18,6 +18,7 @@ struct fake_interface {
     atomic_uint_fast64_t wanted; /* packets that it should have given */
     atomic_uint_fast64_t given;
     atomic_bool broken; /* a read fails, and so does an open */
+    atomic_bool breaks; /* a read fails, an open does not */
     atomic_uint opens;
     uint32_t caplen; /* 0 = 100 */
     uint32_t link_type;
@@ -42,7 +43,7 @@ static int fake_live_read(struct source *source, struct source_sink *sink, struc
     static uint8_t bytes[300000];
     char drop[256];
 
-    if (atomic_load(&fake->broken)) {
+    if (atomic_load(&fake->broken) || atomic_load(&fake->breaks)) {
         return err_set(err, ERR_CAPTURE, "the fake interface went down");
     }
     (void)!read(live->fds[0], drop, sizeof drop);

@@ -9,6 +9,7 @@
 #include "shared/base/clock_posix.h"
 #include "shared/base/mem.h"
 #include "shared/base/text.h"
+#include "shared/packet/filter_bound.h"
 
 static void run(void *arg)
 {
@@ -109,6 +110,18 @@ bool api_query_number(struct exchange *ex, const char *name, uint64_t min, uint6
         return false;
     }
     *out = n;
+    return true;
+}
+
+bool api_query_filter(struct exchange *ex, const char **out)
+{
+    struct err err = {0};
+
+    *out = exchange_query(ex, "filter");
+    if (filter_bound_check(*out, &err) < 0) {
+        exchange_fail(ex, &err);
+        return false;
+    }
     return true;
 }
 

@@ -160,15 +160,16 @@ static void get_packets(struct exchange *ex, struct node *node)
     uint64_t to_ns;
     uint64_t limit;
     bool with_data;
+    const char *filter;
 
     if (!api_query_number(ex, "limit", 1, LIMIT_MAX, LIMIT_DEFAULT, &limit) ||
         !api_query_time(ex, "from", 0, &from_ns) || !api_query_time(ex, "to", UINT64_MAX, &to_ns) ||
-        !api_query_flag(ex, "data", &with_data)) {
+        !api_query_flag(ex, "data", &with_data) || !api_query_filter(ex, &filter)) {
         return;
     }
     struct packets_job *job = x_alloc(sizeof *job);
     job->id = exchange_path(ex, "id");
-    job->filter = exchange_query(ex, "filter");
+    job->filter = filter;
     job->cursor = exchange_query(ex, "cursor");
     job->from_ns = from_ns;
     job->to_ns = to_ns;

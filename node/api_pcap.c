@@ -290,10 +290,9 @@ static void get_pcap(struct exchange *ex, struct node *node)
     struct export_spec spec = {.n = 1, .application = "packetrecorder " PR_VERSION};
 
     if (!choose_format(ex, &spec.format) || !api_query_time(ex, "from", 0, &spec.from_ns) ||
-        !api_query_time(ex, "to", UINT64_MAX, &spec.to_ns)) {
+        !api_query_time(ex, "to", UINT64_MAX, &spec.to_ns) || !api_query_filter(ex, &spec.filter)) {
         return;
     }
-    spec.filter = exchange_query(ex, "filter");
     struct download *d = x_alloc(sizeof *d);
     *d = (struct download){.ex = exchange_ref(ex),
                            .node = node,

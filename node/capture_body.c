@@ -9,6 +9,7 @@
 
 #include "shared/base/mem.h"
 #include "shared/base/text.h"
+#include "shared/packet/filter_bound.h"
 
 #define SNAPLEN_MAX 262144u
 
@@ -58,7 +59,9 @@ static int take_text(const char **to, const char *name, const json_t *value, str
 static int take_filter(struct capture_body *body, const char *name, const json_t *value,
                        struct err *err)
 {
-    return take_text(&body->request.filter, name, value, err);
+    int code = take_text(&body->request.filter, name, value, err);
+
+    return code < 0 ? code : filter_bound_check(body->request.filter, err);
 }
 
 static int take_name(struct capture_body *body, const char *name, const json_t *value,

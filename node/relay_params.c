@@ -5,6 +5,7 @@
 
 #include "shared/base/mem.h"
 #include "shared/base/text.h"
+#include "shared/packet/filter_bound.h"
 
 /* libpcap's bound; longer packets cannot be captured anyway. */
 #define SNAPLEN_MAX 262144u
@@ -100,7 +101,8 @@ int relay_params_parse(const struct relay_query *query, struct relay_params *out
     if (params.zstd && params.deflate) {
         return err_set(err, ERR_USAGE, "either compress=zstd or deflate=1, not both");
     }
-    int code = parse_snaplen(query->snaplen, &params.snaplen, err);
+    int code = filter_bound_check(query->filter, err);
+    code = code < 0 ? code : parse_snaplen(query->snaplen, &params.snaplen, err);
     code = code < 0 ? code : parse_history(query->history, &params, err);
     code = code < 0 ? code : check_resume(query->resume, err);
     if (code < 0) {

@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "node/history_plan.h"
+#include "shared/packet/filter_bound.h"
 #include "node/relay_params.h"
 #include "shared/base/mem.h"
 
@@ -90,6 +91,21 @@ static void what_makes_no_sense_is_refused_by_name(void **state)
         assert_non_null(strstr(err.text, cases[i].word));
         assert_int_equal(params.snaplen, 7);
     }
+}
+
+static void a_filter_has_its_bounds(void **state)
+{
+    char filter[FILTER_ASKED_BYTES + 2];
+    const struct relay_query query = {.filter = filter};
+    struct relay_params params;
+    struct err err = {0};
+
+    (void)state;
+    memset(filter, ' ', sizeof filter);
+    filter[sizeof filter - 1] = '\0';
+    assert_int_equal(relay_params_parse(&query, &params, &err), ERR_FILTER);
+    filter[sizeof filter - 2] = '\0';
+    assert_int_equal(relay_params_parse(&query, &params, &err), 0);
 }
 
 static void a_listener_is_cut_into_its_parts(void **state)
@@ -203,6 +219,7 @@ int main(void)
         cmocka_unit_test(all_of_it_is_understood),
         cmocka_unit_test(history_may_begin_at_a_time_of_the_packets),
         cmocka_unit_test(what_makes_no_sense_is_refused_by_name),
+        cmocka_unit_test(a_filter_has_its_bounds),
         cmocka_unit_test(a_listener_is_cut_into_its_parts),
         cmocka_unit_test(each_moment_is_read_from_one_recording),
         cmocka_unit_test(other_interfaces_and_link_types_are_left_out),

@@ -61,8 +61,8 @@ int live_view_output_iface(struct live_view_output *out, const struct iface *ifa
     out->ifaces[n - 1] = *iface;
     out->counts[n - 1] = (struct live_view_iface){
         .node = PCAPNG_STATISTICS_UNKNOWN,
-        .kernel_base = UINT64_MAX,
-        .interface_base = UINT64_MAX,
+        .kernel.last = UINT64_MAX,
+        .interface.last = UINT64_MAX,
     };
     out->n_ifaces = n;
     *id = n - 1;
@@ -115,29 +115,23 @@ int live_view_output_packets(struct live_view_output *out, const struct stream_p
     return out->consumer->ops->block(out->consumer, &block, &load, err);
 }
 
-static uint64_t since(uint64_t now, uint64_t base)
+static void grow(struct live_view_growth *growth, uint64_t now)
 {
-    return now == UINT64_MAX || base == UINT64_MAX || now < base ? UINT64_MAX : now - base;
+    if (now != UINT64_MAX) {
+        growth->sum += growth->last != UINT64_MAX && now > growth->last ? now - growth->last : 0;
+        growth->last = now;
+    }
 }
 
-/* Counters of another capture begin at 0 again. */
-static void keep_base(uint64_t *base, uint64_t before, uint64_t now)
+static uint64_t told(const struct live_view_growth *growth)
 {
-    if (now == UINT64_MAX) {
-        return;
-    }
-    if (*base == UINT64_MAX) {
-        *base = now;
-    } else if (before != UINT64_MAX && now < before) {
-        uint64_t dropped = since(before, *base);
-        *base = now > dropped ? now - dropped : 0;
-    }
+    return growth->last == UINT64_MAX ? UINT64_MAX : growth->sum;
 }
 
 static void take_statistics(struct live_view_iface *count, const struct pcapng_statistics *now)
 {
-    keep_base(&count->kernel_base, count->node.osdrop, now->osdrop);
-    keep_base(&count->interface_base, count->node.ifdrop, now->ifdrop);
+    grow(&count->kernel, now->osdrop);
+    grow(&count->interface, now->ifdrop);
     count->node = *now;
 }
 
@@ -198,7 +192,7 @@ void live_view_output_sums(const struct live_view_output *out, uint64_t *lost, u
         const struct live_view_iface *count = &out->counts[i];
 
         *lost += count->lost;
-        *kernel = ledger_add(*kernel, since(count->node.osdrop, count->kernel_base));
-        *interface = ledger_add(*interface, since(count->node.ifdrop, count->interface_base));
+        *kernel = ledger_add(*kernel, told(&count->kernel));
+        *interface = ledger_add(*interface, told(&count->interface));
     }
 }

@@ -15,13 +15,19 @@
 
 #define LIVE_VIEW_IFACES_MAX 256u
 
+/* A counter of the node's, since the viewer came: it may be older than that, and it begins at 0
+ * again when the node does. */
+struct live_view_growth {
+    uint64_t last; /* as told; UINT64_MAX = never */
+    uint64_t sum;
+};
+
 struct live_view_iface {
     uint64_t packets;
     uint64_t lost;
     struct pcapng_statistics node; /* the last that the node told */
-    /* What the node's counters were when the viewer came: they may be older than it. */
-    uint64_t kernel_base;
-    uint64_t interface_base;
+    struct live_view_growth kernel;
+    struct live_view_growth interface;
 };
 
 struct live_view_output {

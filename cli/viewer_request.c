@@ -61,8 +61,7 @@ const char *viewer_refusal_hint(unsigned status)
 {
     switch (status) {
     case 401:
-        return "; name a key with --api-key-file or PACKETRECORDER_API_KEY ('packetrecorder keys "
-               "add' on the node makes one)";
+        return "; here a key is named with --api-key-file or PACKETRECORDER_API_KEY";
     case 403:
         return "; a key with the role view is needed ('packetrecorder keys add' on the node)";
     default:

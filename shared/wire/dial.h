@@ -55,6 +55,9 @@ int dial_wait(struct dial *dial, bool read, uint64_t deadline_ns, struct err *er
 void dial_interrupt(struct dial *dial);
 bool dial_was_interrupted(struct dial *dial); /* and forgets it */
 
+/* The words for a peer that went away before it said anything: -ECONNRESET. */
+int dial_no_answer(const struct url_endpoint *endpoint, struct err *err);
+
 /* All of it until the deadline: queued bytes go out. */
 int dial_flush_all(struct dial *dial, uint64_t deadline_ns, struct err *err);
 

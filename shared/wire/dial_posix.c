@@ -207,6 +207,18 @@ int dial_flush_all(struct dial *dial, uint64_t deadline_ns, struct err *err)
     return rc;
 }
 
+int dial_no_answer(const struct url_endpoint *endpoint, struct err *err)
+{
+    struct buf name = {0};
+
+    url_format_endpoint(endpoint, true, &name);
+    int rc = err_set(err, -ECONNRESET, "%.*s closed the connection without an answer%s",
+                     (int)name.len, (const char *)name.data,
+                     endpoint->tls ? "" : "; if it speaks TLS, write https:// or wss://");
+    buf_deinit(&name);
+    return rc;
+}
+
 static int shake_hands(struct dial *dial, uint64_t deadline_ns, struct err *err)
 {
     int rc = tls_feed(dial->tls, NULL, 0, &dial->early, &dial->outgoing, err);

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
 #include <string.h>
 
 #include "shared/base/mem.h"
@@ -34,6 +35,7 @@ struct answer {
     struct http_parser *parser;
     unsigned status; /* 0: its head has not come */
     bool complete;
+    bool began; /* a byte came */
     size_t max_body;
     struct buf *body;
 };
@@ -93,6 +95,7 @@ static int read_answer(struct dial *dial, struct answer *answer, uint64_t deadli
         buf_reset(&in);
         buf_reserve(&in, DIAL_READ_BYTES);
         rc = dial_receive(dial, &in, err);
+        answer->began = answer->began || rc > 0;
         if (rc > 0) {
             rc = take_bytes(answer, &in, err);
         } else if (rc == 0) {
@@ -128,6 +131,9 @@ int http_call(const struct http_call *call, uint64_t deadline_ns, unsigned *stat
     struct answer answer = {
         .parser = http_parser_new(HTTP_RESPONSES), .max_body = call->max_body, .body = body};
     rc = rc == 0 ? read_answer(dial, &answer, deadline_ns, err) : rc;
+    if (rc == -ECONNRESET && !answer.began) {
+        rc = dial_no_answer(call->endpoint, err);
+    }
     *status = answer.status;
     http_parser_free(answer.parser);
     dial_close(dial);

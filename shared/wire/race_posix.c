@@ -136,12 +136,20 @@ static int winner(struct race *race)
 static int told(const struct race *race, int why, struct err *err)
 {
     struct buf name = {0};
+    int rc;
 
     url_format_endpoint(race->opts->endpoint, true, &name);
-    int rc = why == ETIMEDOUT
-                 ? err_set(err, -ETIMEDOUT, "cannot connect to %s: no answer in time",
-                           (const char *)name.data)
-                 : err_errno(err, why, "cannot connect to %s", (const char *)name.data);
+    const char *peer = (const char *)name.data;
+    if (why == ETIMEDOUT) {
+        rc = err_set(err, -ETIMEDOUT, "cannot connect to %s: no answer in time", peer);
+    } else {
+        rc = err_errno(err, why, "cannot connect to %s", peer);
+    }
+    if (why == ECONNREFUSED) {
+        err_set(err, rc,
+                "cannot connect to %s: %s; does packetrecorderd listen there (--http-addr)?", peer,
+                strerror(why));
+    }
     buf_deinit(&name);
     return rc;
 }

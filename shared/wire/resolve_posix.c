@@ -96,7 +96,8 @@ static bool start_lookup(struct lookup *lookup)
 static int told(const char *host, int rc, struct err *err)
 {
     return err_set(err, rc == EAI_NONAME || rc == EAI_NODATA ? ERR_NOT_FOUND : ERR_IO,
-                   "cannot find the host '%s': %s", host, gai_strerror(rc));
+                   "cannot find the host '%s': %s; check its spelling, or write its address", host,
+                   gai_strerror(rc));
 }
 
 static int wait_for(struct lookup *lookup, int stop_fd, uint64_t deadline_ns, struct addrinfo **out,

@@ -131,6 +131,28 @@ bool tls_is_ready(const struct tls *tls)
     return tls->ready;
 }
 
+/* What whoever dials can do about a certificate that is not believed. */
+static const char *way_out(long verdict)
+{
+    switch (verdict) {
+    case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
+    case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN:
+    case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT:
+    case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
+    case X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE:
+        return "; trust it with --ca-file FILE, the certificate (PEM) that it was signed with";
+    case X509_V_ERR_HOSTNAME_MISMATCH:
+    case X509_V_ERR_IP_ADDRESS_MISMATCH:
+        return "; dial it by a name that is in its certificate";
+    case X509_V_ERR_CERT_HAS_EXPIRED:
+        return "; the node needs a new one, or this clock is wrong";
+    case X509_V_ERR_CERT_NOT_YET_VALID:
+        return "; is the clock right, here and there?";
+    default:
+        return "";
+    }
+}
+
 static int failed(struct tls *tls, struct err *err)
 {
     long verdict = SSL_get_verify_result(tls->ssl);
@@ -138,8 +160,9 @@ static int failed(struct tls *tls, struct err *err)
 
     if (tls->host != NULL && verdict != X509_V_OK) {
         ERR_clear_error();
-        return tls->failed = err_set(err, ERR_KEY, "the certificate of '%s' is refused: %s",
-                                     tls->host, X509_verify_cert_error_string(verdict));
+        return tls->failed =
+                   err_set(err, ERR_KEY, "the certificate of '%s' is refused: %s%s", tls->host,
+                           X509_verify_cert_error_string(verdict), way_out(verdict));
     }
     if (ERR_GET_LIB(number) == ERR_LIB_SSL &&
         (ERR_GET_REASON(number) == SSL_R_WRONG_VERSION_NUMBER ||
@@ -147,7 +170,7 @@ static int failed(struct tls *tls, struct err *err)
         ERR_clear_error();
         return tls->failed = err_set(err, ERR_DAMAGED,
                                      tls->host != NULL ? "'%s' does not speak TLS on that port: "
-                                                         "write http:// instead of https://"
+                                                         "write http:// or ws://"
                                                        : "the peer%s does not speak TLS",
                                      tls->host != NULL ? tls->host : "");
     }

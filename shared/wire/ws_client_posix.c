@@ -212,7 +212,8 @@ static int shake_hands(struct ws_client *client, const struct ws_client_opts *op
     } while (rc >= 0 &&
              (rc != HTTP_HEAD || (piece.head->status < 200 && piece.head->status != 101)));
     if (rc < 0) {
-        return rc;
+        bool silent = rc == -ECONNRESET && piece.head == NULL && client->inbox.len == 0;
+        return silent ? dial_no_answer(opts->endpoint, err) : rc;
     }
     client->head = piece.head;
     *status = piece.head->status;

@@ -12,6 +12,7 @@ import time
 
 import pcapng_blocks
 from broken_wire import BrokenWire
+from extcap_toolbar import LOST, RECEIVED, Toolbar
 from node_process import BIN, IF_B, Checks, Node, add_key, command, end_a, number_in, numbered
 from recorder import finish, wait_for
 
@@ -283,6 +284,43 @@ def test_keys(t):
     t.check("a key file that others can read is refused", code != 0 and path in err, code, err)
 
 
+def test_wording(t):
+    """Each way not to come in names the thing and the way out."""
+    folder = os.path.join(FOLDER, "tls")
+    os.makedirs(folder, exist_ok=True)
+    for name in ("node", "other"):
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
+                        "-nodes", "-days", "20", "-subj", "/CN=" + name, "-addext",
+                        "subjectAltName=IP:127.0.0.1", "-keyout", f"{folder}/{name}.key", "-out",
+                        f"{folder}/{name}.pem"], check=True, capture_output=True)
+    ca = ("--ca-file", f"{folder}/node.pem")
+    add_key(folder, "view")
+    with Node(folder, "--tls-cert", f"{folder}/node.pem", "--tls-key", f"{folder}/node.key",
+              http=("127.0.0.1:0", "127.0.0.2:0")) as locked:
+        port = locked.address[1]
+        at, elsewhere = f"127.0.0.1:{port}", f"127.0.0.2:{locked.addresses[1][1]}"
+        closed = socket.create_server(("127.0.0.1", 0))
+        nobody = closed.getsockname()[1]
+        closed.close()
+        for name, words, wanted in (
+                ("no key", ("https://" + at, *ca), ("API key", "--api-key-file", "keys add")),
+                ("TLS to a plain port", ("https://" + endpoint(),), ("127.0.0.1", "TLS", "http://")),
+                ("plain to a TLS port", ("http://" + at,), (at, "TLS", "https://")),
+                ("no CA", ("https://" + at,), ("127.0.0.1", "--ca-file")),
+                ("the wrong CA", ("https://" + at, "--ca-file", f"{folder}/other.pem"),
+                 ("127.0.0.1", "--ca-file")),
+                ("another name than in the certificate", ("https://" + elsewhere, *ca),
+                 ("127.0.0.2", "certificate", "by a name")),
+                ("no CA file", ("https://" + at, "--ca-file", f"{folder}/no.pem"), ("no.pem",)),
+                ("a name that does not resolve", ("nothere.invalid:80",), ("nothere.invalid", "spelling")),
+                ("nobody there", (endpoint(nobody),), (str(nobody), "packetrecorderd"))):
+            for more in (("-i", IF_B), ()):
+                code, out, err = command("view", *words, *more)
+                t.check(f"view, {name}{'' if more else ', no -i'}: exit 1 and the way out",
+                        code == 1 and not out and all(word in err for word in wanted) and
+                        err.count("\n") == 1, code, out, err)
+
+
 def extcap(*words, **more):
     environment = {**os.environ, "PACKETRECORDER_ENDPOINT": endpoint(), **more.pop("env", {})}
     p = subprocess.run([EXTCAP, *words], capture_output=True, text=True, timeout=30, check=False,
@@ -348,6 +386,105 @@ def test_extcap(t):
     listener.close()
 
 
+def test_extcap_toolbar(t):
+    """Wireshark that does not read for a while: what is lost is counted where the user looks."""
+    folder = os.path.join(FOLDER, "toolbar")
+    os.makedirs(folder, exist_ok=True)
+    with Node(folder, "--backlog", "1MiB", "--viewer-queue", "64KiB") as small:
+        environment = {**os.environ, "PACKETRECORDER_ENDPOINT": f"127.0.0.1:{small.address[1]}"}
+        _, out, _ = extcap("--extcap-interfaces", "--extcap-version=4.0", env=environment)
+        interface = next(v for v in re.findall(r"^interface \{value=([^}]+)\}", out, re.M) if IF_B in v)
+        t.equal("the toolbar has its controls", ["Received", "Lost", "Log"],
+                re.findall(r"^control \{number=\d\}.*\{display=(\w+)\}", out, re.M))
+        toolbar = Toolbar(folder, EXTCAP, "--extcap-interface", interface, "--extcap-capture-filter", OURS,
+                          env=environment)
+        sent = 0
+
+        def comes():
+            nonlocal sent
+            sender.send(numbered(sent))
+            sent += 1
+            return toolbar.read()
+        t.check("packets come before the toolbar is ready", wait_for(10, comes))
+        t.equal("which hears nothing till then", ({}, ""), (toolbar.values, toolbar.log))
+        toolbar.initialize()
+        t.check("then its log begins", wait_for(5, lambda: toolbar.read() and "started" in toolbar.log),
+                toolbar.log)
+        first = number_in(toolbar.read()[0].data)
+        for _ in range(400):
+            sender.send(*(numbered(sent + i, 1400) for i in range(50)))
+            sent += 50
+        sender.send(numbered(sent))
+        sent += 1
+
+        def all_told():
+            toolbar.read()
+            return toolbar.shows(RECEIVED, len(toolbar.stream.packets)) and \
+                first + len(toolbar.stream.packets) + int(toolbar.values[LOST]) == sent
+        t.check("what it received and what it lost is what was sent", wait_for(15, all_told), sent, first,
+                len(toolbar.stream.packets), toolbar.values, toolbar.log)
+        lost = int(toolbar.values.get(LOST, 0))
+        t.check("some was lost", lost > 0, toolbar.values)
+        t.check("the counters only grow", all(h == sorted(h) for h in toolbar.history.values()))
+        t.check("the log tells of it", re.search(r"\d+ packets lost", toolbar.log), toolbar.log)
+        numbers = [number_in(p.data) for p in toolbar.stream.packets]
+        t.check("what came is in order, once", numbers == sorted(set(numbers)))
+        toolbar.process.send_signal(signal.SIGTERM)
+        t.check("SIGTERM ends it with 0", wait_for(5, lambda: (toolbar.read(), toolbar.process.poll() == 0)[1]),
+                toolbar.process.poll())
+        t.equal("without a word on stderr", "", toolbar.close())
+
+
+def test_install_extcap(t):
+    place = os.path.join(FOLDER, "in", "the", "middle", "extcap")
+    program = os.path.join(place, "packetrecorder-extcap")
+
+    def works():
+        p = subprocess.run([program, "--extcap-interfaces"], capture_output=True, text=True, check=False,
+                           env={**os.environ, "PACKETRECORDER_ENDPOINT": endpoint()})
+        return p.returncode == 0 and IF_B in p.stdout
+    code, out, err = command("install-extcap", "--dir", place)
+    t.check("install-extcap --dir makes the folder and a link, and says where", code == 0 and
+            program in out and os.path.islink(program) and os.path.samefile(program, EXTCAP), code, out, err)
+    t.check("which lists the node's interfaces", works())
+    code, out, err = command("install-extcap", "--dir", place, "--copy")
+    t.check("--copy puts a file in place of the link", code == 0 and not os.path.islink(program) and
+            os.access(program, os.X_OK), code, out, err)
+    with open(program, "rb") as one, open(EXTCAP, "rb") as other:
+        t.check("the program whole, and it is not the link's target that was written", one.read() ==
+                other.read() and not os.path.samefile(program, EXTCAP))
+    t.check("and it works", works())
+    t.equal("nothing else is left there", ["packetrecorder-extcap"], os.listdir(place))
+    code, out, err = command("install-extcap", "--dir", place, "--uninstall")
+    t.check("--uninstall takes it away", code == 0 and not os.path.lexists(program) and program in out, code,
+            out, err)
+    code, out, err = command("install-extcap", "--dir", place, "--uninstall")
+    t.check("a second time it says that there is none", code == 0 and "there is no" in out, code, out, err)
+    os.mkdir(program)
+    code, out, err = command("install-extcap", "--dir", place)
+    t.check("a folder of that name is not replaced: exit 1, named", code == 1 and program in err and
+            os.listdir(place) == ["packetrecorder-extcap"], code, out, err)
+    code, out, err = command("install-extcap", "--dir", os.path.join(EXTCAP, "x"))
+    t.check("a folder that cannot be is named", code == 1 and EXTCAP in err, code, out, err)
+
+
+def test_wait(t):
+    """--wait: a node that is not there yet."""
+    with socket.create_server(("127.0.0.1", 0)) as held:
+        port = held.getsockname()[1]
+    refused = View(endpoint(port), name="early.pcapng")
+    t.check("without --wait a node that is away ends view with 1", wait_for(5, lambda:
+            refused.process.poll() is not None) and refused.process.poll() == 1, refused.said())
+    view = View(endpoint(port), "--wait", name="wait.pcapng")
+    t.check("with it, it tries again and says so", wait_for(5, lambda: "trying again" in view.said()),
+            view.said())
+    folder = os.path.join(FOLDER, "late")
+    os.makedirs(folder, exist_ok=True)
+    with Node(folder, http=(f"127.0.0.1:{port}",)):
+        t.check("and follows when the node comes", view.watches(), view.said())
+        t.equal("an interrupt ends it with 0", 0, view.end())
+
+
 def test_tshark_lists(t):
     home = os.path.join(FOLDER, "home")
     os.makedirs(home, exist_ok=True)
@@ -379,7 +516,8 @@ def main():
     sender = end_a()
     with Node(FOLDER) as node:
         tap.run([test_view, test_view_lines, test_two_interfaces, test_pipes, test_reconnect,
-                 test_restarted_node, test_interrupted_connect, test_keys, test_extcap, test_tshark_lists])
+                 test_restarted_node, test_interrupted_connect, test_keys, test_wording, test_extcap, test_extcap_toolbar,
+                 test_install_extcap, test_wait, test_tshark_lists])
         tap.check("the node is alive at the end", not node.has_ended(), node.said())
     finish(tap)
 

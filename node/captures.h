@@ -39,6 +39,7 @@ struct capture_request {
     uint64_t duration_ns;
     uint32_t snaplen;
     bool promisc;
+    bool of_uplink; /* what a sniffer feeds: bounded by UPLINKS_MAX, not by --max-captures */
 };
 
 /* Copies the request; calls done later on the loop: with the session's id, or NULL and the error.

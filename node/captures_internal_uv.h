@@ -24,6 +24,7 @@ struct capture {
     enum capture_state state;
     struct recording *rec;
     struct recording_sample sample; /* not older than a second */
+    bool is_counted;                /* in node->n_recordings */
     bool is_sampled;
     bool was_full;
     bool stop_wanted; /* while it still starts */

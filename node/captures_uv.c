@@ -81,7 +81,7 @@ static void append(struct captures *c, struct capture *capture)
         c->first = capture;
     }
     c->last = capture;
-    c->node->n_recordings++;
+    c->node->n_recordings += capture->is_counted ? 1 : 0;
 }
 
 void captures_maybe_drained(struct captures *c)
@@ -109,7 +109,7 @@ static void take_out(struct capture *capture)
     } else {
         c->last = capture->prev;
     }
-    c->node->n_recordings--;
+    c->node->n_recordings -= capture->is_counted ? 1 : 0;
     capture_unref(capture);
 }
 
@@ -254,7 +254,8 @@ static int check(struct captures *c, const struct capture_request *request, stru
     if (request->filter != NULL && strlen(request->filter) >= IFACE_FILTER_MAX) {
         return err_set(err, ERR_USAGE, "a filter has at most %d bytes", IFACE_FILTER_MAX - 1);
     }
-    return relay_make_room(c->node, err); /* last: it may end a stream for it */
+    /* Last: it may end a stream for it. */
+    return request->of_uplink ? 0 : relay_make_room(c->node, err);
 }
 
 static void refuse(struct captures *c, struct capture *capture)
@@ -269,7 +270,11 @@ void captures_start(struct captures *c, const struct capture_request *request,
 {
     struct capture *capture = x_alloc(sizeof *capture);
 
-    *capture = (struct capture){.captures = c, .refs = 1, .started = done, .started_arg = arg};
+    *capture = (struct capture){.captures = c,
+                                .refs = 1,
+                                .is_counted = !request->of_uplink,
+                                .started = done,
+                                .started_arg = arg};
     capture->rec = recording_new(c->node, request);
     if (check(c, request, &capture->failed) < 0) {
         refuse(c, capture);

@@ -39,7 +39,7 @@ struct node {
     struct node_sources *sources; /* interfaces, and what of their traffic is ours */
     struct auth *auth;            /* API keys, tickets, Host and Origin */
     struct captures *captures;    /* recordings */
-    uint32_t n_recordings;        /* of them, running; they and streams are --max-captures */
+    uint32_t n_recordings;        /* of them, of interfaces; they and streams are --max-captures */
     struct gauges *gauges;        /* store, disk and process in numbers */
     struct relay *relay;          /* live streams and their viewers */
     struct pcapng_listen *pcapng; /* --pcapng-listen */

@@ -71,6 +71,7 @@ static void start(struct starting *starting)
         .n_interfaces = 1,
         .name = uplink->name,
         .tags = tags,
+        .of_uplink = true,
     };
     captures_start(starting->uplinks->node->captures, &request, on_started, starting);
 }

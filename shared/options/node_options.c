@@ -157,8 +157,8 @@ const struct command_option node_option_table[N_NODE_OPTIONS] = {
     {.name = "max-captures",
      .kind = OPT_COUNT,
      .placeholder = "N",
-     .help = "Distinct live captures at a time (viewers of the same interface and filter share "
-             "one); more are answered with 503.",
+     .help = "Recordings and distinct live streams at a time (viewers of the same interface and "
+             "filter share one); more are answered with 503. Recordings of uplinks do not count.",
      .value = "16",
      .min = 1,
      .max = 1024,

@@ -11,13 +11,6 @@ static int run(struct command_context *ctx, void *args)
 }
 
 const struct command cmd_sniff = {
-    .name = "sniff",
-    .summary = "capture here and send to a node that is dialled",
-    .options = sniff_option_table,
-    .n_options = N_SNIFF_OPTIONS,
-    .args_size = sizeof(struct sniff_options),
-    .description = sniff_description,
-    .examples = sniff_examples,
-    .uses_api_key = true,
+    COMMAND_SNIFF,
     .run = run,
 };

@@ -29,16 +29,7 @@ const struct command_option global_options[] = {
      .help = "File with the API key for that node; only its owner may read it.",
      .complete = COMPLETE_FILE,
      .offset = offsetof(struct global_args, api_key_file)},
-    {.name = "help",
-     .letter = 'h',
-     .kind = OPT_FLAG,
-     .help = "Show help, of the command where one is named.",
-     .offset = offsetof(struct global_args, help)},
-    {.name = "version",
-     .letter = 'V',
-     .kind = OPT_FLAG,
-     .help = "Show the version.",
-     .offset = offsetof(struct global_args, version)},
+    OPTIONS_HELP_AND_VERSION,
 };
 
 const size_t n_global_options = ARRAY_LEN(global_options);

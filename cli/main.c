@@ -1,81 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * packetrecorder: reads the command line by the table, runs the command, ends its error.
+ * packetrecorder.
  */
-#include <errno.h>
-#include <stdio.h>
-
 #include "cli/command.h"
-#include "shared/base/clock_posix.h"
 #include "shared/base/log.h"
 #include "shared/base/standard_fds_posix.h"
-#include "shared/options/help.h"
-#include "shared/options/options.h"
-
-static int end_error(const struct command_context *ctx, int rc)
-{
-    const char *command = ctx->command == NULL ? "" : ctx->command->name;
-
-    if (ctx->err.text[0] != '\0') {
-        log_error("%s", ctx->err.text);
-    }
-    if (rc == ERR_USAGE) {
-        log_error("see 'packetrecorder help%s%s'", *command == '\0' ? "" : " ", command);
-    }
-    return err_exit_code(rc);
-}
-
-static void warn_unused(const struct command_context *ctx)
-{
-    if (ctx->global.endpoint != NULL && !ctx->command->uses_endpoint) {
-        log_warn("'%s' asks no node: --endpoint changes nothing", ctx->command->name);
-    }
-    if (ctx->global.api_key_file != NULL && !ctx->command->uses_api_key) {
-        log_warn("'%s' asks no node: --api-key-file changes nothing", ctx->command->name);
-    }
-}
-
-static int run(struct command_context *ctx, int argc, char **argv)
-{
-    int rc = options_parse(ctx, &cli_program, argc, argv, clock_wall_ns());
-
-    if (ctx->secret_in_argv) {
-        log_warn("a key on the command line can be seen by other users; it is erased now, but "
-                 "prefer --encryption-key-file or PACKETRECORDER_DB_KEY");
-    }
-    if (rc < 0) {
-        return rc;
-    }
-    if (ctx->global.version) {
-        help_print_version(stdout, &cli_program);
-        return 0;
-    }
-    if (ctx->command == NULL) {
-        help_print_overview(ctx->global.help ? stdout : stderr, &cli_program);
-        return ctx->global.help ? 0 : 2;
-    }
-    if (ctx->global.help) {
-        help_print_command(stdout, &cli_program, ctx->command);
-        return 0;
-    }
-    warn_unused(ctx);
-    return ctx->command->run(ctx, ctx->args);
-}
+#include "shared/options/program.h"
 
 int main(int argc, char **argv)
 {
-    struct command_context ctx;
-
     if (!standard_fds_hold()) {
         return 1;
     }
     log_init_from_env();
-    int rc = run(&ctx, argc, argv);
-    if (rc == 0 && (fflush(stdout) != 0 || ferror(stdout))) {
-        rc = err_errno(&ctx.err, errno, "writing to standard output");
-    }
-    /* As tcpdump: whoever read our output has seen enough. */
-    int code = rc == 0 || rc == -EPIPE ? 0 : end_error(&ctx, rc);
-    options_free(&ctx);
-    return code;
+    return program_main(&cli_program, argc, argv);
 }

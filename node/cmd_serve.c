@@ -86,12 +86,6 @@ static int run(struct command_context *ctx, void *args_)
 }
 
 const struct command cmd_serve = {
-    .name = "serve",
-    .summary = "run a node",
-    .options = node_option_table,
-    .n_options = N_NODE_OPTIONS,
-    .args_size = sizeof(struct node_options),
-    .description = node_serve_description,
-    .examples = node_serve_examples,
+    COMMAND_SERVE,
     .run = run,
 };

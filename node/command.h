@@ -12,4 +12,3 @@ extern const struct program node_program;
 
 extern const struct command cmd_serve;
 extern const struct command cmd_sniff;
-extern const struct command cmd_sniff;

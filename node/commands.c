@@ -11,16 +11,7 @@ static const struct command_option global_options[] = {
              "it.",
      .complete = COMPLETE_FILE,
      .offset = offsetof(struct global_args, api_key_file)},
-    {.name = "help",
-     .letter = 'h',
-     .kind = OPT_FLAG,
-     .help = "Show help, of the command where one is named.",
-     .offset = offsetof(struct global_args, help)},
-    {.name = "version",
-     .letter = 'V',
-     .kind = OPT_FLAG,
-     .help = "Show the version.",
-     .offset = offsetof(struct global_args, version)},
+    OPTIONS_HELP_AND_VERSION,
 };
 
 const struct command *const node_commands[] = {

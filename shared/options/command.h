@@ -57,6 +57,16 @@ struct global_args {
     const char *api_key_file;
 };
 
+/* The last two of every program's global options. */
+/* clang-format off */
+#define OPTIONS_HELP_AND_VERSION                                                                   \
+    {.name = "help", .letter = 'h', .kind = OPT_FLAG,                                              \
+     .help = "Show help, of the command where one is named.",                                      \
+     .offset = offsetof(struct global_args, help)},                                                \
+    {.name = "version", .letter = 'V', .kind = OPT_FLAG, .help = "Show the version.",              \
+     .offset = offsetof(struct global_args, version)}
+/* clang-format on */
+
 /* What one executable understands. */
 struct program {
     const char *name;                      /* "packetrecorder" */

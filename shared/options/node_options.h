@@ -51,6 +51,18 @@ struct node_options {
 #define N_NODE_OPTIONS 25
 extern const struct command_option node_option_table[N_NODE_OPTIONS];
 
-/* What both programs say of `serve`. */
 extern const char *const node_serve_description[];
 extern const struct command_example node_serve_examples[];
+
+/* `serve`, all but its run function: packetrecorder hands on to packetrecorderd what it was told,
+ * so both must understand the same. */
+/* clang-format off */
+#define COMMAND_SERVE                                                                              \
+    .name = "serve",                                                                               \
+    .summary = "run a node: serve this host's interfaces to others",                               \
+    .options = node_option_table,                                                                  \
+    .n_options = N_NODE_OPTIONS,                                                                   \
+    .args_size = sizeof(struct node_options),                                                      \
+    .description = node_serve_description,                                                         \
+    .examples = node_serve_examples
+/* clang-format on */

@@ -35,3 +35,16 @@ extern const struct command_option sniff_option_table[N_SNIFF_OPTIONS];
 
 extern const char *const sniff_description[];
 extern const struct command_example sniff_examples[];
+
+/* `sniff` of both programs, all but its run function, as COMMAND_SERVE. */
+/* clang-format off */
+#define COMMAND_SNIFF                                                                              \
+    .name = "sniff",                                                                               \
+    .summary = "capture here and send to a node that is dialled",                                  \
+    .options = sniff_option_table,                                                                 \
+    .n_options = N_SNIFF_OPTIONS,                                                                  \
+    .args_size = sizeof(struct sniff_options),                                                     \
+    .description = sniff_description,                                                              \
+    .examples = sniff_examples,                                                                    \
+    .uses_api_key = true
+/* clang-format on */

@@ -54,7 +54,7 @@ test_usage() {
     check_exit "an unknown option is wrong usage" 2 packetrecorder list-interfaces --jsn
     check "an unknown option is answered with the nearest" \
         says "unknown option '--jsn'; did you mean '--json'?" packetrecorder list-interfaces --jsn
-    check "and with where to read" says "packetrecorder help list-interfaces" \
+    check "and with where to read" says "packetrecorder list-interfaces --help" \
         packetrecorder list-interfaces --jsn
     check "wrong usage leaves standard output empty" stdout_is_empty packetrecorder keys
     check_exit "standard output that is full is a failure" 1 \

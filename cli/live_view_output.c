@@ -178,8 +178,7 @@ int live_view_output_finish(struct live_view_output *out, uint64_t now_ns, struc
         code = file_writer_statistics(out->consumer, i, &s, NULL, err);
     }
     static const struct ledger nothing = {0};
-    int ended = out->consumer->ops->finish(out->consumer, NULL, 0, &nothing, now_ns,
-                                           code == 0 ? err : NULL);
+    int ended = consumer_finish(out->consumer, NULL, 0, &nothing, now_ns, code == 0 ? err : NULL);
     return code == 0 ? ended : code;
 }
 

@@ -121,8 +121,7 @@ void live_view_tick(struct live_view *view)
         return;
     }
     if (view->output.begun && !view->over) {
-        struct consumer *consumer = view->spec.consumer;
-        int code = consumer->ops->tick(consumer, clock_monotonic_ns(), &err);
+        int code = consumer_tick(view->spec.consumer, clock_monotonic_ns(), &err);
         if (code < 0) {
             live_view_end(view, code, &err);
         }

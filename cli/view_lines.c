@@ -78,12 +78,6 @@ static int on_finish(struct consumer *consumer, const struct ledger *ledgers, ui
     return flush(lines_of(consumer), err);
 }
 
-static uint64_t lost(struct consumer *consumer)
-{
-    (void)consumer;
-    return 0;
-}
-
 static const struct consumer_ops lines_ops = {
     .name = "lines",
     .begin = on_ifaces,
@@ -91,7 +85,6 @@ static const struct consumer_ops lines_ops = {
     .block = on_block,
     .tick = on_tick,
     .finish = on_finish,
-    .lost = lost,
 };
 
 struct consumer *view_lines_new(const struct packet_print *print)

@@ -129,6 +129,19 @@ static int read_one(struct store *store, struct api_job *base, struct err *err)
     return r;
 }
 
+/* Answers a request whose path has the id of one session. */
+static void start_for_one(struct exchange *ex, struct node *node, void (*run)(struct api_job *base),
+                          void (*reply)(struct api_job *base))
+{
+    struct sessions_job *job = x_alloc(sizeof *job);
+
+    job->id = exchange_path(ex, "id");
+    job->base.run = run;
+    job->base.reply = reply;
+    job->base.release = release;
+    api_job_start(&job->base, ex, node);
+}
+
 static void run_one(struct api_job *base)
 {
     api_job_read(base, read_one);
@@ -141,13 +154,7 @@ static void reply_one(struct api_job *base)
 
 void api_session_reply(struct exchange *ex, struct node *node)
 {
-    struct sessions_job *job = x_alloc(sizeof *job);
-
-    job->id = exchange_path(ex, "id");
-    job->base.run = run_one;
-    job->base.reply = reply_one;
-    job->base.release = release;
-    api_job_start(&job->base, ex, node);
+    start_for_one(ex, node, run_one, reply_one);
 }
 
 /* ---- deleting ---- */
@@ -207,13 +214,7 @@ static void reply_delete(struct api_job *base)
 
 static void delete_session(struct exchange *ex, struct node *node)
 {
-    struct sessions_job *job = x_alloc(sizeof *job);
-
-    job->id = exchange_path(ex, "id");
-    job->base.run = run_delete;
-    job->base.reply = reply_delete;
-    job->base.release = release;
-    api_job_start(&job->base, ex, node);
+    start_for_one(ex, node, run_delete, reply_delete);
 }
 
 static const struct route routes[] = {

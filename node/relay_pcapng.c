@@ -25,16 +25,13 @@ void relay_pcapng_head(struct buf *out, const struct relay_head *head)
 
 void relay_pcapng_statistics(struct buf *out, const struct relay_statistics *statistics)
 {
-    struct pcapng_statistics block = PCAPNG_STATISTICS_UNKNOWN;
     const struct ledger *ledger = statistics->ledger;
+    struct pcapng_statistics block = pcapng_statistics_of(ledger);
     struct buf comment = {0};
 
     block.time_ns = statistics->now_ns;
     block.start_ns = statistics->start_ns;
     block.end_ns = statistics->at_end ? statistics->now_ns : UINT64_MAX;
-    block.ifdrop = ledger->interface;
-    block.filteraccept = ledger->received;
-    block.osdrop = ledger->kernel;
     block.usrdeliv = statistics->delivered;
     buf_put_str(&comment, "packetrecorder: ");
     if (statistics->lost > 0) {

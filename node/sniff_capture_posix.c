@@ -25,7 +25,7 @@ static struct sniff_uplink *uplink_of(struct consumer *c)
     return container_of(c, struct sniff_uplink, consumer);
 }
 
-static int on_begin(struct consumer *c, const struct iface *ifaces, uint32_t n, struct err *err)
+static int on_ifaces(struct consumer *c, const struct iface *ifaces, uint32_t n, struct err *err)
 {
     struct sniff_uplink *uplink = uplink_of(c);
     struct buf bytes = {0};
@@ -47,11 +47,6 @@ static int on_begin(struct consumer *c, const struct iface *ifaces, uint32_t n, 
     return 0;
 }
 
-static int on_ifaces(struct consumer *c, const struct iface *ifaces, uint32_t n, struct err *err)
-{
-    return on_begin(c, ifaces, n, err);
-}
-
 static int on_block(struct consumer *c, struct block *block, const struct consumer_load *load,
                     struct err *err)
 {
@@ -71,41 +66,12 @@ static int on_block(struct consumer *c, struct block *block, const struct consum
     return 0;
 }
 
-static int on_tick(struct consumer *c, uint64_t now_ns, struct err *err)
-{
-    (void)c;
-    (void)now_ns;
-    (void)err;
-    return 0;
-}
-
-static int on_finish(struct consumer *c, const struct ledger *ledgers, uint32_t n,
-                     const struct ledger *total, uint64_t ended_ns, struct err *err)
-{
-    (void)c;
-    (void)ledgers;
-    (void)n;
-    (void)total;
-    (void)ended_ns;
-    (void)err;
-    return 0;
-}
-
-/* What the spool drops it counts itself, under positions. */
-static uint64_t on_lost(struct consumer *c)
-{
-    (void)c;
-    return 0;
-}
-
+/* No losses of its own: what the spool drops it counts itself, under positions. */
 static const struct consumer_ops ops = {
     .name = "uplink",
-    .begin = on_begin,
+    .begin = on_ifaces,
     .ifaces = on_ifaces,
     .block = on_block,
-    .tick = on_tick,
-    .finish = on_finish,
-    .lost = on_lost,
 };
 
 void sniff_capture_init(struct sniff_uplink *uplink)

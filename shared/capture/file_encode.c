@@ -70,16 +70,12 @@ void file_encode_statistics(struct buf *out, const struct file_statistics *stati
 {
     for (uint32_t i = 0; i < statistics->n; i++) {
         const struct ledger *ledger = &statistics->ledgers[i];
-        struct pcapng_statistics block = PCAPNG_STATISTICS_UNKNOWN;
+        struct pcapng_statistics block = pcapng_statistics_of(ledger);
         char comment[128];
 
         block.time_ns = statistics->now_ns;
         block.start_ns = statistics->start_ns;
         block.end_ns = statistics->at_end ? statistics->now_ns : UINT64_MAX;
-        block.ifdrop = ledger->interface;
-        block.filteraccept = ledger->received;
-        block.osdrop = ledger->kernel;
-        block.usrdeliv = ledger->captured;
         int len =
             snprintf(comment, sizeof comment, "dropped at the limit: %" PRIu64, ledger->limit);
         if (i == 0 && statistics->at_end) {

@@ -141,9 +141,8 @@ static void hand_on_counters(struct lane *lane)
     uint64_t at_ns = lane->told_ns;
     lane->told = NULL;
     pthread_mutex_unlock(&lane->mutex);
-    if (told != NULL && lane->consumer->ops->counters != NULL) {
-        note_result(lane, lane->consumer->ops->counters(lane->consumer, told, n, at_ns, &err),
-                    &err);
+    if (told != NULL) {
+        note_result(lane, consumer_counters(lane->consumer, told, n, at_ns, &err), &err);
     }
     mem_free(told);
 }
@@ -157,7 +156,7 @@ static void tick_when_due(struct lane *lane)
         return;
     }
     lane->next_tick_ns = now + LANE_TICK_MS * (uint64_t)MS_NS;
-    note_result(lane, lane->consumer->ops->tick(lane->consumer, now, &err), &err);
+    note_result(lane, consumer_tick(lane->consumer, now, &err), &err);
     hand_on_counters(lane);
 }
 
@@ -177,10 +176,9 @@ static void finish(struct lane *lane)
     struct lane_end end = lane->end;
     pthread_mutex_unlock(&lane->mutex);
     end.total.store = atomic_load(&lane->lost);
-    note_result(lane,
-                lane->consumer->ops->finish(lane->consumer, end.ledgers, end.n_ledgers, &end.total,
-                                            end.ended_ns, &err),
-                &err);
+    int code =
+        consumer_finish(lane->consumer, end.ledgers, end.n_ledgers, &end.total, end.ended_ns, &err);
+    note_result(lane, code, &err);
 }
 
 static void *lane_main(void *arg)
@@ -321,7 +319,7 @@ void lane_lose(struct lane *lane, uint64_t packets)
 
 uint64_t lane_lost(struct lane *lane)
 {
-    return atomic_load(&lane->lost) + lane->consumer->ops->lost(lane->consumer);
+    return atomic_load(&lane->lost) + consumer_lost(lane->consumer);
 }
 
 bool lane_has_failed(struct lane *lane)

@@ -37,6 +37,7 @@ struct consumer_ops {
      * them in lost(). */
     int (*block)(struct consumer *c, struct block *block, const struct consumer_load *load,
                  struct err *err);
+    /* From here on each may be NULL: nothing to do, nothing lost. */
     /* At least every 100 ms while nothing comes. now_ns is monotonic. */
     int (*tick)(struct consumer *c, uint64_t now_ns, struct err *err);
     /* The end. ledgers: one an interface; total: the session's, with what the queue lost in
@@ -47,7 +48,7 @@ struct consumer_ops {
     /* Packets lost inside the consumer so far. Any thread. */
     uint64_t (*lost)(struct consumer *c);
     /* Live sessions, every ten seconds: the ledgers so far, one an interface, at wall time
-     * now_ns. May be NULL. */
+     * now_ns. */
     int (*counters)(struct consumer *c, const struct ledger *ledgers, uint32_t n, uint64_t now_ns,
                     struct err *err);
 };
@@ -55,3 +56,25 @@ struct consumer_ops {
 struct consumer {
     const struct consumer_ops *ops;
 };
+
+static inline int consumer_tick(struct consumer *c, uint64_t now_ns, struct err *err)
+{
+    return c->ops->tick == NULL ? 0 : c->ops->tick(c, now_ns, err);
+}
+
+static inline int consumer_finish(struct consumer *c, const struct ledger *ledgers, uint32_t n,
+                                  const struct ledger *total, uint64_t ended_ns, struct err *err)
+{
+    return c->ops->finish == NULL ? 0 : c->ops->finish(c, ledgers, n, total, ended_ns, err);
+}
+
+static inline uint64_t consumer_lost(struct consumer *c)
+{
+    return c->ops->lost == NULL ? 0 : c->ops->lost(c);
+}
+
+static inline int consumer_counters(struct consumer *c, const struct ledger *ledgers, uint32_t n,
+                                    uint64_t now_ns, struct err *err)
+{
+    return c->ops->counters == NULL ? 0 : c->ops->counters(c, ledgers, n, now_ns, err);
+}

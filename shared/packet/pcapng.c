@@ -127,6 +127,17 @@ void pcapng_write_interface(struct buf *out, const struct iface *iface, const ch
     end_block(out, at);
 }
 
+struct pcapng_statistics pcapng_statistics_of(const struct ledger *ledger)
+{
+    struct pcapng_statistics told = PCAPNG_STATISTICS_UNKNOWN;
+
+    told.ifdrop = ledger->interface;
+    told.filteraccept = ledger->received;
+    told.osdrop = ledger->kernel;
+    told.usrdeliv = ledger->captured;
+    return told;
+}
+
 void pcapng_write_statistics(struct buf *out, uint32_t iface_id,
                              const struct pcapng_statistics *statistics, const char *comment)
 {

@@ -18,6 +18,7 @@
 
 #include "shared/base/buf.h"
 #include "shared/packet/iface.h"
+#include "shared/packet/ledger.h"
 
 /* Block types (§11.1 of the draft) that are read or written. The Enhanced Packet Block is EPB_TYPE.
  */
@@ -95,6 +96,9 @@ struct pcapng_statistics {
                                 .filteraccept = UINT64_MAX,                                        \
                                 .osdrop = UINT64_MAX,                                              \
                                 .usrdeliv = UINT64_MAX})
+
+/* What a ledger says of an interface; its times are still unknown. */
+struct pcapng_statistics pcapng_statistics_of(const struct ledger *ledger);
 
 /* Section Header Block, version 1.0, section length unknown (-1). Texts longer than an option can
  * say (65,535 bytes) are cut at a character. */

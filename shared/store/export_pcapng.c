@@ -103,19 +103,14 @@ static void say_ledger(const struct ledger *loss, bool all, char *out, size_t n)
 static void write_statistics(struct pcapng_writer *w, size_t i, const struct scan_damage *damage)
 {
     const struct store_session *session = &w->base.job.spec->sessions[i];
-    struct pcapng_statistics block = PCAPNG_STATISTICS_UNKNOWN;
     bool alone = session->n_ifaces == 1;
+    struct pcapng_statistics block =
+        alone ? pcapng_statistics_of(&session->loss) : PCAPNG_STATISTICS_UNKNOWN;
     char comment[COMMENT_MAX];
 
     block.time_ns = session->ended_ns != 0 ? session->ended_ns : w->base.job.now_ns;
     block.start_ns = session->started_ns;
     block.end_ns = session->ended_ns != 0 ? session->ended_ns : UINT64_MAX;
-    if (alone) {
-        block.ifdrop = session->loss.interface;
-        block.filteraccept = session->loss.received;
-        block.osdrop = session->loss.kernel;
-        block.usrdeliv = session->loss.captured;
-    }
     snprintf(comment, sizeof comment, "counts of the whole session %s", session->id);
     say_ledger(&session->loss, !alone, comment, sizeof comment);
     if (i == 0 && damage->packets + damage->gone_packets > 0) {

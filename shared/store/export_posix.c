@@ -176,6 +176,21 @@ static int copy_runs(struct export_run *e, struct err *err)
     return r;
 }
 
+int export_run_scan(struct export_run *e, struct store *store, struct err *err)
+{
+    const struct export_spec *spec = e->spec;
+    const struct scan_spec scan_spec = {
+        .sessions = spec->sessions,
+        .n = spec->n,
+        .from_ns = spec->from_ns,
+        .to_ns = spec->to_ns,
+        .filter = spec->filter,
+        .time_order = spec->n > 1,
+    };
+
+    return scan_new(store, &scan_spec, &e->scan, err);
+}
+
 int export_run_begin(struct export_run *e, struct export_sink *sink, const char *path,
                      struct err *err)
 {
@@ -238,17 +253,9 @@ int export_run(struct store *store, const struct export_spec *spec, struct expor
 {
     struct export_run e = {.spec = spec, .ops = export_formats[spec->format]};
     struct export_file file = {.fd = -1};
-    const struct scan_spec scan_spec = {
-        .sessions = spec->sessions,
-        .n = spec->n,
-        .from_ns = spec->from_ns,
-        .to_ns = spec->to_ns,
-        .filter = spec->filter,
-        .time_order = spec->n > 1,
-    };
     int r = check_target(store, spec->path, err);
 
-    r = r < 0 ? r : scan_new(store, &scan_spec, &e.scan, err);
+    r = r < 0 ? r : export_run_scan(&e, store, err);
     r = r < 0 ? r : export_file_open(&file, spec->path, spec->force, e.ops->own_file, err);
     r = r < 0 ? r : write_file(&e, &file, err);
     e.ops->free(e.writer);

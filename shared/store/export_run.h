@@ -21,6 +21,8 @@ struct export_run {
 /* By enum export_format. */
 extern const struct export_writer_ops *const export_formats[];
 
+/* Sets e->scan to what e->spec wants. */
+int export_run_scan(struct export_run *e, struct store *store, struct err *err);
 /* The head of the file; needs e->scan. path: for formats with own_file. */
 int export_run_begin(struct export_run *e, struct export_sink *sink, const char *path,
                      struct err *err);

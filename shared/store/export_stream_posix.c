@@ -70,15 +70,6 @@ static int begin(struct export_stream *s, struct err *err)
 int export_stream_new(struct store *store, const struct export_spec *spec,
                       struct export_stream **out, struct err *err)
 {
-    const struct scan_spec scan_spec = {
-        .sessions = spec->sessions,
-        .n = spec->n,
-        .from_ns = spec->from_ns,
-        .to_ns = spec->to_ns,
-        .filter = spec->filter,
-        .time_order = spec->n > 1,
-    };
-
     if (export_formats[spec->format]->own_file) {
         return err_set(err, ERR_UNSUPPORTED, "%s cannot be streamed: export it into a file",
                        export_format_names[spec->format]);
@@ -88,7 +79,7 @@ int export_stream_new(struct store *store, const struct export_spec *spec,
     s->run.ops = export_formats[spec->format];
     s->sink.write = take;
     s->length = UINT64_MAX;
-    int r = scan_new(store, &scan_spec, &s->run.scan, err);
+    int r = export_run_scan(&s->run, store, err);
     r = r < 0 ? r : begin(s, err);
     if (r < 0) {
         export_stream_free(s);

@@ -58,20 +58,8 @@ static int take_block(struct consumer *consumer, struct block *block,
     return 0;
 }
 
-static int take_end(struct consumer *consumer, const struct ledger *ledgers, uint32_t n,
-                    const struct ledger *total, uint64_t ended_ns, struct err *err)
-{
-    (void)consumer;
-    (void)ledgers;
-    (void)n;
-    (void)total;
-    (void)ended_ns;
-    (void)err;
-    return 0;
-}
-
 static const struct consumer_ops counting_ops = {
-    .begin = take_ifaces, .ifaces = take_ifaces, .block = take_block, .finish = take_end};
+    .begin = take_ifaces, .ifaces = take_ifaces, .block = take_block};
 
 /* As live_view_link_posix.c does. */
 struct viewing {

@@ -128,12 +128,6 @@ static int fake_finish(struct consumer *c, const struct ledger *ledgers, uint32_
     return 0;
 }
 
-static uint64_t fake_lost(struct consumer *c)
-{
-    (void)c;
-    return 0;
-}
-
 static const struct consumer_ops fake_consumer_ops = {
     .name = "fake",
     .begin = fake_begin,
@@ -141,7 +135,6 @@ static const struct consumer_ops fake_consumer_ops = {
     .block = fake_block,
     .tick = fake_tick,
     .finish = fake_finish,
-    .lost = fake_lost,
     .counters = fake_counters,
 };
 

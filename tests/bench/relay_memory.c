@@ -15,20 +15,19 @@
 #include <sys/socket.h>
 #include <sys/time.h>
 
-#include <jansson.h>
 #include <openssl/ssl.h>
 #include <uv.h>
 
 #include "node/auth.h"
-#include "node/events.h"
 #include "node/http_server.h"
 #include "node/inject_hub.h"
 #include "node/relay_routes.h"
-#include "node/store_access.h"
 #include "node/viewer_uv.h"
 #include "node/work.h"
 #include "shared/base/clock_posix.h"
+#include "tests/support/fake_events.h"
 #include "tests/support/fake_node_source.h"
+#include "tests/support/no_store.h"
 
 static uv_loop_t loop;
 static struct node node;
@@ -40,31 +39,6 @@ static uint64_t began_ns;
 static uint64_t first_packets;
 
 static void on_end(uv_timer_t *timer);
-
-/* This node has neither events nor a store. */
-/* The parameter is called as in the header; the fixture has a variable of that name. */
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wshadow"
-void events_publish(struct node *node, const char *type, json_t *data)
-{
-    (void)node;
-    (void)type;
-    json_decref(data);
-}
-#pragma GCC diagnostic pop
-
-int node_store_take(struct node_store *access, struct store **out, struct err *err)
-{
-    (void)access;
-    (void)out;
-    return err_set(err, ERR_NOT_FOUND, "no store");
-}
-
-void node_store_give(struct node_store *access, struct store *store)
-{
-    (void)access;
-    (void)store;
-}
 
 /* ---- the client --------------------------------------------------------------------------- */
 

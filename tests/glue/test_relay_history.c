@@ -5,34 +5,13 @@
  */
 #include "tests/support/store_place.h"
 
-#include <jansson.h>
-
-#include "node/events.h"
 #include "node/store_access.h"
-#include "node/viewer_uv.h"
-#include "node/work.h"
 #include "shared/base/mem.h"
-#include "tests/support/fake_node_source.h"
+#include "tests/support/relay_node.h"
 
-#define PACKETS     1000u /* one run */
-#define PATIENCE_NS UINT64_C(20000000000)
+#define PACKETS 1000u /* one run */
 
-static uv_loop_t loop;
-static struct node node;
-static struct node_options options;
 static struct place place;
-static bool is_closed;
-
-/* The parameter is called as in the header; the fixture has a variable of that name. */
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wshadow"
-void events_publish(struct node *node, const char *type, json_t *data)
-{
-    (void)node;
-    (void)type;
-    json_decref(data);
-}
-#pragma GCC diagnostic pop
 
 int node_store_take(struct node_store *access, struct store **out, struct err *err)
 {
@@ -74,46 +53,19 @@ static void record(void)
 static int set_up(void **state)
 {
     (void)state;
-    memset(&fake_interface, 0, sizeof fake_interface);
-    fake_interface.time_ns = clock_wall_ns() + 1000000000u;
     place_init(&place, NULL);
     record();
-    node = (struct node){.loop = &loop, .options = &options, .name = "alpha"};
-    options = (struct node_options){
-        .max_captures = 2, .backlog_bytes = 4 << 20, .viewer_queue_bytes = 1 << 20};
-    is_closed = false;
-    assert_int_equal(uv_loop_init(&loop), 0);
-    work_open(&node);
-    assert_int_equal(relay_open(&node, NULL), 0);
+    begin_node();
     return 0;
-}
-
-static void on_closed(struct node *of)
-{
-    (void)of;
-    is_closed = true;
 }
 
 static int tear_down(void **state)
 {
     (void)state;
-    relay_close(&node, on_closed);
-    uv_run(&loop, UV_RUN_DEFAULT);
-    assert_true(is_closed);
-    work_close(&node, on_closed);
-    assert_int_equal(uv_loop_close(&loop), 0);
+    end_node();
     place_deinit(&place);
     return 0;
 }
-
-#define RUN_UNTIL(condition)                                                                       \
-    do {                                                                                           \
-        uint64_t deadline = clock_monotonic_ns() + PATIENCE_NS;                                    \
-        while (!(condition)) {                                                                     \
-            uv_run(&loop, UV_RUN_NOWAIT);                                                          \
-            assert_true(clock_monotonic_ns() < deadline);                                          \
-        }                                                                                          \
-    } while (0)
 
 static bool has_room(void *peer)
 {

@@ -1,96 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A node with nothing but a relay, whose interfaces are made up (fake_node_source.h), and peers of
- * viewers that are buffers. Header only; include it after cmocka.h in one test.
+ * For the tests of the relay: a node with nothing but a relay and no store, and peers of viewers
+ * that are buffers. Header only; include it after cmocka.h in one test.
  */
 #pragma once
 
-#include <jansson.h>
-#include <stdio.h>
-
-#include "node/events.h"
-#include "node/store_access.h"
-#include "node/viewer_uv.h"
-#include "node/work.h"
-#include "shared/base/clock_posix.h"
-#include "tests/support/fake_node_source.h"
-
-#define DEADLINE_NS UINT64_C(20000000000)
-
-/* ---- a node with nothing but a relay ------------------------------------------------------ */
-
-static uv_loop_t loop;
-static struct node node;
-static struct node_options options;
-static atomic_uint n_events;
-static char last_event[64];
-static bool is_closed;
-
-/* The parameter is called as in the header; the fixture has a variable of that name. */
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wshadow"
-void events_publish(struct node *node, const char *type, json_t *data)
-{
-    (void)node;
-    atomic_fetch_add(&n_events, 1);
-    snprintf(last_event, sizeof last_event, "%s", type);
-    json_decref(data);
-}
-#pragma GCC diagnostic pop
-
-int node_store_take(struct node_store *access, struct store **out, struct err *err)
-{
-    (void)access;
-    (void)out;
-    return err_set(err, ERR_NOT_FOUND, "no store");
-}
-
-void node_store_give(struct node_store *access, struct store *store)
-{
-    (void)access;
-    (void)store;
-}
-
-static void on_closed(struct node *of)
-{
-    (void)of;
-    is_closed = true;
-}
+#include "tests/support/no_store.h"
+#include "tests/support/relay_node.h"
 
 static int set_up(void **state)
 {
     (void)state;
-    memset(&fake_interface, 0, sizeof fake_interface);
-    fake_interface.time_ns = clock_wall_ns() + 1000000000u; /* viewers get what comes later */
-    node = (struct node){.loop = &loop, .options = &options, .name = "alpha"};
-    options = (struct node_options){
-        .max_captures = 2, .backlog_bytes = 4 << 20, .viewer_queue_bytes = 1 << 20};
-    is_closed = false;
-    assert_int_equal(uv_loop_init(&loop), 0);
-    work_open(&node);
-    assert_int_equal(relay_open(&node, NULL), 0);
+    begin_node();
     return 0;
 }
-
-static void end_node(void)
-{
-    relay_close(&node, on_closed);
-    uv_run(&loop, UV_RUN_DEFAULT);
-    assert_true(is_closed);
-    assert_null(node.relay);
-    work_close(&node, on_closed);
-    assert_int_equal(uv_loop_close(&loop), 0);
-}
-
-/* Runs the loop until the condition holds. */
-#define RUN_UNTIL(condition)                                                                       \
-    do {                                                                                           \
-        uint64_t deadline = clock_monotonic_ns() + DEADLINE_NS;                                    \
-        while (!(condition)) {                                                                     \
-            uv_run(&loop, UV_RUN_NOWAIT);                                                          \
-            assert_true(clock_monotonic_ns() < deadline);                                          \
-        }                                                                                          \
-    } while (0)
 
 /* ---- joining ------------------------------------------------------------------------------ */
 

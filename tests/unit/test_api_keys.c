@@ -17,38 +17,16 @@
 #include "shared/base/mem.h"
 #include "shared/store/store.h"
 #include "shared/wire/api_key.h"
+#include "tests/support/test_place.h"
 
 #define NOW  1800000000000000000ULL
 #define HOUR 3600000000000ULL
 
-static char *place; /* a fresh directory for each test */
-
-static int make_place(void **state)
+static int make_place_without_keys(void **state)
 {
-    char name[] = "/tmp/api_keys_XXXXXX";
-
-    (void)state;
-    assert_non_null(mkdtemp(name));
-    place = x_strdup(name);
     unsetenv("PACKETRECORDER_API_KEY");
     unsetenv("PACKETRECORDER_API_KEY_FILE");
-    return 0;
-}
-
-static int drop_place(void **state)
-{
-    char *command = x_sprintf("rm -rf '%s'", place);
-    int rc = system(command);
-
-    (void)state;
-    mem_free(command);
-    mem_free(place);
-    return rc;
-}
-
-static char *in_place(const char *name)
-{
-    return x_sprintf("%s/%s", place, name);
+    return make_place(state);
 }
 
 static struct api_key make(enum api_role role, const char *name, char text[API_KEY_TEXT_MAX])
@@ -439,15 +417,16 @@ int main(void)
         cmocka_unit_test(the_file_gives_back_what_was_written),
         cmocka_unit_test(damaged_files_are_refused),
         cmocka_unit_test(a_key_is_found_by_what_users_type),
-        cmocka_unit_test_setup_teardown(the_file_is_made_private_and_replaced_whole, make_place,
+        cmocka_unit_test_setup_teardown(the_file_is_made_private_and_replaced_whole,
+                                        make_place_without_keys, drop_place),
+        cmocka_unit_test_setup_teardown(programs_that_change_it_at_once_lose_nothing,
+                                        make_place_without_keys, drop_place),
+        cmocka_unit_test_setup_teardown(keys_may_come_before_the_store, make_place_without_keys,
                                         drop_place),
-        cmocka_unit_test_setup_teardown(programs_that_change_it_at_once_lose_nothing, make_place,
-                                        drop_place),
-        cmocka_unit_test_setup_teardown(keys_may_come_before_the_store, make_place, drop_place),
         cmocka_unit_test_setup_teardown(clients_take_their_key_from_a_file_or_the_environment,
-                                        make_place, drop_place),
+                                        make_place_without_keys, drop_place),
         cmocka_unit_test_setup_teardown(unfit_key_files_are_refused_without_quoting_them,
-                                        make_place, drop_place),
+                                        make_place_without_keys, drop_place),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

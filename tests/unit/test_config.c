@@ -20,37 +20,7 @@
 #include "shared/options/node_config.h"
 #include "shared/options/option_layers.h"
 #include "shared/options/option_value.h"
-#include "shared/options/options.h"
-#include "shared/options/sniff_options.h"
-
-#define ARGV_MAX 16
-
-static int run_nothing(struct command_context *ctx, void *args)
-{
-    (void)ctx;
-    (void)args;
-    return 0;
-}
-
-static const struct command serve = {
-    .name = "serve",
-    .options = node_option_table,
-    .n_options = N_NODE_OPTIONS,
-    .args_size = sizeof(struct node_options),
-    .run = run_nothing,
-};
-
-static const struct command sniff = {
-    .name = "sniff",
-    .options = sniff_option_table,
-    .n_options = N_SNIFF_OPTIONS,
-    .args_size = sizeof(struct sniff_options),
-    .run = run_nothing,
-};
-
-static const struct command *const commands[] = {&serve, &sniff, NULL};
-
-static const struct program program = {.name = "d", .commands = commands, .fallback = &serve};
+#include "tests/support/node_command_line.h"
 
 /* The environment of a test: "NAME=VALUE" lines; get() looks here alone. */
 static char variables[8][128];
@@ -83,23 +53,6 @@ static void write_config(const char *text)
     assert_non_null(file);
     assert_int_equal(fwrite(text, 1, strlen(text), file), strlen(text));
     assert_int_equal(fclose(file), 0);
-}
-
-static struct {
-    char text[1024];
-    char *argv[ARGV_MAX];
-    int argc;
-} line;
-
-static int parse(struct command_context *ctx, const char *text)
-{
-    line.argc = 0;
-    snprintf(line.text, sizeof line.text, "d%s%s", *text != '\0' ? " " : "", text);
-    char *p = line.text;
-    while (p != NULL && line.argc < ARGV_MAX) {
-        line.argv[line.argc++] = strsep(&p, " ");
-    }
-    return options_parse(ctx, &program, line.argc, line.argv, 1);
 }
 
 static const struct node_options *load(struct command_context *ctx, const char *text)

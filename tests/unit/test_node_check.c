@@ -14,45 +14,7 @@
 #include "shared/base/mem.h"
 #include "shared/options/listen_addr.h"
 #include "shared/options/node_check.h"
-#include "shared/options/options.h"
-
-#define ARGV_MAX 16
-
-static int run_nothing(struct command_context *ctx, void *args)
-{
-    (void)ctx;
-    (void)args;
-    return 0;
-}
-
-static const struct command serve = {
-    .name = "serve",
-    .options = node_option_table,
-    .n_options = N_NODE_OPTIONS,
-    .args_size = sizeof(struct node_options),
-    .run = run_nothing,
-};
-
-static const struct command *const commands[] = {&serve, NULL};
-
-static const struct program program = {.name = "d", .commands = commands, .fallback = &serve};
-
-static struct {
-    char text[1024];
-    char *argv[ARGV_MAX];
-    int argc;
-} line;
-
-static int parse(struct command_context *ctx, const char *text)
-{
-    line.argc = 0;
-    snprintf(line.text, sizeof line.text, "d%s%s", *text != '\0' ? " " : "", text);
-    char *p = line.text;
-    while (p != NULL && line.argc < ARGV_MAX) {
-        line.argv[line.argc++] = strsep(&p, " ");
-    }
-    return options_parse(ctx, &program, line.argc, line.argv, 1);
-}
+#include "tests/support/node_command_line.h"
 
 struct found {
     char text[1024];

@@ -17,6 +17,7 @@
 
 #include "shared/wire/tls.h"
 #include "tests/support/certificate.h"
+#include "tests/support/test_place.h"
 
 #define DAY 86400L
 
@@ -34,31 +35,9 @@ struct pair {
     int client_rc;
 };
 
-static char *place;
-
-static int make_place(void **state)
-{
-    char name[] = "/tmp/test_tls_XXXXXX";
-
-    (void)state;
-    place = x_strdup(mkdtemp(name));
-    return 0;
-}
-
-static int drop_place(void **state)
-{
-    char *command = x_sprintf("rm -rf '%s'", place);
-    int rc = system(command);
-
-    (void)state;
-    mem_free(command);
-    mem_free(place);
-    return rc;
-}
-
 static char *put_file(const char *name, const char *text, unsigned mode)
 {
-    char *path = x_sprintf("%s/%s", place, name);
+    char *path = in_place(name);
 
     certificate_write(path, text, mode);
     return path;

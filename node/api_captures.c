@@ -126,7 +126,8 @@ static const struct route routes[] = {
      .summary = "Starts a capture into the store. 201 with its session and Location; 404 no such "
                 "interface, 400 a filter or member that is wrong, 409 another program records, 503 "
                 "as many recordings and live streams run as --max-captures allows.",
-     .body = "application/json",
+     .body = "What is captured, where, and how long.",
+     .schema = capture_body_schema,
      .answer = "application/json",
      .handle = post_captures},
     {.method = "GET",

@@ -11,11 +11,16 @@
 #include "shared/base/text.h"
 #include "shared/packet/filter_bound.h"
 
-#define SNAPLEN_MAX 262144u
+#define SNAPLEN_MAX  262144
+#define DURATION_MAX 1000000000 /* seconds */
+#define TEXT_OF(n)   #n
+#define TEXT(n)      TEXT_OF(n)
 
 struct member {
     const char *name;
     int (*take)(struct capture_body *body, const char *name, const json_t *value, struct err *err);
+    const char *schema; /* what it takes, as JSON Schema: members of an object */
+    const char *help;
 };
 
 static int wants(struct err *err, const char *name, const char *what)
@@ -125,7 +130,7 @@ static int take_snaplen(struct capture_body *body, const char *name, const json_
     int r = take_number(&snaplen, name, value, text_parse_size, err);
 
     if (r == 0 && snaplen > SNAPLEN_MAX) {
-        r = err_set(err, ERR_USAGE, "\"%s\" is at most %u", name, SNAPLEN_MAX);
+        r = err_set(err, ERR_USAGE, "\"%s\" is at most %d", name, SNAPLEN_MAX);
     }
     body->request.snaplen = (uint32_t)snaplen;
     return r;
@@ -139,7 +144,7 @@ static int take_duration(struct capture_body *body, const char *name, const json
         return r < 0 ? err_wrap(err, "\"%s\"", name) : 0;
     }
     double seconds = json_number_value(value);
-    if (!json_is_number(value) || !(seconds >= 0) || seconds > 1e9) {
+    if (!json_is_number(value) || !(seconds >= 0) || seconds > DURATION_MAX) {
         return wants(err, name, "a number of seconds, or a text such as \"1m30s\"");
     }
     body->request.duration_ns = (uint64_t)(seconds * 1e9 + 0.5);
@@ -156,13 +161,58 @@ static int take_promisc(struct capture_body *body, const char *name, const json_
     return 0;
 }
 
+/* The parser and the schema of /openapi.json. */
+#define NAME_SCHEMA   "\"type\":\"string\",\"minLength\":1"
+#define NUMBER_SCHEMA "\"type\":[\"integer\",\"string\"],\"minimum\":0"
+
 static const struct member members[] = {
-    {"interface", take_interface}, {"interfaces", take_interfaces},
-    {"filter", take_filter},       {"name", take_name},
-    {"tags", take_tags},           {"max_packets", take_max_packets},
-    {"max_bytes", take_max_bytes}, {"duration", take_duration},
-    {"snaplen", take_snaplen},     {"promisc", take_promisc},
+    {"interface", take_interface, NAME_SCHEMA ",\"examples\":[\"lo\"]",
+     "An interface; or \"interfaces\"."},
+    {"interfaces", take_interfaces,
+     "\"type\":\"array\",\"minItems\":1,\"maxItems\":" TEXT(
+         SESSION_MAX_SOURCES) ",\"items\":{" NAME_SCHEMA "},\"examples\":[[\"lo\"]]",
+     "Several interfaces, recorded into one session."},
+    {"filter", take_filter,
+     "\"type\":\"string\",\"maxLength\":" TEXT(
+         FILTER_ASKED_BYTES) ",\"examples\":[\"tcp port 443\"]",
+     "Only packets that this pcap filter lets through."},
+    {"name", take_name, "\"type\":\"string\",\"examples\":[\"office\"]",
+     "A name of the session, in place of its id."},
+    {"tags", take_tags,
+     "\"type\":\"object\",\"additionalProperties\":{\"type\":\"string\"},"
+     "\"examples\":[{\"site\":\"north\"}]",
+     "Words about the session."},
+    {"max_packets", take_max_packets, NUMBER_SCHEMA ",\"examples\":[1000,\"10k\"]",
+     "Ends after so many packets; 0 is no limit."},
+    {"max_bytes", take_max_bytes, NUMBER_SCHEMA ",\"examples\":[1000000,\"1GiB\"]",
+     "Ends after so many bytes of packets; 0 is no limit."},
+    {"duration", take_duration,
+     "\"type\":[\"number\",\"string\"],\"minimum\":0,\"maximum\":" TEXT(
+         DURATION_MAX) ",\"examples\":[90.5,\"1m30s\"]",
+     "Ends after so many seconds, or a text with units; 0 is no limit."},
+    {"snaplen", take_snaplen,
+     NUMBER_SCHEMA ",\"maximum\":" TEXT(SNAPLEN_MAX) ",\"examples\":[96,\"128\"]",
+     "Keeps so many bytes of each packet; 0 keeps all."},
+    {"promisc", take_promisc, "\"type\":\"boolean\",\"default\":true,\"examples\":[false]",
+     "Also what is not for this host."},
 };
+
+struct json_t *capture_body_schema(void)
+{
+    json_t *properties = json_object();
+
+    for (size_t i = 0; i < ARRAY_LEN(members); i++) {
+        char *text = x_sprintf("{%s}", members[i].schema);
+        json_t *one = json_loads(text, 0, NULL);
+        REQUIRE(one != NULL);
+        json_object_set_new(one, "description", json_string(members[i].help));
+        json_object_set_new(properties, members[i].name, one);
+        mem_free(text);
+    }
+    return json_pack("{s:s, s:b, s:[{s:[s]}, {s:[s]}], s:o}", "type", "object",
+                     "additionalProperties", 0, "oneOf", "required", "interface", "required",
+                     "interfaces", "properties", properties);
+}
 
 static int take_member(struct capture_body *body, const char *name, const json_t *value,
                        struct err *err)

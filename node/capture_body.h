@@ -26,4 +26,7 @@ struct capture_body {
 
 /* ERR_USAGE with what is wrong. */
 int capture_body_parse(const uint8_t *text, size_t n, struct capture_body *out, struct err *err);
+/* What it takes, as JSON Schema, of the same table: each property has a description and examples
+ * that are accepted. New reference. */
+struct json_t *capture_body_schema(void);
 void capture_body_deinit(struct capture_body *body);

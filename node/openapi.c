@@ -95,9 +95,13 @@ static json_t *operation(const struct route *route)
                   route->summary, "parameters", parameters(route), "responses", responses(route));
 
     if (route->body != NULL) {
+        json_t *content = json_object();
+        if (route->schema != NULL) {
+            json_object_set_new(content, "schema", route->schema());
+        }
         json_object_set_new(op, "requestBody",
-                            json_pack("{s:s, s:{s:{}}}", "description", route->body, "content",
-                                      "application/json"));
+                            json_pack("{s:s, s:b, s:{s:o}}", "description", route->body, "required",
+                                      1, "content", "application/json", content));
     }
     if (route->right == RIGHT_NONE) {
         json_object_set_new(op, "security", json_array());

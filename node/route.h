@@ -22,6 +22,7 @@ struct route {
     const struct route_param *params; /* of the query; ends with a NULL name */
     const char *summary;              /* for openapi */
     const char *body;                 /* what the content is, for openapi; NULL = none */
+    struct json_t *(*schema)(void);   /* JSON Schema of the content, new reference; NULL = none */
     const char *answer;               /* media type of 200 */
     void (*handle)(struct exchange *ex, struct node *node);
 };

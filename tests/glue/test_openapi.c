@@ -64,6 +64,21 @@ static bool has_parameter(json_t *operation, const char *name, const char *in)
     return false;
 }
 
+/* A JSON pointer without its first slash; ~1 is a slash. */
+static json_t *resolve_in(json_t *at, const char *pointer)
+{
+    for (const char *p = pointer; *p != '\0'; p += strcspn(p, "/"), p += *p == '/') {
+        char word[64] = "";
+        for (size_t i = 0, n = 0; p[i] != '\0' && p[i] != '/' && n + 1 < sizeof word; i++) {
+            bool is_slash = p[i] == '~' && p[i + 1] == '1';
+            word[n++] = is_slash ? '/' : p[i];
+            i += is_slash;
+        }
+        at = json_object_get(at, word);
+    }
+    return at;
+}
+
 static void check_route(const struct route *route)
 {
     json_t *operation = operation_of(route);
@@ -88,6 +103,13 @@ static void check_route(const struct route *route)
     assert_int_equal(route->is_websocket, has_parameter(operation, "ticket", "query"));
     assert_int_equal(route->body != NULL, json_object_get(operation, "requestBody") != NULL);
     assert_true(route->body == NULL || route->max_body > 0);
+    assert_int_equal(route->body != NULL, route->schema != NULL);
+    if (route->schema != NULL) {
+        json_t *schema = route->schema();
+        assert_true(json_equal(
+            resolve_in(operation, "requestBody/content/application~1json/schema"), schema));
+        json_decref(schema);
+    }
     /* Open to everybody only where the design says so. */
     bool is_open = json_array_size(json_object_get(operation, "security")) == 0 &&
                    json_object_get(operation, "security") != NULL;
@@ -142,15 +164,8 @@ static void nothing_else_is_in_the_document(void **state)
 
 static json_t *resolve(const char *ref)
 {
-    json_t *at = document;
-    char word[64];
-
     assert_memory_equal(ref, "#/", 2);
-    for (const char *p = ref + 2; *p != '\0'; p += strcspn(p, "/"), p += *p == '/') {
-        snprintf(word, sizeof word, "%.*s", (int)strcspn(p, "/"), p);
-        at = json_object_get(at, word);
-    }
-    return at;
+    return resolve_in(document, ref + 2);
 }
 
 static void check_references(json_t *value)

@@ -3,10 +3,12 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
 
+#include <jansson.h>
 #include <stdio.h>
 
 #include "node/capture_body.h"
@@ -121,6 +123,184 @@ static void deep_nesting_is_refused(void **state)
     assert_int_equal(parse(text, &body, &err), ERR_USAGE);
 }
 
+/* ---- the schema ---- */
+
+static bool has_type(const json_t *value, const char *type)
+{
+    return (strcmp(type, "string") == 0 && json_is_string(value)) ||
+           (strcmp(type, "integer") == 0 && json_is_integer(value)) ||
+           (strcmp(type, "number") == 0 && json_is_number(value)) ||
+           (strcmp(type, "boolean") == 0 && json_is_boolean(value)) ||
+           (strcmp(type, "array") == 0 && json_is_array(value)) ||
+           (strcmp(type, "object") == 0 && json_is_object(value));
+}
+
+static bool has_one_type(const json_t *value, json_t *types)
+{
+    bool good = json_is_string(types) && has_type(value, json_string_value(types));
+
+    for (size_t i = 0; i < json_array_size(types); i++) {
+        good = good || has_type(value, json_string_value(json_array_get(types, i)));
+    }
+    return good;
+}
+
+/* One keyword about a value that is no object. One that is not known here fails the test. */
+static bool keeps_keyword(const json_t *value, const char *keyword, json_t *wanted)
+{
+    double n = json_number_value(wanted);
+
+    if (strcmp(keyword, "type") == 0) {
+        return has_one_type(value, wanted);
+    }
+    if (strcmp(keyword, "minimum") == 0) {
+        return !json_is_number(value) || json_number_value(value) >= n;
+    }
+    if (strcmp(keyword, "maximum") == 0) {
+        return !json_is_number(value) || json_number_value(value) <= n;
+    }
+    if (strcmp(keyword, "minLength") == 0 || strcmp(keyword, "minItems") == 0) {
+        return (double)(json_string_length(value) + json_array_size(value)) >= n;
+    }
+    if (strcmp(keyword, "maxLength") == 0 || strcmp(keyword, "maxItems") == 0) {
+        return (double)(json_string_length(value) + json_array_size(value)) <= n;
+    }
+    if (strcmp(keyword, "description") != 0 && strcmp(keyword, "examples") != 0 &&
+        strcmp(keyword, "default") != 0) {
+        fail_msg("a keyword that this test does not know: %s", keyword);
+    }
+    return true;
+}
+
+static bool fits(const json_t *value, json_t *schema)
+{
+    const char *keyword;
+    json_t *wanted;
+    bool good = true;
+
+    json_object_foreach(schema, keyword, wanted)
+    {
+        if (strcmp(keyword, "items") == 0) {
+            for (size_t i = 0; i < json_array_size(value); i++) {
+                good = good && fits(json_array_get(value, i), wanted);
+            }
+        } else if (strcmp(keyword, "additionalProperties") == 0) {
+            const char *name;
+            json_t *member;
+            json_object_foreach((json_t *)(uintptr_t)value, name, member)
+            {
+                good = good && fits(member, wanted);
+            }
+        } else {
+            good = good && keeps_keyword(value, keyword, wanted);
+        }
+    }
+    return good;
+}
+
+/* The whole content. */
+static bool fits_body(const char *text, json_t *schema)
+{
+    json_t *body = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
+    const char *name;
+    json_t *value;
+    size_t n_required = 0;
+    bool good = json_is_object(body);
+
+    json_object_foreach(body, name, value)
+    {
+        json_t *property = json_object_get(json_object_get(schema, "properties"), name);
+        good = good && property != NULL && fits(value, property);
+    }
+    for (size_t i = 0; i < json_array_size(json_object_get(schema, "oneOf")); i++) {
+        json_t *required =
+            json_object_get(json_array_get(json_object_get(schema, "oneOf"), i), "required");
+        n_required += json_object_get(body, json_string_value(json_array_get(required, 0))) != NULL;
+    }
+    json_decref(body);
+    return good && n_required == 1;
+}
+
+/* Whether the parser takes it, which is what the schema says of it. */
+static bool is_taken(const char *text, json_t *schema)
+{
+    struct capture_body body;
+    struct err err = {0};
+    bool taken = parse(text, &body, &err) == 0;
+
+    if (taken != fits_body(text, schema)) {
+        fail_msg("%s: the schema %s it, but the parser: %s", text, taken ? "refuses" : "takes",
+                 taken ? "takes it" : err.text);
+    }
+    if (taken) {
+        capture_body_deinit(&body);
+    }
+    return taken;
+}
+
+static void examples_of_the_schema_are_taken(void **state)
+{
+    json_t *schema = capture_body_schema();
+    const char *name;
+    json_t *property;
+    size_t n = 0;
+
+    (void)state;
+    json_object_foreach(json_object_get(schema, "properties"), name, property)
+    {
+        json_t *examples = json_object_get(property, "examples");
+        assert_true(json_string_length(json_object_get(property, "description")) > 0);
+        assert_true(json_array_size(examples) > 0);
+        for (size_t i = 0; i < json_array_size(examples); i++) {
+            json_t *body = json_object();
+            if (strncmp(name, "interface", 9) != 0) {
+                json_object_set_new(body, "interface", json_string("lo"));
+            }
+            json_object_set(body, name, json_array_get(examples, i));
+            char *text = json_dumps(body, 0);
+            assert_true(is_taken(text, schema));
+            free(text);
+            json_decref(body);
+        }
+        n++;
+    }
+    assert_int_equal(n, 10); /* those of every_member_arrives, and "interface" */
+    assert_true(json_is_false(json_object_get(schema, "additionalProperties")));
+    json_decref(schema);
+}
+
+/* For each property a value of every type and the ends of its range: the schema and the parser are
+ * of one mind. (What texts mean, "12Q", and how a filter reads is beyond the schema.) */
+static void schema_and_parser_agree(void **state)
+{
+    static const char *const values[] = {
+        "-1",         "0",          "1",    "1.5",           "262144",    "262145",     "1e9",
+        "1000000000", "1000000001", "true", "null",          "\"1\"",     "[]",         "[\"a\"]",
+        "[1]",        "[\"\"]",     "{}",   "{\"a\":\"b\"}", "{\"a\":1}", "[\"a\",{}]",
+    };
+    json_t *schema = capture_body_schema();
+    const char *name;
+    json_t *property;
+    char text[256];
+
+    (void)state;
+    json_object_foreach(json_object_get(schema, "properties"), name, property)
+    {
+        bool is_interface = strncmp(name, "interface", 9) == 0;
+        size_t n_taken = 0;
+        for (size_t i = 0; i < ARRAY_LEN(values); i++) {
+            snprintf(text, sizeof text, "{%s\"%s\":%s}", is_interface ? "" : "\"interface\":\"a\",",
+                     name, values[i]);
+            n_taken += is_taken(text, schema) ? 1 : 0;
+        }
+        assert_true(n_taken > 0 && n_taken < ARRAY_LEN(values));
+    }
+    assert_false(is_taken("{}", schema));
+    assert_false(is_taken("{\"interface\":\"a\",\"interfaces\":[\"b\"]}", schema));
+    assert_false(is_taken("{\"interface\":\"a\",\"filtre\":\"x\"}", schema));
+    json_decref(schema);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -129,6 +309,8 @@ int main(void)
         cmocka_unit_test(what_is_wrong_is_named),
         cmocka_unit_test(more_interfaces_than_a_session_has_are_refused),
         cmocka_unit_test(deep_nesting_is_refused),
+        cmocka_unit_test(examples_of_the_schema_are_taken),
+        cmocka_unit_test(schema_and_parser_agree),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,15 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=bash
 #
-# Sourced, after tap.sh and netns.sh, by the system tests of the node whose checks are in Python:
+# Sourced in place of tap.sh, which it brings along, by the system tests of the node whose checks are in Python:
 #   node_place NAME [ipv6]        root, two namespaces, a scratch folder, the programs; else skips all
 #   run_checks FILE [ARGUMENT…]   tests/support/FILE inside namespace B, with $SCRATCH in front
 # $PR_NODE is packetrecorderd beside $PR_BIN; $PR_PYTHON a Python that has Debian's packages.
 
+# shellcheck source=tap.sh
+. "$(dirname "${BASH_SOURCE[0]}")/tap.sh"
+
 node_place() {
-    need_root
-    scratch_dir "$1" || skip_all "no scratch folder"
-    net_up "${2:-}" || skip_all "no network namespaces"
+    two_hosts "$@"
     PR_BIN=$(realpath "$PR_BIN")
     PR_NODE=$(realpath "${PR_NODE:-$PR_BUILD/node/packetrecorderd}")
     [ -x "$PR_NODE" ] || skip_all "no packetrecorderd"
@@ -33,7 +34,7 @@ find_python() {
 run_checks() {
     local file=$1
     shift
-    in_b "${PR_PYTHON:-python3}" "$PR_ROOT/tests/support/$file" "$SCRATCH" "$@" ||
+    in_b "${PR_PYTHON:-python3}" "$PR_SUPPORT/$file" "$SCRATCH" "$@" ||
         tap_failures=$((tap_failures + 1))
 }
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=bash
 #
-# Sourced by the system tests. A test prints one line a check: `ok - NAME`, `not ok - NAME` or
+# Sourced by the system tests; brings netns.sh along. A test prints one line a check: `ok - NAME`, `not ok - NAME` or
 # `skip - NAME # REASON`; tests/support/tally.py counts them. The environment comes from test.sh:
 #   PR_BIN          the release packetrecorder        PR_BIN_DEV    the same with ASan and UBSan
 #   PR_BIN_PLAIN    built without SQLCipher           PR_BUILD      the build tree of PR_BIN
@@ -10,6 +10,7 @@
 # By hand, one test: PR_BIN=build/release/cli/packetrecorder tests/system/NAME.sh
 
 PR_ROOT=${PR_ROOT:-$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)}
+PR_SUPPORT=$PR_ROOT/tests/support
 PR_BUILD=${PR_BUILD:-$PR_ROOT/build/release}
 PR_BIN=${PR_BIN:-$PR_BUILD/cli/packetrecorder}
 PR_CAPTURES=${PR_CAPTURES:-$(dirname "$PR_ROOT")/shared/captures}
@@ -19,6 +20,9 @@ PR_SESSIONS=${PR_SESSIONS:-500}
 PR_FUZZ_SECONDS=${PR_FUZZ_SECONDS:-5}
 PR_MINUTES=${PR_MINUTES:-1}
 tap_failures=0
+
+# shellcheck source=netns.sh
+. "$PR_SUPPORT/netns.sh"
 
 ok() { printf 'ok - %s\n' "$*"; }
 
@@ -76,7 +80,28 @@ skip_all() {
     exit 0
 }
 
-need_root() { [ "$(id -u)" = 0 ] || skip_all "needs root"; }
+# need TOOL…: skips all unless these programs are installed.
+need() {
+    local tool
+    for tool in "$@"; do
+        command -v "$tool" >/dev/null || skip_all "$tool is not installed"
+    done
+}
+
+# two_hosts NAME [ipv6]: a scratch folder of that name and the two hosts of netns.sh; else skips all.
+two_hosts() {
+    [ "$(id -u)" = 0 ] || skip_all "needs root"
+    scratch_dir "$1" || skip_all "no scratch folder"
+    net_up "${2:-}" || skip_all "network namespaces are not allowed here"
+}
+
+# small_disk SIZE: a file system of that size, such as 48m, at $SCRATCH/disk.
+small_disk() {
+    mkdir "$SCRATCH/disk"
+    mount -t tmpfs -o "size=$1,mode=700" packetrecorder "$SCRATCH/disk" 2>/dev/null ||
+        skip_all "no tmpfs can be mounted here"
+    at_exit umount -l "$SCRATCH/disk"
+}
 
 # Last line of a script.
 tap_done() { exit $((tap_failures > 0)); }

@@ -4,19 +4,14 @@
 # What a user, or a script with a mistake in it, meets at the edges of the contract: nothing of
 # theirs is destroyed, nothing is left out in silence, no failure leaves a session behind.
 set -uo pipefail
-here=$(dirname "${BASH_SOURCE[0]}")
 # shellcheck source=../support/tap.sh
-. "$here/../support/tap.sh"
-# shellcheck source=../support/netns.sh
-. "$here/../support/netns.sh"
-for tool in python3 cmp; do
-    command -v $tool >/dev/null || skip_all "$tool is not installed"
-done
+. "$(dirname "${BASH_SOURCE[0]}")/../support/tap.sh"
+need python3 cmp
 scratch_dir acceptance || skip_all "no scratch folder"
 mkdir "$SCRATCH/bin"
 ln -s "$(realpath "$PR_BIN")" "$SCRATCH/bin/packetrecorder"
 PATH=$SCRATCH/bin:$PATH
-make_capture=$(realpath "$here/../support/make_capture.py")
+make_capture=$PR_SUPPORT/make_capture.py
 cd "$SCRATCH" || exit 1
 readonly PACKETS=20000 # more than one read of the file holds
 

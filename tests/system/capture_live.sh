@@ -4,14 +4,9 @@
 # capture on live interfaces: limits, several interfaces, files beside and in place of a store,
 # rotation, signals, what is said at the start and the end, and the errors with their way out.
 set -uo pipefail
-here=$(dirname "${BASH_SOURCE[0]}")
 # shellcheck source=../support/tap.sh
-. "$here/../support/tap.sh"
-# shellcheck source=../support/netns.sh
-. "$here/../support/netns.sh"
-need_root
-scratch_dir capture || skip_all "no scratch folder"
-net_up || skip_all "no network namespaces"
+. "$(dirname "${BASH_SOURCE[0]}")/../support/tap.sh"
+two_hosts capture
 PR_BIN=$(realpath "$PR_BIN")
 cd "$SCRATCH" || exit 1
 chmod 755 . # one test runs as nobody

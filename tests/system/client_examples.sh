@@ -3,13 +3,8 @@
 #
 # Each program of client_examples/ against a real node that wants keys, over the wire of netns.sh.
 set -uo pipefail
-here=$(dirname "${BASH_SOURCE[0]}")
-# shellcheck source=../support/tap.sh
-. "$here/../support/tap.sh"
-# shellcheck source=../support/netns.sh
-. "$here/../support/netns.sh"
 # shellcheck source=../support/node.sh
-. "$here/../support/node.sh"
+. "$(dirname "${BASH_SOURCE[0]}")/../support/node.sh"
 node_place examples
 find_python || skip_all "needs python3-websockets and python3-scapy"
 EXAMPLES=$(realpath "$PR_ROOT/client_examples")

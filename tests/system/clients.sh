@@ -4,13 +4,8 @@
 # A node and clients that others wrote: Python's websockets, Node.js' ws, tshark (as a file, by a pipe,
 # and dialling a pcapng listener), curl over TLS, promtool.
 set -uo pipefail
-here=$(dirname "${BASH_SOURCE[0]}")
-# shellcheck source=../support/tap.sh
-. "$here/../support/tap.sh"
-# shellcheck source=../support/netns.sh
-. "$here/../support/netns.sh"
 # shellcheck source=../support/node.sh
-. "$here/../support/node.sh"
+. "$(dirname "${BASH_SOURCE[0]}")/../support/node.sh"
 node_place clients
 cd "$SCRATCH" || exit 1
 umask 077

@@ -4,11 +4,8 @@
 # The command line as a user meets it: help, man pages, completion, exit codes, what goes to which
 # stream, keys, and that a key does not stay in the process list.
 set -uo pipefail
-here=$(dirname "${BASH_SOURCE[0]}")
 # shellcheck source=../support/tap.sh
-. "$here/../support/tap.sh"
-# shellcheck source=../support/netns.sh
-. "$here/../support/netns.sh"
+. "$(dirname "${BASH_SOURCE[0]}")/../support/tap.sh"
 scratch_dir command-line || skip_all "no scratch folder"
 mkdir "$SCRATCH/bin"
 ln -s "$(realpath "$PR_BIN")" "$SCRATCH/bin/packetrecorder"

@@ -4,15 +4,12 @@
 # Flipped bits, cut files and files in the place of others, in every file of a store: it is told,
 # the rest is read, nothing crashes. PR_SEED repeats a run, PR_FLIPS says how many of each (PR_KILLS).
 set -uo pipefail
-here=$(dirname "${BASH_SOURCE[0]}")
 # shellcheck source=../support/tap.sh
-. "$here/../support/tap.sh"
-# shellcheck source=../support/netns.sh
-. "$here/../support/netns.sh"
-command -v python3 >/dev/null || skip_all "python3 is not installed"
+. "$(dirname "${BASH_SOURCE[0]}")/../support/tap.sh"
+need python3
 scratch_dir damage || skip_all "no scratch folder"
 export PR_BIN
 export PR_FLIPS=${PR_FLIPS:-$PR_KILLS}
 [ -x "${PR_BIN_DEV:-}" ] && export PR_BIN_DEV || unset PR_BIN_DEV
-python3 "$here/../support/damage.py" "$SCRATCH" || tap_failures=1
+python3 "$PR_SUPPORT/damage.py" "$SCRATCH" || tap_failures=1
 tap_done

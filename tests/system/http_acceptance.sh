@@ -4,13 +4,8 @@
 # The HTTP side of a node against its specification: routes and shapes (accept_http.py), keys, roles,
 # tickets and events (accept_access.py), broken and hostile requests (accept_hostile.py).
 set -uo pipefail
-here=$(dirname "${BASH_SOURCE[0]}")
-# shellcheck source=../support/tap.sh
-. "$here/../support/tap.sh"
-# shellcheck source=../support/netns.sh
-. "$here/../support/netns.sh"
 # shellcheck source=../support/node.sh
-. "$here/../support/node.sh"
+. "$(dirname "${BASH_SOURCE[0]}")/../support/node.sh"
 node_place http
 run_checks accept_http.py
 run_checks accept_access.py

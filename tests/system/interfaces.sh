@@ -3,15 +3,10 @@
 #
 # list-interfaces in a network namespace that holds known interfaces, with and without rights.
 set -uo pipefail
-here=$(dirname "${BASH_SOURCE[0]}")
 # shellcheck source=../support/tap.sh
-. "$here/../support/tap.sh"
-# shellcheck source=../support/netns.sh
-. "$here/../support/netns.sh"
-need_root
-command -v python3 >/dev/null || skip_all "python3 is not installed"
-scratch_dir interfaces || skip_all "no scratch folder"
-net_up ipv6 || skip_all "network namespaces are not allowed here"
+. "$(dirname "${BASH_SOURCE[0]}")/../support/tap.sh"
+need python3
+two_hosts interfaces ipv6
 ip -n "$NS_B" link set "$IF_B" mtu 1400 address 02:00:00:00:77:02
 ip -n "$NS_B" addr add 198.51.100.9/30 dev "$IF_B"
 ip -n "$NS_B" link set "$IF_B" alias 'uplink "west"'

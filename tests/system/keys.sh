@@ -4,14 +4,11 @@
 # packetrecorder keys: what is printed where, who can read what, and that API keys and the store do
 # not get into each other's way: before the first capture, while one writes, after salvage.
 set -uo pipefail
-here=$(dirname "${BASH_SOURCE[0]}")
 # shellcheck source=../support/tap.sh
-. "$here/../support/tap.sh"
-# shellcheck source=../support/netns.sh
-. "$here/../support/netns.sh"
-command -v python3 >/dev/null || skip_all "python3 is not installed"
+. "$(dirname "${BASH_SOURCE[0]}")/../support/tap.sh"
+need python3
 bin=$(realpath "$PR_BIN")
-make_capture=$(realpath "$here/../support/make_capture.py")
+make_capture=$PR_SUPPORT/make_capture.py
 scratch_dir keys || skip_all "no scratch folder"
 cd "$SCRATCH" || exit 1
 readonly KEY='^pr_[a-z2-7]{8}_[A-Za-z0-9_-]{43}$'

@@ -4,13 +4,8 @@
 # How a node starts and what it is then: rights of every thread, low ports, secrets out of sight,
 # what a reload takes, what the installation puts where; and doctor with faults planted.
 set -uo pipefail
-here=$(dirname "${BASH_SOURCE[0]}")
-# shellcheck source=../support/tap.sh
-. "$here/../support/tap.sh"
-# shellcheck source=../support/netns.sh
-. "$here/../support/netns.sh"
 # shellcheck source=../support/node.sh
-. "$here/../support/node.sh"
+. "$(dirname "${BASH_SOURCE[0]}")/../support/node.sh"
 node_place node-start
 log=$SCRATCH/log
 said() { grep -q -- "$1" "$log"; }

@@ -6,12 +6,9 @@
 # address that its host gets meanwhile, and addresses that come and go lose nothing: what a viewer
 # got and was told of is what arrived, to the packet. With --include-self it does come back, which
 # shows that the test can fail.
-set -u
-cd "$(dirname "${BASH_SOURCE[0]}")/../.." || exit 1
-# shellcheck source=tests/support/tap.sh
-. tests/support/tap.sh
-# shellcheck source=tests/support/netns.sh
-. tests/support/netns.sh
+set -uo pipefail
+# shellcheck source=../support/tap.sh
+. "$(dirname "${BASH_SOURCE[0]}")/../support/tap.sh"
 
 readonly PORT=8080 FRAME_BYTES=102 FRAMES_A_RUN=1000000 NEW=10.77.0.3 SWAPS=20
 readonly SECONDS_OF_FLOOD=$((PR_LONG ? 30 : 10))
@@ -21,9 +18,8 @@ flood=$PR_BUILD/tests/bench/flood
 viewer=$PR_BUILD/tests/bench/ws_viewer
 daemon=$PR_BUILD/node/packetrecorderd
 
-need_root
 [ -x "$flood" ] && [ -x "$viewer" ] || skip_all "no flood generator in this build"
-net_up || skip_all "no network namespaces here"
+two_hosts own_traffic
 # No ARP in between: what is on the wire is the flood, the node's streams, and ICMP that refuses it.
 ip -n "$NS_A" neigh replace 10.77.0.2 dev "$IF_A" nud permanent \
     lladdr "$(in_b cat "/sys/class/net/$IF_B/address")"
@@ -31,7 +27,6 @@ ip -n "$NS_A" neigh replace "$NEW" dev "$IF_A" nud permanent \
     lladdr "$(in_b cat "/sys/class/net/$IF_B/address")"
 ip -n "$NS_B" neigh replace 10.77.0.1 dev "$IF_B" nud permanent \
     lladdr "$(in_a cat "/sys/class/net/$IF_A/address")"
-scratch_dir own_traffic
 
 served() { in_a curl -sf "http://10.77.0.2:$PORT/" >/dev/null; }
 field() { tr ' ' '\n' <"$1" | sed -n "s/^$2=//p"; }

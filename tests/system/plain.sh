@@ -4,16 +4,13 @@
 # The program that was built without SQLCipher: everything works but encryption, which says so and
 # leaves nothing half made; and both programs read each other's plain stores.
 set -uo pipefail
-here=$(dirname "${BASH_SOURCE[0]}")
 # shellcheck source=../support/tap.sh
-. "$here/../support/tap.sh"
-# shellcheck source=../support/netns.sh
-. "$here/../support/netns.sh"
+. "$(dirname "${BASH_SOURCE[0]}")/../support/tap.sh"
 [ -x "${PR_BIN_PLAIN:-}" ] || skip_all "no build without SQLCipher in PR_BIN_PLAIN"
-command -v python3 >/dev/null || skip_all "python3 is not installed"
+need python3
 plain=$(realpath "$PR_BIN_PLAIN")
 full=$(realpath "$PR_BIN")
-make_capture=$(realpath "$here/../support/make_capture.py")
+make_capture=$PR_SUPPORT/make_capture.py
 scratch_dir plain || skip_all "no scratch folder"
 cd "$SCRATCH" || exit 1
 readonly PACKETS=500

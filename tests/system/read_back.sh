@@ -5,19 +5,14 @@
 # tcpdump, tshark, capinfos, jq and the sqlite3 shell make of the same capture; plain and encrypted
 # stores; one session and several; and what delete and prune leave.
 set -uo pipefail
-here=$(dirname "${BASH_SOURCE[0]}")
 # shellcheck source=../support/tap.sh
-. "$here/../support/tap.sh"
-# shellcheck source=../support/netns.sh
-. "$here/../support/netns.sh"
-for tool in tcpdump tshark capinfos mergecap jq sqlite3 python3; do
-    command -v $tool >/dev/null || skip_all "$tool is not installed"
-done
+. "$(dirname "${BASH_SOURCE[0]}")/../support/tap.sh"
+need tcpdump tshark capinfos mergecap jq sqlite3 python3
 scratch_dir read-back || skip_all "no scratch folder"
 mkdir "$SCRATCH/bin"
 ln -s "$(realpath "$PR_BIN")" "$SCRATCH/bin/packetrecorder"
 PATH=$SCRATCH/bin:$PATH
-make_capture=$(realpath "$here/../support/make_capture.py")
+make_capture=$PR_SUPPORT/make_capture.py
 cd "$SCRATCH" || exit 1
 readonly PACKETS=2000
 readonly FILTER='udp and port 9999'

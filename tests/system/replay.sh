@@ -4,14 +4,9 @@
 # replay: what is sent from one namespace is captured in the other, byte by byte and in order; how
 # well the recorded gaps are kept; what is not sent and why; that looking on needs no rights.
 set -uo pipefail
-here=$(dirname "${BASH_SOURCE[0]}")
 # shellcheck source=../support/tap.sh
-. "$here/../support/tap.sh"
-# shellcheck source=../support/netns.sh
-. "$here/../support/netns.sh"
-need_root
-scratch_dir replay || skip_all "no scratch folder"
-net_up || skip_all "no network namespaces"
+. "$(dirname "${BASH_SOURCE[0]}")/../support/tap.sh"
+two_hosts replay
 PR_BIN=$(realpath "$PR_BIN")
 cd "$SCRATCH" || exit 1
 

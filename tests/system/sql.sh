@@ -4,15 +4,12 @@
 # sql and the extension of the stock sqlite3 shell: they say what query says, of plain and encrypted
 # stores, and write nothing.
 set -uo pipefail
-here=$(dirname "${BASH_SOURCE[0]}")
 # shellcheck source=../support/tap.sh
-. "$here/../support/tap.sh"
-# shellcheck source=../support/netns.sh
-. "$here/../support/netns.sh"
+. "$(dirname "${BASH_SOURCE[0]}")/../support/tap.sh"
 scratch_dir sql || skip_all "no scratch folder"
 PR_BIN=$(realpath "$PR_BIN")
 extension=$(realpath "$PR_BUILD")/packetrecorder_sql
-make_capture=$(realpath "$here/../support/make_capture.py")
+make_capture=$PR_SUPPORT/make_capture.py
 cd "$SCRATCH" || exit 1
 unset PACKETRECORDER_DB_KEY PACKETRECORDER_DB_KEY_FILE
 

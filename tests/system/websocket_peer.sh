@@ -4,12 +4,11 @@
 # Our WebSocket, TLS and HTTP codecs against an implementation that others wrote: the Python package
 # websockets as server of our blocking client and as client of our reader.
 set -uo pipefail
-here=$(dirname "${BASH_SOURCE[0]}")
 # shellcheck source=../support/tap.sh
-. "$here/../support/tap.sh"
+. "$(dirname "${BASH_SOURCE[0]}")/../support/tap.sh"
 peer=$PR_BUILD/tests/ws_peer
 [ -x "$peer" ] || skip_all "no $peer: build the tests"
-command -v openssl >/dev/null || skip_all "openssl is not installed"
+need openssl
 python=
 for candidate in python3 /usr/bin/python3; do
     if [ -z "$python" ] && "$candidate" -c 'import websockets' 2>/dev/null; then
@@ -18,4 +17,4 @@ for candidate in python3 /usr/bin/python3; do
 done
 [ -n "$python" ] || skip_all "python3-websockets is not installed"
 
-exec timeout 120 "$python" "$here/../support/websocket_peer.py" "$peer"
+exec timeout 120 "$python" "$PR_SUPPORT/websocket_peer.py" "$peer"

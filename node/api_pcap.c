@@ -173,6 +173,11 @@ static void put_disposition(const struct download *d)
                         d->session->id, export_format_names[d->spec.format]);
 }
 
+static bool is_head(const struct download *d)
+{
+    return strcmp(exchange_head(d->ex)->method, "HEAD") == 0;
+}
+
 static void begin(struct download *d, unsigned status, uint64_t length)
 {
     put_disposition(d);
@@ -181,7 +186,7 @@ static void begin(struct download *d, unsigned status, uint64_t length)
     d->is_working = false;
     if (d->is_over) {
         close_download(d);
-    } else if (strcmp(exchange_head(d->ex)->method, "HEAD") == 0) {
+    } else if (is_head(d)) {
         exchange_end(d->ex);
         close_download(d);
     } else {
@@ -213,8 +218,8 @@ static void begin_known(struct download *d, uint64_t length)
         close_download(d);
         return;
     }
-    if (if_range != NULL && !etag_is_listed(if_range, etag, false)) {
-        range = NULL; /* of other bytes */
+    if ((if_range != NULL && !etag_is_listed(if_range, etag, false)) || is_head(d)) {
+        range = NULL; /* of other bytes; and only GET has ranges (RFC 9110 section 14.2) */
     }
     switch (byte_range_parse(range, length, &first, &last)) {
     case BYTE_RANGE_NONE:

@@ -57,18 +57,12 @@ static bool is_allowed_name(const struct auth *auth, const char *name)
     return false;
 }
 
-static bool is_loopback_text(const char *address)
-{
-    return strncmp(address, "127.", 4) == 0 || strcmp(address, "::1") == 0;
-}
-
-/* The address that the connection came to is ours for sure; "localhost" only where it came to
- * loopback, since that is where it leads. */
+/* The address that the connection came to is ours for sure. "localhost" is nobody's to let resolve
+ * to us, and what a client behind a forwarded port (ssh -L, a container's) calls us. */
 static bool is_our_name(const struct auth *auth, const char *name, const char *local)
 {
     return strcasecmp(name, local) == 0 || strcasecmp(name, auth->node->name) == 0 ||
-           (strcasecmp(name, "localhost") == 0 && is_loopback_text(local)) ||
-           is_allowed_name(auth, name);
+           strcasecmp(name, "localhost") == 0 || is_allowed_name(auth, name);
 }
 
 static bool same_origin(const char *origin, const char *host_name, const char *host_port, bool tls)

@@ -6,17 +6,14 @@
 
 #include "shared/base/mem.h"
 
-/* Digits up to 2^63; false when there are none or too many. */
+/* Digits; more than fits is beyond the end of everything. False when there are none. */
 static bool read_number(const char **at, uint64_t *out)
 {
     uint64_t n = 0;
     const char *p = *at;
 
     for (; *p >= '0' && *p <= '9'; p++) {
-        if (n > (UINT64_C(1) << 59)) {
-            return false;
-        }
-        n = n * 10 + (uint64_t)(*p - '0');
+        n = n > (UINT64_C(1) << 59) ? UINT64_MAX / 2 : n * 10 + (uint64_t)(*p - '0');
     }
     bool any = p != *at;
     *at = p;

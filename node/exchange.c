@@ -406,16 +406,31 @@ void exchange_abort(struct exchange *ex)
 
 /* ---- WebSocket ---- */
 
-static bool is_websocket_request(struct exchange *ex)
+static bool has_handshake(const struct http_head *head)
 {
-    const struct http_head *head = &ex->head;
-    const char *key = http_header(head, "sec-websocket-key");
     const char *version = http_header(head, "sec-websocket-version");
 
-    if (strcmp(head->method, "GET") != 0 || head->is_http10 ||
-        !http_header_has(head, "upgrade", "websocket") ||
-        !http_header_has(head, "connection", "upgrade") || version == NULL ||
-        strcmp(version, "13") != 0) {
+    return strcmp(head->method, "GET") == 0 && !head->is_http10 &&
+           http_header_has(head, "upgrade", "websocket") &&
+           http_header_has(head, "connection", "upgrade") && version != NULL &&
+           strcmp(version, "13") == 0;
+}
+
+static bool has_key(const struct http_head *head)
+{
+    const char *key = http_header(head, "sec-websocket-key");
+
+    return key != NULL && ws_key_is_valid(key);
+}
+
+bool exchange_is_upgrade(const struct exchange *ex)
+{
+    return has_handshake(&ex->head) && has_key(&ex->head);
+}
+
+static bool check_handshake(struct exchange *ex)
+{
+    if (!has_handshake(&ex->head)) {
         exchange_add_header(ex, "Upgrade", "websocket");
         exchange_add_header(ex, "Sec-WebSocket-Version", "13");
         exchange_problem(ex, 426,
@@ -424,7 +439,7 @@ static bool is_websocket_request(struct exchange *ex)
                          ex->target.path);
         return false;
     }
-    if (key == NULL || !ws_key_is_valid(key)) {
+    if (!has_key(&ex->head)) {
         exchange_problem(ex, 400, "Sec-WebSocket-Key must be 16 bytes in base64");
         return false;
     }
@@ -437,7 +452,7 @@ struct ws_conn *exchange_upgrade(struct exchange *ex, const struct ws_conn_opts 
     char accept[WS_ACCEPT_MAX];
     struct buf out = {0};
 
-    if (ex->is_gone || !is_websocket_request(ex)) {
+    if (ex->is_gone || !check_handshake(ex)) {
         return NULL;
     }
     REQUIRE(!ex->is_answered);

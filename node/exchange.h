@@ -68,6 +68,8 @@ bool exchange_write(struct exchange *ex, const void *data, size_t n);
 void exchange_end(struct exchange *ex);
 void exchange_abort(struct exchange *ex);
 
+/* It asks for a WebSocket, in every point as it should. */
+bool exchange_is_upgrade(const struct exchange *ex);
 /* Upgrades to a WebSocket (checked: method, version, key; a bad request gets its 400/426 and NULL).
  * The exchange is over then. */
 struct ws_conn *exchange_upgrade(struct exchange *ex, const struct ws_conn_opts *opts);

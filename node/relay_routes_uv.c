@@ -8,8 +8,10 @@
 #include "node/relay_params.h"
 #include "node/sources.h"
 #include "node/viewer_uv.h"
+#include "node/work.h"
 #include "node/ws_conn.h"
 #include "shared/base/mem.h"
+#include "shared/packet/filter.h"
 
 /* From the request to the end of the WebSocket. */
 struct watcher {
@@ -156,23 +158,69 @@ static void on_joined(void *arg, struct relay_stream *stream, const struct err *
     watcher_free(watcher);
 }
 
-static void handle(struct exchange *ex, struct node *node)
+/* Who asks without an upgrade, with curl say, is told first what an upgrade would be told. No
+ * capture is opened for it: the filter is compiled for any link type. */
+struct rehearsal {
+    struct exchange *ex;
+    char *filter;
+    struct err err;
+};
+
+static void rehearse(void *arg)
+{
+    struct rehearsal *rehearsal = arg;
+
+    filter_check(rehearsal->filter, &rehearsal->err);
+}
+
+static void end_rehearsal(void *arg, bool cancelled)
 {
     static const struct ws_conn_opts nothing = {0};
+    struct rehearsal *rehearsal = arg;
+
+    if (exchange_is_gone(rehearsal->ex)) {
+        /* nobody hears it */
+    } else if (cancelled) {
+        exchange_add_header(rehearsal->ex, "Retry-After", "1");
+        exchange_problem(rehearsal->ex, 503,
+                         "the node is ending, or has too much to do: try again later");
+    } else if (rehearsal->err.code < 0) {
+        exchange_fail(rehearsal->ex, &rehearsal->err);
+    } else {
+        (void)exchange_upgrade(rehearsal->ex, &nothing); /* it has the right words for this */
+    }
+    exchange_unref(rehearsal->ex);
+    mem_free(rehearsal->filter);
+    mem_free(rehearsal);
+}
+
+static void answer_without_upgrade(struct exchange *ex, struct node *node, const char *filter)
+{
+    struct rehearsal *rehearsal = x_alloc(sizeof *rehearsal);
+
+    *rehearsal = (struct rehearsal){.ex = exchange_ref(ex),
+                                    .filter = x_strdup(filter == NULL ? "" : filter)};
+    if (!work_run(node, rehearse, end_rehearsal, rehearsal)) {
+        end_rehearsal(rehearsal, true);
+    }
+}
+
+static void handle(struct exchange *ex, struct node *node)
+{
     const char *interface = exchange_path(ex, "iface");
     struct relay_params params = {0};
     struct err err = {0};
 
-    if (exchange_header(ex, "upgrade") == NULL) {
-        (void)exchange_upgrade(ex, &nothing); /* it has the right words for this */
-        return;
-    }
     if (node->stopping) {
         exchange_problem(ex, 503, "the node is ending");
         return;
     }
     if (parse(ex, &params, &err) < 0 || node_source_find(node, interface, &err) < 0) {
         exchange_fail(ex, &err);
+        return;
+    }
+    if (!exchange_is_upgrade(ex)) {
+        answer_without_upgrade(ex, node, params.filter);
         return;
     }
     struct watcher *watcher = x_alloc(sizeof *watcher);

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * May this request be handled? In this order: the target can be read, Host and Origin are ours,
- * the route exists, whoever asks has the right, the content is allowed. Whatever fails is answered
- * here.
+ * the route exists, whoever asks has the right, the content is allowed, the query makes sense.
+ * Whatever fails is answered here.
  */
 #include <string.h>
 #include <strings.h>
 
 #include "node/http_server_internal_uv.h"
 #include "shared/base/clock_posix.h"
+#include "shared/base/text.h"
 
 static int refuse(struct http_server *server, struct exchange *ex, enum rejected reason)
 {
@@ -72,6 +73,55 @@ static int check_route(struct http_server *server, struct exchange *ex)
                      (int)allow.len, (const char *)allow.data);
     buf_deinit(&allow);
     return -1;
+}
+
+static bool is_repeated(const struct url_target *target, size_t i)
+{
+    for (size_t k = 0; k < i; k++) {
+        if (strcmp(target->params[k].name, target->params[i].name) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool is_listed(const char *name, const char *const *names, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (strcmp(names[i], name) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The same parameter twice: which one counts? One that the route does not know: a filter that is
+ * misspelt would be none. Routes without any take what comes: there is nothing to misspell. */
+static int check_query(struct exchange *ex)
+{
+    const struct route_param *known = ex->match.route->params;
+    const char *names[URL_PARAMS_MAX];
+    size_t n = 0;
+
+    for (; known != NULL && known[n].name != NULL && n < URL_PARAMS_MAX; n++) {
+        names[n] = known[n].name;
+    }
+    for (size_t i = 0; n > 0 && i < ex->target.n_params; i++) {
+        const char *name = ex->target.params[i].name;
+
+        if (!is_listed(name, names, n)) {
+            const char *near = text_nearest(name, names, n);
+            exchange_problem(ex, 400, "there is no parameter '%.64s'%s%s%s", name,
+                             near == NULL ? "; /openapi.json lists what there is" : ": is '",
+                             near == NULL ? "" : near, near == NULL ? "" : "' meant?");
+            return -1;
+        }
+        if (is_repeated(&ex->target, i)) {
+            exchange_problem(ex, 400, "the parameter '%s' is there twice: leave one out", name);
+            return -1;
+        }
+    }
+    return 0;
 }
 
 /* A proxy on this host asks for somebody who may be anywhere. */
@@ -166,8 +216,8 @@ int request_check(struct http_server *server, struct exchange *ex, const struct 
         return -1;
     }
     if (check_origin(server, ex, stream) < 0 || check_route(server, ex) < 0 ||
-        check_rights(server, ex, stream) < 0) {
+        check_rights(server, ex, stream) < 0 || check_content(server, ex) < 0) {
         return -1;
     }
-    return check_content(server, ex);
+    return check_query(ex);
 }

@@ -76,9 +76,13 @@ static int live_read(struct source *source, struct source_sink *sink, struct err
 
     live->sink = sink;
     live->stopped = false;
+    errno = 0;
     int n = pcap_dispatch(live->pcap, BATCH_PACKETS, on_packet, (u_char *)live);
     if (live->stopped) {
         return SOURCE_STOPPED;
+    }
+    if (n == PCAP_ERROR && (errno == EAGAIN || errno == EWOULDBLOCK)) {
+        return SOURCE_IDLE; /* libpcap's nflog takes an empty non-blocking socket for an error */
     }
     if (n == PCAP_ERROR) {
         return err_set(err, ERR_CAPTURE, "capturing on '%s' ended: %s", live->iface.name,

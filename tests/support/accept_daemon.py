@@ -133,6 +133,8 @@ def test_fail_closed(t):
             words=("--insecure", "--tls-cert"))
     with Node(folder, "--insecure", http=("10.77.0.2:0",)) as node:
         t.equal("with --insecure it listens, and wants the key", 401, node.get("/interfaces").status)
+        t.equal("Host 'localhost', as through a forwarded port, is this node", 200,
+                node.get("/", headers={"Host": "localhost:18080"}).status)
         node.stop()
     refuses(t, "--pcapng-listen beyond loopback needs --insecure", place("pcapng"), "--pcapng-listen",
             f"10.77.0.2:0={IF_B}", words=("--insecure",))

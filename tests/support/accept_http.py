@@ -83,6 +83,14 @@ def test_refusals(t):
                   "format=pcapng&history=soon", "deflate=perhaps", "filter=%zz", "filter=%00"):
         answer = refusal(f"/connections/{IF_B}?{query}")
         t.check(f"?{query}: 400", answer.problem(400), answer)
+    for target, words in ((f"/connections/{IF_B}?fliter=udp", "is 'filter' meant"),
+                          (f"/connections/{IF_B}?filter=udp&filter=tcp", "twice"),
+                          ("/api/v1/sessions/last/packets?zzzz=1", "openapi.json"),
+                          ("/api/v1/sessions/last/pcap?format=pcap&format=pcap", "twice"),
+                          ("/api/v1/events?last_event=0", "is 'last_event_id' meant")):
+        answer = node.get(target)
+        t.check(f"{target}: 400, and what is wrong", answer.problem(400) and
+                words in answer.detail(), answer)
     for name in ("..%2f..%2fetc", "%2e%2e", "a" * 400, "lo%0d%0aX-Injected:%201", "%ff"):
         answer = refusal(f"/connections/{name}")
         t.check(f"interface '{name[:20]}': 400 or 404", answer.status in (400, 404) and
@@ -93,6 +101,17 @@ def test_upgrade(t):
     answer = node.get(f"/connections/{IF_B}")
     t.check("without an upgrade: 426 or 400 and what is wanted",
             answer.status in (400, 426) and answer.problem(answer.status), answer)
+    before = node.get("/api/v1/stats").json()["streams"]
+    answer = node.get("/connections/nosuch0")
+    t.check("no such interface: 404 also without an upgrade", answer.problem(404) and
+            "nosuch0" in answer.detail(), answer)
+    answer = node.get(f"/connections/{IF_B}?filter=tcp%20prot%2080")
+    t.check("a bad filter: 400 with libpcap's words also without an upgrade", answer.problem(400) and
+            "syntax error" in answer.detail(), answer)
+    answer = node.get(f"/connections/{IF_B}?filter=tcp%20port%2080&snaplen=99")
+    t.check("a good one: 426", answer.problem(426), answer)
+    t.equal("nothing is captured for such questions", before,
+            node.get("/api/v1/stats").json()["streams"])
     answer = refusal(f"/connections/{IF_B}", headers={"Sec-WebSocket-Version": "12"})
     t.check("another version: 426 with the right one (RFC 6455 section 4.4)", answer.status == 426 and
             answer.headers.get("sec-websocket-version") == "13", answer)
@@ -246,6 +265,9 @@ def test_pcap(t):
         answer = node.get(target, headers={"Range": wanted})
         t.check(f"Range '{wanted}' is ignored (RFC 9110 section 14.2)",
                 answer.status in (200, 416), answer.status)
+    answer = node.http("HEAD", target, headers={"Range": "bytes=0-9"})
+    t.check("HEAD has no ranges (RFC 9110 section 14.2)", answer.status == 200 and
+            answer.headers.get("content-length") == str(size), answer)
     answer = node.http("HEAD", target)
     t.check("HEAD tells that there are ranges", answer.status == 200 and
             answer.headers.get("accept-ranges") == "bytes", answer)

@@ -31,12 +31,15 @@ static void one_range_is_a_part(void **state)
     assert_part("bytes=990-5000", 990, 999);
     assert_part("bytes=-1", 999, 999);
     assert_part("bytes=-5000", 0, 999);
+    assert_part("bytes=5-99999999999999999999999", 5, 999);
+    assert_part("bytes=-99999999999999999999999", 0, 999);
     assert_part("Bytes= 5-6 ", 5, 6);
 }
 
 static void beyond_the_end_is_none(void **state)
 {
-    static const char *const headers[] = {"bytes=1000-", "bytes=1000-2000", "bytes=-0"};
+    static const char *const headers[] = {"bytes=1000-", "bytes=1000-2000", "bytes=-0",
+                                          "bytes=99999999999999999999999-"};
     uint64_t a = 7;
     uint64_t b = 7;
 
@@ -50,10 +53,9 @@ static void beyond_the_end_is_none(void **state)
 
 static void everything_else_is_the_whole(void **state)
 {
-    static const char *const headers[] = {
-        "",          "bytes",     "bytes=",        "bytes=-",    "bytes=a-b",
-        "bytes=5-4", "lines=0-1", "bytes=0-1,3-4", "bytes=0-1x", "bytes=99999999999999999999-",
-        "bytes=+1-2"};
+    static const char *const headers[] = {"",           "bytes",     "bytes=",    "bytes=-",
+                                          "bytes=a-b",  "bytes=5-4", "lines=0-1", "bytes=0-1,3-4",
+                                          "bytes=0-1x", "bytes=+1-2"};
     uint64_t a;
     uint64_t b;
 

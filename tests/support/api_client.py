@@ -1,116 +1,51 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A running packetrecorderd and ways to ask it, for the system tests in Python. Runs in the network
-namespace of whoever calls."""
+"""A node in the words of its API: captures by their ids, events as they come; and what the checks of
+api_calls.py share. They run in a network namespace, as `api_….py SCRATCH IFACE`; SCRATCH/disk is a
+small file system."""
 import http.client
 import json
 import os
-import re
-import signal
 import socket
-import subprocess
+import sys
 import threading
 import time
 
-BINARY = os.path.join(os.environ["PR_BUILD"], "node/packetrecorderd")
-READY = re.compile(r"http on 127\.0\.0\.1:(\d+)")
+import node_process
+import recorder
+from recorder import wait_for
+
+SCRATCH, IFACE = sys.argv[1:3]
+DISK = os.path.join(SCRATCH, "disk")
+PORT = 5555
+tap = recorder.Tap()
 
 
-def wait_for(seconds, condition):
-    """What the condition gives, as soon as it is true; false when the time is over."""
-    until = time.monotonic() + seconds
-    while True:
-        value = condition()
-        if value or time.monotonic() > until:
-            return value
-        time.sleep(0.02)
+class Node(node_process.Node):
+    def __init__(self, database, *options, **more):
+        super().__init__(os.path.dirname(database), *options, database=os.path.basename(database),
+                         **more)
 
-
-class Answer:
-    def __init__(self, response, body):
-        self.status = response.status
-        self.headers = {k.lower(): v for k, v in response.getheaders()}
-        self.body = body
-
-    def json(self):
-        return json.loads(self.body)
-
-    def detail(self):
-        """Of a problem document; "" when it is none."""
-        if self.headers.get("content-type") != "application/problem+json":
-            return ""
-        problem = self.json()
-        return problem["detail"] if problem["status"] == self.status else ""
-
-
-class Node:
-    def __init__(self, database, *more, key=None):
-        self.key = key
-        self.log = []
-        self.port = None
-        self.process = subprocess.Popen(
-            [BINARY, "--http-addr", "127.0.0.1:0", "--database", database, *more],
-            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
-            env={**os.environ, "PACKETRECORDER_LOG": "info"})
-        threading.Thread(target=self._read, daemon=True).start()
-        if not wait_for(20, lambda: self.port or self.process.poll() is not None) or not self.port:
-            self.process.kill()
-            self.process.wait()
-
-    def _read(self):
-        for line in self.process.stderr:
-            self.log.append(line.rstrip())
-            found = READY.search(line)
-            if found:
-                self.port = int(found[1])
+    @property
+    def port(self):
+        return self.address[1]
 
     def ask(self, method, path, body=None, key=None, **headers):
-        """One request; json goes as such, bytes as they are. Header names with _ for -."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
-        send = {k.replace("_", "-"): v for k, v in headers.items()}
-        if key or self.key:
-            send["Authorization"] = "Bearer " + (key or self.key)
-        if body is not None and not isinstance(body, bytes):
-            body = json.dumps(body).encode()
-        try:
-            connection.request(method, path, body, send)
-            response = connection.getresponse()
-            return Answer(response, response.read())
-        finally:
-            connection.close()
+        """One request. Header names with _ for -."""
+        return self.http(method, path, body, key=key or self.key, timeout=20,
+                         headers={k.replace("_", "-"): v for k, v in headers.items()})
 
-    def get(self, path, **more):
-        return self.ask("GET", path, **more)
+    def get(self, target, **more):
+        return self.ask("GET", target, **more)
 
     def start(self, **request):
         """The id of a capture that was started."""
         answer = self.ask("POST", "/api/v1/captures", request)
         if answer.status != 201:
-            raise RuntimeError(f"{answer.status} {answer.body}")
+            raise RuntimeError(repr(answer))
         return answer.json()["id"]
 
     def stop_capture(self, identity):
         return self.ask("DELETE", "/api/v1/captures/" + identity)
-
-    def metric(self, name):
-        for line in self.get("/metrics").body.decode().splitlines():
-            if line.startswith(name + " "):
-                return float(line.split()[-1])
-        return None
-
-    def stop(self):
-        """Exit code and seconds of a SIGTERM."""
-        began = time.monotonic()
-        self.process.send_signal(signal.SIGTERM)
-        try:
-            code = self.process.wait(10)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            code = self.process.wait()
-        return code, time.monotonic() - began
-
-    def kill(self):
-        self.process.kill()
-        self.process.wait()
 
 
 class Events:
@@ -119,7 +54,7 @@ class Events:
     def __init__(self, node, after=None, key=None):
         self.seen = []
         self.comments = 0
-        self.socket = socket.create_connection(("127.0.0.1", node.port), timeout=30)
+        self.socket = socket.create_connection(node.address, timeout=30)
         head = "GET /api/v1/events HTTP/1.1\r\nHost: 127.0.0.1\r\n"
         if after is not None:
             head += f"Last-Event-ID: {after}\r\n"
@@ -165,3 +100,44 @@ class Events:
         except OSError:
             pass
         self.socket.close()
+
+
+def send(first, last, port=PORT, size=100, host="127.0.0.1", pause=0.0):
+    """Numbered datagrams over lo (or to the other end of the wire, which needs not listen)."""
+    s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 22)
+    for n in range(first, last):
+        try:
+            s.sendto(b"%08d" % n + os.urandom(size - 8), (host, port))
+        except ConnectionRefusedError:
+            pass
+        if pause:
+            time.sleep(pause)
+    s.close()
+
+
+def counted(node, identity, n):
+    """True once a running capture has so many packets."""
+    return wait_for(10, lambda: node.get("/api/v1/captures/" + identity).json()["packets"] >= n)
+
+
+def refused(name, answer, status, *words):
+    """A problem document with that status, whose detail holds the words."""
+    good = answer.problem(status) and all(w in answer.detail() for w in words)
+    tap.check(name, good, answer)
+
+
+def make_key(store, role):
+    code, out, err = store.run("keys", "add", "--role", role)
+    if code != 0:
+        raise RuntimeError(err)
+    return out.strip()
+
+
+def export(store, session, *more):
+    path = os.path.join(SCRATCH, "out")
+    code, _, err = store.run("export", "-s", session, "-o", path, "--force", *more)
+    if code != 0:
+        raise RuntimeError(err)
+    with open(path, "rb") as f:
+        return f.read()

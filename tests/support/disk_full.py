@@ -19,18 +19,6 @@ NUMBERED = ("--", "udp dst port 7777")
 FLOODED = ("--compression", "off", "--", "not udp dst port 7777")
 
 
-def fill(leave=0):
-    """Takes what is free on the disk but for so many bytes."""
-    with open(FILLER, "ab", buffering=0) as f:
-        free = os.statvfs(DISK)
-        n = free.f_bavail * free.f_frsize - leave
-        try:
-            while n > 0:
-                n -= f.write(b"\xff" * min(n, 1 << 20))
-        except OSError:
-            pass
-
-
 def clean_disk():
     for name in os.listdir(DISK):
         path = os.path.join(DISK, name)
@@ -72,7 +60,7 @@ def fills_and_frees(tap, name, store):
     live = recorder.Live(store, NS_B, IF_B, *NUMBERED)
     recorder.wait_for(10, lambda: live.id)
     time.sleep(0.5)
-    fill()
+    recorder.fill_disk(FILLER)
     tap.check(f"{name}: a reader sees disk_full while the capture runs",
               has_state(store, live, "disk_full"), live.said())
     time.sleep(1)
@@ -100,7 +88,7 @@ def stays_full(tap, name, store):
     live = recorder.Live(store, NS_B, IF_B, *NUMBERED)
     recorder.wait_for(10, lambda: live.id)
     time.sleep(0.5)
-    fill()
+    recorder.fill_disk(FILLER)
     has_state(store, live, "disk_full")
     _, code = live.end()
     s = session(store, live.id)
@@ -116,7 +104,7 @@ def stops(tap, store):
     live = recorder.Live(store, NS_B, IF_B, "--on-disk-full", "stop", *NUMBERED)
     recorder.wait_for(10, lambda: live.id)
     time.sleep(0.3)
-    fill()
+    recorder.fill_disk(FILLER)
     code = live.wait(timeout=20)
     s = session(store, live.id)
     tap.check("stop: the capture ends with 1 and says why",
@@ -150,7 +138,7 @@ def imports(tap, store):
     path = os.path.join(SCRATCH, "in.pcap")
     with open(path, "wb") as f:
         f.write(recorder.pcap_bytes(recorder.numbered_packets(0, 40_000, size=1000)))
-    fill(leave=12 << 20)
+    recorder.fill_disk(FILLER, leave=12 << 20)
     code, _, err = store.run("capture", "-r", path, "--name", "import")
     tap.check("import: exit 1 and a sentence about the disk", code == 1 and "disk" in err and
               "full" in err, code, err)
@@ -170,7 +158,7 @@ def files(tap, store, source):
     shutil.copy(store.path, outside.path)
     shutil.copytree(store.path + ".d", outside.path + ".d")
     clean_disk()
-    fill(leave=1 << 20)
+    recorder.fill_disk(FILLER, leave=1 << 20)
     for name in ("out.pcapng", "out.pcap", "out.json", "out.csv", "out.db"):
         more = ["--format", "sqlite"] if name == "out.db" else []
         code, _, err = outside.run("export", "-s", source["id"], "-o", os.path.join(DISK, name),

@@ -194,6 +194,12 @@ class Node:
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
+def is_sanitized(binary=NODE):
+    """A program with AddressSanitizer, which takes more of everything."""
+    with open(binary, "rb") as file:
+        return b"__asan_init" in file.read()
+
+
 def command(*words, timeout=60, **more):
     """The command line: (exit code, stdout, stderr)."""
     more.setdefault("stdin", subprocess.DEVNULL)

@@ -119,6 +119,18 @@ def wait_for(seconds, condition):
     return None
 
 
+def fill_disk(filler, leave=0):
+    """Puts into this file what is free on its disk but for so many bytes."""
+    with open(filler, "ab", buffering=0) as f:
+        free = os.statvfs(os.path.dirname(filler))
+        n = free.f_bavail * free.f_frsize - leave
+        try:
+            while n > 0:
+                n -= f.write(b"\xff" * min(n, 1 << 20))
+        except OSError:
+            pass
+
+
 def read_pcap(data):
     """Packets of a classic little-endian pcap with nanoseconds."""
     found = []

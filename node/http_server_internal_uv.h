@@ -54,6 +54,7 @@ struct http_server {
     struct http_conn *conns; /* that speak HTTP */
     struct ws_conn *sockets; /* that were upgraded */
     size_t n_sockets;
+    struct ws_deflater *deflater; /* of all of them, a quarter of a MiB; made for the first */
     struct unproven *unproven;
     struct http_counters counters;
     bool draining;

@@ -362,6 +362,7 @@ static void on_all_closed(struct http_server *server)
 
     tls_context_free(server->tls);
     unproven_free(server->unproven);
+    ws_deflater_free(server->deflater);
     mem_free(server->listeners);
     if (node->http == server) { /* else it never opened, and another may have since */
         node->http = NULL;

@@ -31,6 +31,12 @@ void tickets_free(struct tickets *tickets)
     }
 }
 
+/* A clock that was set back does not prolong one. */
+static bool is_open(const struct ticket *ticket, uint64_t now_ns)
+{
+    return ticket->until_ns > now_ns && ticket->until_ns <= now_ns + LIFE_NS;
+}
+
 bool tickets_make(struct tickets *tickets, const struct auth_grant *grant, uint64_t now_ns,
                   char out[AUTH_TICKET_MAX])
 {
@@ -39,7 +45,7 @@ bool tickets_make(struct tickets *tickets, const struct auth_grant *grant, uint6
                    "the text fits");
     for (size_t i = 0; i < TICKETS_MAX; i++) {
         struct ticket *ticket = &tickets->all[i];
-        if (ticket->until_ns > now_ns) {
+        if (is_open(ticket, now_ns)) {
             continue;
         }
         randombytes_buf(ticket->secret, sizeof ticket->secret);
@@ -64,9 +70,7 @@ bool tickets_use(struct tickets *tickets, const char *text, uint64_t now_ns, str
     }
     for (size_t i = 0; i < TICKETS_MAX; i++) {
         struct ticket *ticket = &tickets->all[i];
-        /* A clock that was set back does not prolong one. */
-        if (ticket->until_ns > now_ns && ticket->until_ns <= now_ns + LIFE_NS &&
-            sodium_memcmp(ticket->secret, secret, sizeof secret) == 0) {
+        if (is_open(ticket, now_ns) && sodium_memcmp(ticket->secret, secret, sizeof secret) == 0) {
             *out = ticket->grant;
             sodium_memzero(ticket, sizeof *ticket);
             return true;

@@ -17,7 +17,7 @@ struct ws_conn {
     struct ws_conn *prev, *next;
     struct stream *stream;
     struct ws_reader *reader;
-    struct ws_deflater *deflater; /* NULL: plain */
+    bool deflated; /* by the server's deflater: no message needs another one's past */
     struct ws_conn_opts opts;
     struct buf early; /* came before the handler was done upgrading */
     struct auth_grant grant;
@@ -202,7 +202,6 @@ static void on_closed(struct stream *stream, void *arg, const char *why)
         conn->opts.closed(conn, conn->opts.arg);
     }
     ws_reader_free(conn->reader);
-    ws_deflater_free(conn->deflater);
     buf_deinit(&conn->early);
     mem_free(conn);
     http_server_forgot_one(server);
@@ -226,14 +225,15 @@ struct ws_conn *ws_conn_open(struct http_server *server, struct stream *stream,
     conn->stream = stream;
     conn->opts = *opts;
     conn->grant = ex->grant;
-    conn->auth_generation = auth_generation(server->node->auth, clock_wall_ns());
+    conn->auth_generation = 0; /* none is: the key may be gone since the request was checked */
     conn->heard_ms = now_ms(conn);
     conn->reader = ws_reader_new(&(struct ws_reader_opts){.deflate = opts->deflate,
                                                           .max_message = opts->max_message,
                                                           .message = on_message,
                                                           .arg = conn});
-    if (opts->deflate) {
-        conn->deflater = ws_deflater_new();
+    conn->deflated = opts->deflate;
+    if (conn->deflated && server->deflater == NULL) {
+        server->deflater = ws_deflater_new();
     }
     conn->next = server->sockets;
     if (conn->next != NULL) {
@@ -265,7 +265,7 @@ bool ws_conn_has_room(const struct ws_conn *conn)
 
 bool ws_conn_is_deflated(const struct ws_conn *conn)
 {
-    return conn->deflater != NULL;
+    return conn->deflated;
 }
 
 const char *ws_conn_peer(const struct ws_conn *conn)
@@ -289,7 +289,7 @@ static void send_deflated(struct ws_conn *conn, enum ws_opcode opcode, const voi
     struct buf content = {0};
     struct buf out = {0};
 
-    ws_deflate(conn->deflater, data, n, &content);
+    ws_deflate(conn->server->deflater, data, n, &content);
     buf_append(&out, header, ws_put_header(header, opcode, true, content.len));
     buf_append(&out, content.data, content.len);
     stream_write_copy(conn->stream, out.data, out.len);
@@ -304,7 +304,7 @@ void ws_conn_send(struct ws_conn *conn, enum ws_opcode opcode, const void *data,
     if (conn->ended) {
         return;
     }
-    if (conn->deflater != NULL && (opcode == WS_TEXT || opcode == WS_BINARY)) {
+    if (conn->deflated && (opcode == WS_TEXT || opcode == WS_BINARY)) {
         send_deflated(conn, opcode, data, n);
         return;
     }

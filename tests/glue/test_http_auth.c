@@ -27,6 +27,15 @@ static void get_ws(struct exchange *ex, struct node *node)
     exchange_upgrade(ex, &(struct ws_conn_opts){.max_message = 100});
 }
 
+static void revoke_viewers(void);
+
+/* What a handler waits for before it upgrades may take a while. */
+static void get_ws_late(struct exchange *ex, struct node *node)
+{
+    revoke_viewers();
+    get_ws(ex, node);
+}
+
 /* An answer that never ends by itself. */
 static void get_flow(struct exchange *ex, struct node *node)
 {
@@ -46,6 +55,11 @@ static const struct route routes[] = {
     {.method = "GET", .path = "/admin", .right = RIGHT_ADMIN, .handle = get_ok},
     {.method = "GET", .path = "/flow", .right = RIGHT_VIEW, .handle = get_flow},
     {.method = "GET", .path = "/ws", .right = RIGHT_VIEW, .is_websocket = true, .handle = get_ws},
+    {.method = "GET",
+     .path = "/late",
+     .right = RIGHT_VIEW,
+     .is_websocket = true,
+     .handle = get_ws_late},
 };
 static const struct route_group test_routes = {routes, ARRAY_LEN(routes)};
 static const struct route_group *const groups[] = {&server_routes, &test_routes};
@@ -54,6 +68,11 @@ static const char *const paths[] = {"/open", "/view", "/capture", "/inject", "/i
 
 static struct fixture f;
 static char keys[API_ROLES][API_KEY_TEXT_MAX];
+
+static void revoke_viewers(void)
+{
+    fixture_revoke(&f, ROLE_VIEW);
+}
 
 static int start_without_keys(void **state)
 {
@@ -194,6 +213,17 @@ static void a_revoked_key_ends_its_websocket(void **state)
     fixture_turns(&f, 10);
     assert_int_equal(other->in.len, 0);
     assert_false(other->eof);
+}
+
+static void a_key_revoked_before_the_upgrade_ends_its_websocket(void **state)
+{
+    char header[128];
+
+    (void)state;
+    struct client *c = client_open(&f, 0);
+    snprintf(header, sizeof header, "Authorization: Bearer %s\r\n", keys[ROLE_VIEW]);
+    client_upgrade(c, "/late", header);
+    client_await(c, "the API key was revoked or has expired");
 }
 
 static void a_key_that_expires_ends_its_websocket(void **state)
@@ -351,6 +381,9 @@ static void tickets_are_few_and_short_lived(void **state)
     assert_int_equal(got.rights, RIGHT_VIEW);
     assert_false(tickets_use(tickets, first, at_ns + life_ns - 1, &got));
     assert_true(tickets_make(tickets, &grant, at_ns + life_ns, ticket));
+    /* A clock that is set back makes them worthless, so they are in nobody's way. */
+    assert_true(tickets_make(tickets, &grant, at_ns - life_ns, ticket));
+    assert_true(tickets_use(tickets, ticket, at_ns - life_ns, &got));
     tickets_free(tickets);
 }
 
@@ -487,6 +520,7 @@ int main(void)
         WITH_KEYS(a_key_that_has_expired_is_refused),
         WITHOUT_KEYS(keys_that_are_made_later_count),
         WITH_KEYS(a_revoked_key_ends_its_websocket),
+        WITH_KEYS(a_key_revoked_before_the_upgrade_ends_its_websocket),
         WITH_KEYS(a_revoked_key_ends_answers_that_flow),
         WITHOUT_KEYS(the_first_key_ends_answers_that_flow_without_one),
         WITHOUT_KEYS(what_a_proxy_forwards_is_not_from_here),

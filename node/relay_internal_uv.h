@@ -105,7 +105,7 @@ struct relay_stream {
     uint64_t looked_at_ns;
     _Atomic(struct session *) session;
     atomic_bool finished;
-    atomic_uint_fast64_t lost; /* no memory */
+    atomic_uint_fast64_t lost; /* no memory; of the running capture */
 
     uv_mutex_t mutex; /* guards what follows */
     struct relay_ring ring;

@@ -22,7 +22,17 @@ static struct relay_stream *stream_of(struct consumer *c)
     return container_of(c, struct relay_stream, consumer);
 }
 
+/* Each capture of the stream counts from 0. */
 static int lane_begin(struct consumer *c, const struct iface *ifaces, uint32_t n, struct err *err)
+{
+    (void)ifaces;
+    (void)n;
+    (void)err;
+    atomic_store(&stream_of(c)->lost, 0);
+    return 0;
+}
+
+static int lane_ifaces(struct consumer *c, const struct iface *ifaces, uint32_t n, struct err *err)
 {
     (void)c;
     (void)ifaces;
@@ -135,12 +145,14 @@ static int lane_finish(struct consumer *c, const struct ledger *ledgers, uint32_
                        const struct ledger *total, uint64_t ended_ns, struct err *err)
 {
     struct relay_stream *stream = stream_of(c);
+    struct ledger all = *total;
 
     (void)ledgers;
     (void)n;
     (void)ended_ns;
     (void)err;
-    keep_ledger(stream, total);
+    all.store += atomic_load(&stream->lost);
+    keep_ledger(stream, &all);
     atomic_store(&stream->finished, true);
     uv_async_send(&stream->wake);
     return 0;
@@ -154,7 +166,7 @@ static uint64_t lane_lost_inside(struct consumer *c)
 static const struct consumer_ops lane_ops = {
     .name = "relay",
     .begin = lane_begin,
-    .ifaces = lane_begin,
+    .ifaces = lane_ifaces,
     .block = lane_block,
     .tick = lane_tick,
     .finish = lane_finish,

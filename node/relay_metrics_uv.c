@@ -159,6 +159,17 @@ static void stream_families(const struct relay *relay, struct buf *out)
     }
 }
 
+/* The series of a stream goes with it; what it lost does not. */
+static uint64_t lost_here(const struct relay *relay)
+{
+    uint64_t sum = relay->lost_captured;
+
+    for (struct relay_stream *stream = relay->streams; stream != NULL; stream = stream->next) {
+        sum += relay_stream_ledger(stream).store;
+    }
+    return sum;
+}
+
 void relay_metrics(struct node *node, struct buf *out)
 {
     const struct relay *relay = node->relay;
@@ -167,6 +178,10 @@ void relay_metrics(struct node *node, struct buf *out)
     stream_families(relay, out);
     metrics_family(out, "packetrecorder_streams", "gauge", "Live captures for viewers.");
     metrics_count(out, "packetrecorder_streams", "", relay->n_streams);
+    metrics_family(out, "packetrecorder_relay_lost_packets_total", "counter",
+                   "Packets of all live streams, those that are over too, lost between capture and "
+                   "viewers.");
+    metrics_count(out, "packetrecorder_relay_lost_packets_total", "", lost_here(relay));
     metrics_family(out, "packetrecorder_streams_refused_total", "counter",
                    "Viewers refused because --max-captures different captures run.");
     metrics_count(out, "packetrecorder_streams_refused_total", "", relay->refused);

@@ -278,6 +278,47 @@ static void what_is_left_out_is_told_again_when_it_changes(void **state)
     end_node();
 }
 
+static uint64_t told_lost_relay(void)
+{
+    static const char family[] = "\npacketrecorder_relay_lost_packets_total ";
+    struct buf out = {0};
+
+    relay_metrics(&node, &out);
+    buf_put_u8(&out, 0);
+    const char *at = strstr((const char *)out.data, family);
+    assert_non_null(at);
+    uint64_t n = strtoull(at + sizeof family - 1, NULL, 10);
+    buf_deinit(&out);
+    return n;
+}
+
+static void what_a_stream_lost_is_told_after_its_end(void **state)
+{
+    struct peer peer = {0};
+
+    (void)state;
+    watch(&peer, "eth0", &pcapng);
+    fake_give(10);
+    RUN_UNTIL(peer.viewer->n_packets == 10);
+    assert_int_equal(told_lost_relay(), 0);
+    atomic_fetch_add(&peer.viewer->stream->lost, 7); /* as without memory */
+    atomic_store(&fake_interface.broken, true);
+    fake_give(0);
+    RUN_UNTIL(peer.viewer->stream->state == STREAM_DOWN);
+    assert_int_equal(told_lost_relay(), 7);
+    atomic_store(&fake_interface.broken, false);
+    RUN_UNTIL(peer.viewer->stream->state == STREAM_RUNNING);
+    fake_give(10);
+    RUN_UNTIL(peer.viewer->n_packets == 20);
+    relay_stream_end(peer.viewer->stream);
+    RUN_UNTIL(peer.viewer->stream->state == STREAM_DEAD);
+    assert_int_equal(told_lost_relay(), 7);
+    leave(&peer);
+    RUN_UNTIL(node.relay->n_streams == 0);
+    assert_int_equal(told_lost_relay(), 7);
+    end_node();
+}
+
 /* Its end may come before it is known to have begun. */
 static void a_capture_that_fails_at_once_is_tried_again(void **state)
 {
@@ -414,6 +455,7 @@ int main(void)
         cmocka_unit_test_setup(viewers_outlive_an_interface_that_goes_down, set_up),
         cmocka_unit_test_setup(what_is_left_out_is_told_again_when_it_changes, set_up),
         cmocka_unit_test_setup(a_capture_that_fails_at_once_is_tried_again, set_up),
+        cmocka_unit_test_setup(what_a_stream_lost_is_told_after_its_end, set_up),
         cmocka_unit_test_setup(an_interface_that_cannot_be_opened_says_why, set_up),
         cmocka_unit_test_setup(distinct_captures_are_bounded_and_equal_ones_shared, set_up),
         cmocka_unit_test_setup(what_was_stamped_before_a_viewer_came_is_not_for_it, set_up),

@@ -87,7 +87,8 @@ struct relay_stream {
     uv_timer_t retry;
     uv_timer_t pace;
     unsigned n_handles;
-    bool is_paced; /* a round is due when `pace` fires */
+    bool is_paced;       /* a round is due when `pace` fires */
+    struct viewer *turn; /* who is next in a round that was too long; NULL: the first */
     struct backoff backoff;
     char *note; /* the last event, for viewers; NULL = none */
     uint32_t note_number;
@@ -136,6 +137,8 @@ void relay_stream_wait(struct relay_stream *stream, const struct stream_waiter *
 void relay_stream_end(struct relay_stream *stream);
 /* Another round of its viewers, in the next turn of the loop. */
 void relay_stream_poke(struct relay_stream *stream);
+/* Another in a few milliseconds. */
+void relay_stream_pause(struct relay_stream *stream);
 void relay_stream_add_viewer(struct relay_stream *stream, struct viewer *viewer);
 void relay_stream_remove_viewer(struct relay_stream *stream, struct viewer *viewer);
 /* The ledger of all its captures so far. */

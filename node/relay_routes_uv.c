@@ -39,11 +39,6 @@ static void ws_write(void *peer, const struct iovec *iov, unsigned n, void (*rel
     ws_conn_write_framed(peer, iov, n, release, arg);
 }
 
-static void ws_send(void *peer, const void *data, size_t n)
-{
-    ws_conn_send(peer, WS_BINARY, data, n);
-}
-
 static void ws_close(void *peer, uint16_t code, const char *reason)
 {
     ws_conn_close(peer, code, reason);
@@ -54,11 +49,8 @@ static void ws_hold(void *peer)
     ws_conn_hold(peer);
 }
 
-static const struct viewer_peer_ops ws_peer = {.has_room = ws_has_room,
-                                               .write = ws_write,
-                                               .send = ws_send,
-                                               .close = ws_close,
-                                               .hold = ws_hold};
+static const struct viewer_peer_ops ws_peer = {
+    .has_room = ws_has_room, .write = ws_write, .close = ws_close, .hold = ws_hold};
 
 /* Each binary message is a frame to transmit; text is ignored. */
 static void on_message(struct ws_conn *conn, void *arg, enum ws_opcode opcode, const uint8_t *data,

@@ -36,6 +36,10 @@
  * again 2c later, and meanwhile packets gather into larger writes. */
 #define PACE_FACTOR 2
 #define PACE_MAX_MS 20
+/* A round that took so long goes on where it was, after its pause: others want the loop too. */
+#define ROUND_NS UINT64_C(10000000)
+/* When workers have too much to do. */
+#define PAUSE_MS 5
 
 static void begin_open(struct relay_stream *stream);
 
@@ -390,19 +394,38 @@ static void on_pace(uv_timer_t *timer)
     give_out(stream);
 }
 
+static void pace(struct relay_stream *stream, uint64_t ms)
+{
+    if (!stream->is_paced && stream->state != STREAM_DEAD) {
+        stream->is_paced = true;
+        uv_timer_start(&stream->pace, on_pace, ms, 0);
+    }
+}
+
+void relay_stream_pause(struct relay_stream *stream)
+{
+    pace(stream, PAUSE_MS);
+}
+
 static void give_out(struct relay_stream *stream)
 {
     uint64_t began = uv_hrtime();
-    struct viewer *next = NULL;
+    uint64_t took = 0;
+    bool goes_on = stream->turn != NULL;
+    struct viewer *v = goes_on ? stream->turn : stream->viewers;
 
-    for (struct viewer *v = stream->viewers; v != NULL; v = next) {
-        next = v->next;
+    while (v != NULL && took < ROUND_NS) {
+        stream->turn = v->next;
         viewer_pump(v);
+        v = stream->turn;
+        took = uv_hrtime() - began;
     }
-    uint64_t pause_ms = (uv_hrtime() - began) * PACE_FACTOR / 1000000;
-    if (pause_ms > 0 && stream->state != STREAM_DEAD) {
-        stream->is_paced = true;
-        uv_timer_start(&stream->pace, on_pace, pause_ms < PACE_MAX_MS ? pause_ms : PACE_MAX_MS, 0);
+    if (stream->turn != NULL || goes_on) { /* those before had to wait meanwhile */
+        relay_stream_poke(stream);
+    }
+    uint64_t pause_ms = took * PACE_FACTOR / 1000000;
+    if (pause_ms > 0) {
+        pace(stream, pause_ms < PACE_MAX_MS ? pause_ms : PACE_MAX_MS);
     }
 }
 
@@ -483,6 +506,7 @@ void relay_stream_remove_viewer(struct relay_stream *stream, struct viewer *view
         at = &(*at)->next;
     }
     *at = viewer->next;
+    stream->turn = stream->turn == viewer ? viewer->next : stream->turn;
     if (--stream->n_viewers == 0) {
         stream->idle_since_ms = relay_now_ms(stream->relay);
         free_when_alone(stream);

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "node/relay_frames.h"
+#include "node/work.h"
 #include "shared/base/mem.h"
 #include "shared/wire/ws.h"
 
@@ -105,8 +106,11 @@ bool viewer_take_runs(struct viewer *viewer, struct viewer_write *write)
 {
     struct relay_run run;
 
+    /* Deflating takes long: others want the worker too. */
+    unsigned most = viewer->deflate != NULL ? 1 : VIEWER_RUNS_MAX;
+
     viewer_tell(viewer, false);
-    while (write->n < VIEWER_RUNS_MAX && next_run(viewer, &run)) {
+    while (write->n < most && next_run(viewer, &run)) {
         if (viewer->lost_untold > 0 || viewer->has_jumped) {
             if (write->n > 0) {
                 block_unref(run.block);
@@ -154,20 +158,6 @@ static void count_sent(struct viewer *viewer, uint32_t n_packets, size_t n_bytes
     counters->bytes += n_bytes;
 }
 
-/* permessage-deflate: each message through the peer's compressor. */
-static void send_copies(struct viewer_write *write)
-{
-    struct viewer *viewer = write->viewer;
-
-    if (write->own.len > 0) {
-        viewer->ops->send(viewer->peer, write->own.data, write->own.len);
-    }
-    for (unsigned i = 0; i < write->n; i++) {
-        viewer->ops->send(viewer->peer, write->data[i], write->n_bytes[i]);
-    }
-    viewer_write_free(write);
-}
-
 void viewer_write_go(struct viewer_write *write)
 {
     struct viewer *viewer = write->viewer;
@@ -186,17 +176,39 @@ void viewer_write_go(struct viewer_write *write)
     write->is_sent = true;
     viewer->in_flight += write->held;
     count_sent(viewer, write->n_packets, n_bytes);
-    if (viewer->copies) {
-        send_copies(write);
-        return;
-    }
-    if (write->own.len > 0) {
+    if (write->is_framed) {
+        iov[n++] = (struct iovec){write->own.data, write->own.len};
+    } else if (write->own.len > 0) {
         n = add_part(write, iov, n, write->own.data, write->own.len);
     }
     for (unsigned i = 0; i < write->n; i++) {
         n = add_part(write, iov, n, write->data[i], write->n_bytes[i]);
     }
     viewer->ops->write(viewer->peer, iov, n, on_released, write);
+}
+
+void viewer_write_go_as(struct viewer_write *write, struct buf *bytes, bool is_framed)
+{
+    for (unsigned i = 0; i < write->n; i++) {
+        block_unref(write->blocks[i]);
+    }
+    write->n = 0;
+    buf_deinit(&write->own);
+    write->own = *bytes;
+    write->is_framed = is_framed;
+    *bytes = (struct buf){0};
+    viewer_write_go(write);
+}
+
+void viewer_write_send(struct viewer_write *write)
+{
+    if (write->viewer->zstd != NULL) {
+        viewer_zstd_go(write);
+    } else if (write->viewer->deflate != NULL) {
+        viewer_deflate_go(write);
+    } else {
+        viewer_write_go(write);
+    }
 }
 
 /* ---- raw ---------------------------------------------------------------------------------- */
@@ -296,23 +308,24 @@ static void send_frames(struct viewer *viewer, struct block *block)
     viewer->ops->write(viewer->peer, &iov, 1, on_raw_released, write);
 }
 
-/* permessage-deflate: the packets one by one. */
-static bool send_raw_copies(struct viewer *viewer, size_t *n_bytes)
+/* permessage-deflate: the packets of one run. */
+static bool send_raw_deflated(struct viewer *viewer, size_t *n_bytes)
 {
+    struct viewer_write *write = NULL;
     struct relay_run run;
 
     if (!next_run(viewer, &run)) {
         return false;
     }
-    struct block_cursor packets = block_cursor(run.data, run.n_bytes);
-    struct packet_view packet;
-    while (block_next(&packets, &packet) == 1) {
-        viewer->ops->send(viewer->peer, packet.data, packet.caplen);
-    }
     relay_cursor_advance(&viewer->cursor, run.n_bytes, run.n_packets);
-    count_sent(viewer, run.n_packets, run.n_bytes);
-    *n_bytes = run.n_bytes;
-    block_unref(run.block);
+    write = viewer_write_new(viewer);
+    write->blocks[0] = run.block;
+    write->data[0] = run.data;
+    write->n_bytes[0] = run.n_bytes;
+    write->n_packets = run.n_packets;
+    write->held = *n_bytes = run.n_bytes;
+    write->n = 1;
+    viewer_write_send(write);
     return true;
 }
 
@@ -320,8 +333,8 @@ bool viewer_send_raw(struct viewer *viewer, size_t *n_bytes)
 {
     struct relay *relay = viewer->stream->relay;
 
-    if (viewer->copies) {
-        return send_raw_copies(viewer, n_bytes);
+    if (viewer->deflate != NULL) {
+        return send_raw_deflated(viewer, n_bytes);
     }
     uint32_t need = next_packet_bytes(viewer);
     struct block *block = need == 0 ? NULL : raw_buffer(relay, need);
@@ -375,11 +388,7 @@ void viewer_send_run(struct viewer *viewer, struct block *block)
     write->n_packets = block->n_packets;
     write->held = block->len;
     write->n = 1;
-    if (viewer->zstd != NULL) {
-        viewer_zstd_go(write);
-    } else {
-        viewer_write_go(write);
-    }
+    viewer_write_send(write);
 }
 
 /* ---- a round ------------------------------------------------------------------------------ */
@@ -393,11 +402,7 @@ static bool send_blocks(struct viewer *viewer, size_t *n_bytes)
         return false;
     }
     *n_bytes = write->held + write->own.len;
-    if (viewer->zstd != NULL) {
-        viewer_zstd_go(write);
-    } else {
-        viewer_write_go(write);
-    }
+    viewer_write_send(write);
     return true;
 }
 
@@ -414,8 +419,13 @@ void viewer_pump(struct viewer *viewer)
     while (!viewer->is_closing && viewer_can_send(viewer)) {
         size_t n_bytes = 0;
 
-        /* First: history is compressed too, and there is one context. */
-        if (viewer->zstd != NULL && viewer_zstd_is_busy(viewer->zstd)) {
+        /* First: history is compressed too, and one after the other. */
+        if (viewer_is_compressing(viewer)) {
+            break;
+        }
+        if ((viewer->zstd != NULL || viewer->deflate != NULL) &&
+            !work_has_room(viewer->stream->relay->node)) {
+            relay_stream_pause(viewer->stream);
             break;
         }
         if (viewer->history != NULL) {

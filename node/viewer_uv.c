@@ -133,11 +133,12 @@ static void put_head(struct viewer *viewer)
     relay_pcapng_head(&viewer->pending, &head);
 }
 
-void viewer_start(struct viewer *viewer, const struct viewer_peer_ops *ops, void *peer, bool copies)
+void viewer_start(struct viewer *viewer, const struct viewer_peer_ops *ops, void *peer,
+                  bool deflates)
 {
     viewer->ops = ops;
     viewer->peer = peer;
-    viewer->copies = copies;
+    viewer->deflate = deflates ? viewer_deflate_new() : NULL;
     if (is_pcapng(viewer)) {
         put_head(viewer);
     }
@@ -154,6 +155,7 @@ static void free_when_done(struct viewer *viewer)
     }
     stream->relay->n_viewers[viewer->kind]--;
     viewer_zstd_free(viewer->zstd);
+    viewer_deflate_free(viewer->deflate);
     buf_deinit(&viewer->pending);
     relay_stream_remove_viewer(stream, viewer);
     mem_free(viewer);
@@ -251,11 +253,7 @@ static void say_last(struct viewer *viewer, uint16_t code, const char *reason)
         struct viewer_write *write = viewer_write_new(viewer);
         write->own = viewer->pending;
         viewer->pending = (struct buf){0};
-        if (viewer->zstd != NULL) {
-            viewer_zstd_go(write);
-        } else {
-            viewer_write_go(write);
-        }
+        viewer_write_send(write);
     }
     viewer->ops->close(viewer->peer, code, reason);
 }
@@ -274,7 +272,7 @@ void viewer_end(struct viewer *viewer, uint16_t code, const char *reason)
         return;
     }
     viewer->is_closing = true;
-    if (viewer->zstd != NULL && viewer_zstd_is_busy(viewer->zstd)) {
+    if (viewer_is_compressing(viewer)) {
         viewer->end_code = code;
         viewer->end_reason = reason;
         if (viewer->ops->hold != NULL) {
@@ -308,6 +306,28 @@ void viewer_write_free(struct viewer_write *write)
     buf_deinit(&write->own);
     viewer->in_flight -= write->is_sent ? write->held : 0;
     mem_free(write);
+    viewer_write_done(viewer);
+}
+
+bool viewer_is_compressing(const struct viewer *viewer)
+{
+    return (viewer->zstd != NULL && viewer_zstd_is_busy(viewer->zstd)) ||
+           (viewer->deflate != NULL && viewer_deflate_is_busy(viewer->deflate));
+}
+
+void viewer_write_back(struct viewer_write *write, struct buf *bytes, bool is_framed,
+                       bool cancelled)
+{
+    struct viewer *viewer = write->viewer;
+
+    viewer->n_writes++; /* the write may be the last that keeps it */
+    if (cancelled || viewer->ops == NULL) {
+        viewer_write_free(write);
+    } else {
+        viewer_write_go_as(write, bytes, is_framed);
+        viewer_pump(viewer);
+        viewer_end_late(viewer);
+    }
     viewer_write_done(viewer);
 }
 

@@ -14,6 +14,7 @@
 
 #include "node/relay_internal_uv.h"
 
+struct viewer_deflate;
 struct viewer_history;
 struct viewer_zstd;
 
@@ -22,8 +23,6 @@ struct viewer_peer_ops {
     bool (*has_room)(void *peer);
     void (*write)(void *peer, const struct iovec *iov, unsigned n, void (*release)(void *arg),
                   void *arg);
-    /* One whole message, copied; only where `copies` says so (permessage-deflate). */
-    void (*send)(void *peer, const void *data, size_t n);
     void (*close)(void *peer, uint16_t code, const char *reason);
     /* `close` will come soon, though the node ends: nobody else shall close it meanwhile.
      * NULL: nobody would. */
@@ -44,7 +43,6 @@ struct viewer {
     enum viewer_kind kind;
     const struct viewer_peer_ops *ops; /* NULL until viewer_start, and when the peer is gone */
     void *peer;
-    bool copies; /* the peer compresses each message: ops->send */
     bool is_closing;
     uint16_t end_code; /* with its reason: close when what is being compressed is out; 0 = no */
     const char *end_reason;
@@ -64,6 +62,7 @@ struct viewer {
     struct buf pending; /* blocks that go out before the next packets: head, statistics */
 
     struct viewer_zstd *zstd;
+    struct viewer_deflate *deflate;
     struct viewer_history *history; /* while it is being read; no live packets until then */
     uint64_t live_from_ns; /* live packets before it came before the viewer; 0 = all are wanted */
     uint64_t joined_ms;
@@ -75,9 +74,10 @@ struct viewer *viewer_new(struct relay_stream *stream, const struct viewer_opts 
 uint64_t viewer_position(const struct viewer *viewer);
 const char *viewer_stream_id(const struct viewer *viewer);
 
-/* Begins to send. Without a peer (the upgrade failed): viewer_gone. */
+/* Begins to send; deflates: its WebSocket agreed to permessage-deflate. Without a peer (the upgrade
+ * failed): viewer_gone. */
 void viewer_start(struct viewer *viewer, const struct viewer_peer_ops *ops, void *peer,
-                  bool copies);
+                  bool deflates);
 /* The peer has room again. */
 void viewer_pump(struct viewer *viewer);
 /* The peer is gone: nothing is sent any more; the viewer goes when its writes are released. */
@@ -101,14 +101,23 @@ struct viewer_write {
     unsigned n;
     struct buf own; /* goes first */
     uint8_t headers[VIEWER_RUNS_MAX + 1][16];
-    size_t held; /* what it adds to in_flight once it is sent */
+    bool is_framed; /* own is whole frames */
+    size_t held;    /* what it adds to in_flight once it is sent */
     bool is_sent;
     uint32_t n_packets;
 };
 
 struct viewer_write *viewer_write_new(struct viewer *viewer);
+/* Compresses it where that was agreed, maybe on a worker, and sends it; moved. */
+void viewer_write_send(struct viewer_write *write);
 /* Sends each part as one message (TCP: as it is); moved. */
 void viewer_write_go(struct viewer_write *write);
+/* Sends bytes that were made of it in its place; both are moved. */
+void viewer_write_go_as(struct viewer_write *write, struct buf *bytes, bool is_framed);
+/* The same when a worker made them, and what waited for it. A cancelled one is given up. */
+void viewer_write_back(struct viewer_write *write, struct buf *bytes, bool is_framed,
+                       bool cancelled);
+bool viewer_is_compressing(const struct viewer *viewer);
 /* Gives up what was not sent. */
 void viewer_write_free(struct viewer_write *write);
 /* One write less (n_writes): frees a viewer that is gone and has no more. */
@@ -130,6 +139,12 @@ struct viewer_zstd *viewer_zstd_new(void);
 void viewer_zstd_free(struct viewer_zstd *zstd);
 bool viewer_zstd_is_busy(const struct viewer_zstd *zstd);
 void viewer_zstd_go(struct viewer_write *write); /* moved */
+
+/* viewer_deflate.c: each message is compressed for itself; the same way. */
+struct viewer_deflate *viewer_deflate_new(void);
+void viewer_deflate_free(struct viewer_deflate *deflate);
+bool viewer_deflate_is_busy(const struct viewer_deflate *deflate);
+void viewer_deflate_go(struct viewer_write *write); /* moved */
 
 /* viewer_history_uv.c */
 /* From a time of the packets on, at most RELAY_HISTORY_MAX_NS ago. */

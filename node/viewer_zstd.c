@@ -71,19 +71,6 @@ static void compress_all(struct viewer_zstd *zstd, struct viewer_write *write)
     compress(zstd, NULL, 0, ZSTD_e_flush);
 }
 
-/* The compressed bytes take the place of what they were made of. */
-static void send_compressed(struct viewer_zstd *zstd, struct viewer_write *write)
-{
-    for (unsigned i = 0; i < write->n; i++) {
-        block_unref(write->blocks[i]);
-    }
-    write->n = 0;
-    buf_deinit(&write->own);
-    write->own = zstd->out;
-    zstd->out = (struct buf){0};
-    viewer_write_go(write);
-}
-
 static void run(void *arg)
 {
     struct viewer_zstd *zstd = arg;
@@ -91,23 +78,13 @@ static void run(void *arg)
     compress_all(zstd, zstd->write);
 }
 
-/* A cancelled one was not compressed: the node is ending. */
 static void on_done(void *arg, bool cancelled)
 {
     struct viewer_zstd *zstd = arg;
     struct viewer_write *write = zstd->write;
-    struct viewer *viewer = write->viewer;
 
     zstd->write = NULL;
-    viewer->n_writes++; /* the write may be the last that keeps it */
-    if (cancelled || viewer->ops == NULL) {
-        viewer_write_free(write);
-    } else {
-        send_compressed(zstd, write);
-        viewer_pump(viewer);
-        viewer_end_late(viewer);
-    }
-    viewer_write_done(viewer);
+    viewer_write_back(write, &zstd->out, false, cancelled);
 }
 
 void viewer_zstd_go(struct viewer_write *write)
@@ -122,5 +99,5 @@ void viewer_zstd_go(struct viewer_write *write)
         zstd->write = NULL; /* too much waits: then here */
     }
     compress_all(zstd, write);
-    send_compressed(zstd, write);
+    viewer_write_go_as(write, &zstd->out, false);
 }

@@ -16,6 +16,9 @@ struct node;
 bool work_run(struct node *node, void (*run)(void *arg), void (*done)(void *arg, bool cancelled),
               void *arg);
 
+/* It would be taken now. */
+bool work_has_room(const struct node *node);
+
 /* Before anything else of the node; sets node->work. */
 void work_open(struct node *node);
 /* After everything else: takes back what has not begun (its done comes with cancelled) and waits

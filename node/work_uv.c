@@ -82,12 +82,17 @@ static void on_done(uv_work_t *request, int status)
     close_if_idle(queue);
 }
 
+bool work_has_room(const struct node *node)
+{
+    return node->work->n < WORK_MAX;
+}
+
 bool work_run(struct node *node, void (*run)(void *arg), void (*done)(void *arg, bool cancelled),
               void *arg)
 {
     struct work_queue *queue = node->work;
 
-    if (queue->n >= WORK_MAX) {
+    if (!work_has_room(node)) {
         return false;
     }
     struct work_item *item = x_alloc(sizeof *item);

@@ -13,6 +13,7 @@
 #include <cmocka.h>
 #include <zstd.h>
 
+#include "shared/wire/ws.h"
 #include "tests/support/pcapng_reading.h"
 #include "tests/support/relay_fixture.h"
 
@@ -163,6 +164,79 @@ static void zstd_messages_are_one_stream_decodable_at_once(void **state)
     assert_true(peer.data.len < plain.len / 3);
     buf_deinit(&plain);
     leave(&peer);
+    end_node();
+}
+
+static void deflated_write(void *of, const struct iovec *iov, unsigned n,
+                           void (*release)(void *arg), void *arg)
+{
+    struct peer *peer = of;
+
+    for (unsigned i = 0; i < n; i++) {
+        buf_append(&peer->got, iov[i].iov_base, iov[i].iov_len);
+    }
+    release(arg);
+}
+
+static const struct viewer_peer_ops deflated_ops = {peer_has_room, deflated_write, peer_close,
+                                                    peer_hold};
+
+static void on_inflated(void *arg, enum ws_opcode opcode, const uint8_t *data, size_t n)
+{
+    struct peer *peer = arg;
+
+    assert_int_equal(opcode, WS_BINARY);
+    buf_append(&peer->data, data, n);
+    peer->n_messages++;
+}
+
+static void inflate_all(struct peer *peer)
+{
+    struct ws_reader *reader = ws_reader_new(&(struct ws_reader_opts){.client = true,
+                                                                      .deflate = true,
+                                                                      .max_message = 1u << 24,
+                                                                      .message = on_inflated,
+                                                                      .arg = peer});
+    struct buf out = {0};
+
+    assert_int_equal(ws_reader_feed(reader, peer->got.data, peer->got.len, &out, NULL), 0);
+    ws_reader_free(reader);
+    buf_deinit(&out);
+    buf_deinit(&peer->got);
+}
+
+static void watch_deflated(struct peer *peer, const struct viewer_opts *opts)
+{
+    struct join join = join_stream("eth0", NULL, opts);
+
+    assert_non_null(join.viewer);
+    peer->viewer = join.viewer;
+    viewer_start(join.viewer, &deflated_ops, peer, true);
+}
+
+/* zlib is slow: the loop has other things to do. */
+static void much_is_deflated_on_a_worker(void **state)
+{
+    struct peer peers[2] = {0};
+
+    (void)state;
+    fake_interface.caplen = 200;
+    watch_deflated(&peers[0], &raw);
+    watch_deflated(&peers[1], &pcapng);
+    fake_give(5000);
+    RUN_UNTIL(viewer_is_compressing(peers[0].viewer));
+    RUN_UNTIL(viewer_is_compressing(peers[1].viewer));
+    RUN_UNTIL(peers[0].viewer->n_packets == 5000 && peers[1].viewer->n_packets == 5000);
+    assert_true(peers[0].got.len < 5000 * 200);
+    inflate_all(&peers[0]);
+    inflate_all(&peers[1]);
+    assert_int_equal(peers[0].n_messages, 5000);
+    for (uint64_t i = 0; i < 5000; i++) {
+        assert_int_equal(get_le64(peers[0].data.data + i * 200), i);
+    }
+    assert_int_equal(read_pcapng(&peers[1].data).packets, 5000);
+    leave(&peers[0]);
+    leave(&peers[1]);
     end_node();
 }
 
@@ -449,6 +523,7 @@ int main(void)
         cmocka_unit_test_setup(a_slow_viewer_loses_by_count_and_delays_nobody, set_up),
         cmocka_unit_test_setup(a_slow_raw_viewer_is_counted_exactly, set_up),
         cmocka_unit_test_setup(zstd_messages_are_one_stream_decodable_at_once, set_up),
+        cmocka_unit_test_setup(much_is_deflated_on_a_worker, set_up),
         cmocka_unit_test_setup(who_comes_back_goes_on_where_it_was, set_up),
         cmocka_unit_test_setup(a_stranger_s_resume_begins_now, set_up),
         cmocka_unit_test_setup(a_resume_beyond_the_stream_begins_now, set_up),

@@ -114,14 +114,6 @@ static void peer_write(void *of, const struct iovec *iov, unsigned n, void (*rel
     }
 }
 
-static void peer_send(void *of, const void *data, size_t n)
-{
-    struct peer *peer = of;
-
-    buf_append(&peer->data, data, n);
-    peer->n_messages++;
-}
-
 static void peer_close(void *of, uint16_t code, const char *reason)
 {
     struct peer *peer = of;
@@ -137,8 +129,7 @@ static void peer_hold(void *of)
     peer->owner_closes = true;
 }
 
-static const struct viewer_peer_ops peer_ops = {peer_has_room, peer_write, peer_send, peer_close,
-                                                peer_hold};
+static const struct viewer_peer_ops peer_ops = {peer_has_room, peer_write, peer_close, peer_hold};
 
 static void unstick(struct peer *peer)
 {

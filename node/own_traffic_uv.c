@@ -66,8 +66,10 @@ static void swap_all(struct node_sources *sources)
             log_error("own traffic may be captured on '%s': %s", local->source.ifaces[0].name,
                       err.text);
         } else {
+            uv_mutex_lock(&sources->told);
             mem_free(local->in_force);
             local->in_force = x_strdup(sources->own);
+            uv_mutex_unlock(&sources->told);
         }
         mem_free(joined);
     }
@@ -179,6 +181,7 @@ int node_sources_open(struct node *node, struct err *err)
     sources->own = x_strdup("");
     sources->watch_fd = -1;
     REQUIRE(uv_mutex_init(&sources->mutex) == 0);
+    REQUIRE(uv_mutex_init(&sources->told) == 0);
     REQUIRE(uv_timer_init(node->loop, &sources->look) == 0);
     sources->look.data = sources->watch.data = sources;
     sources->n_handles = 1;
@@ -249,14 +252,6 @@ int node_sources_settle(struct node *node, struct err *err)
     return refresh(sources, err);
 }
 
-char *node_sources_own(struct node *node)
-{
-    uv_mutex_lock(&node->sources->mutex);
-    char *own = x_strdup(node->sources->own);
-    uv_mutex_unlock(&node->sources->mutex);
-    return own;
-}
-
 static void on_closed(uv_handle_t *handle)
 {
     struct node_sources *sources = handle->data;
@@ -275,6 +270,7 @@ static void on_closed(uv_handle_t *handle)
     }
     local_addresses_free(&sources->addresses);
     uv_mutex_destroy(&sources->mutex);
+    uv_mutex_destroy(&sources->told);
     mem_free(sources->own);
     mem_free(sources);
     node->sources = NULL;

@@ -22,6 +22,3 @@ void node_sources_add_endpoint(struct node *node, const struct own_endpoint *end
 /* All that listens is listening: takes the HTTP listeners in, and makes the expression. ERR_LIMIT
  * when it is too long even without addresses. */
 int node_sources_settle(struct node *node, struct err *err);
-
-/* The expression now, "" = none; mem_free. Any thread. */
-char *node_sources_own(struct node *node);

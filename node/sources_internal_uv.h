@@ -21,7 +21,7 @@ struct local_source {
     struct local_source *next; /* guarded */
     char *user;                /* the user's part of the filter */
     bool excludes;             /* the own part is in the filter */
-    char *in_force;            /* guarded; the own part that is in it, "" = none */
+    char *in_force;            /* under `told`; the own part that is in it, "" = none */
 };
 
 struct node_sources {
@@ -46,4 +46,7 @@ struct node_sources {
     struct err unfit; /* code < 0: there is no expression that is short enough */
     struct local_source *open;
     const struct source_provider *provider;
+
+    /* Alone, and never while a filter is compiled, which may wait for the DNS: the loop asks. */
+    uv_mutex_t told;
 };

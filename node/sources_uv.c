@@ -172,9 +172,9 @@ char *node_source_excluded(struct source *source)
         return x_strdup(""); /* of an uplink: the traffic of another host */
     }
     struct local_source *local = local_of(source);
-    uv_mutex_lock(&local->sources->mutex);
+    uv_mutex_lock(&local->sources->told);
     char *own = x_strdup(local->in_force);
-    uv_mutex_unlock(&local->sources->mutex);
+    uv_mutex_unlock(&local->sources->told);
     return own;
 }
 
@@ -202,8 +202,12 @@ int node_source_open(struct node *node, const struct source_request *request, st
 int node_source_find(struct node *node, const char *interface, struct err *err)
 {
     const struct source_provider *provider = provider_for(node, interface);
-    int code = interface_find(interface, err);
 
+    /* First: the search for a local one looks everywhere before it says no. */
+    if (provider != NULL && provider->find(node, interface, err) == 0) {
+        return 0;
+    }
+    int code = interface_find(interface, err);
     return code < 0 && provider != NULL ? provider->find(node, interface, err) : code;
 }
 

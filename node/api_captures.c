@@ -125,7 +125,8 @@ static const struct route routes[] = {
      .max_body = CAPTURE_BODY_MAX,
      .summary = "Starts a capture into the store. 201 with its session and Location; 404 no such "
                 "interface, 400 a filter or member that is wrong, 409 another program records, 503 "
-                "as many recordings and live streams run as --max-captures allows.",
+                "as many recordings and live streams run as --max-captures allows, 507 no room on "
+                "the disk, 500 an interface or a store that cannot be opened.",
      .body = "What is captured, where, and how long.",
      .schema = capture_body_schema,
      .answer = "application/json",

@@ -83,6 +83,10 @@ void api_fail(struct exchange *ex, const struct err *err)
     if (err->code == ERR_LIMIT) {
         exchange_add_header(ex, "Retry-After", "1");
         exchange_problem(ex, 503, "%s", err->text);
+    } else if (err->code == ERR_FULL) {
+        exchange_problem(ex, 507,
+                         "%s; make room on that disk, or delete sessions: packetrecorder prune",
+                         err->text);
     } else if (err->code == ERR_KEY) { /* of the store, not of the client */
         exchange_problem(ex, 500, "%s", err->text);
     } else {

@@ -5,6 +5,7 @@
  * first is seen by a Host that is no name of this node, the second by Origin. Requests without
  * Origin are no browser's, or harmless by the rules of browsers.
  */
+#include <arpa/inet.h>
 #include <string.h>
 #include <strings.h>
 
@@ -57,12 +58,23 @@ static bool is_allowed_name(const struct auth *auth, const char *name)
     return false;
 }
 
+/* IPv6 addresses are written in many ways: [::1], [0:0:0:0:0:0:0:1]. */
+static bool is_same_address(const char *a, const char *b)
+{
+    struct in6_addr one;
+    struct in6_addr other;
+
+    return inet_pton(AF_INET6, a, &one) == 1 && inet_pton(AF_INET6, b, &other) == 1 &&
+           memcmp(&one, &other, sizeof one) == 0;
+}
+
 /* The address that the connection came to is ours for sure. "localhost" is nobody's to let resolve
  * to us, and what a client behind a forwarded port (ssh -L, a container's) calls us. */
 static bool is_our_name(const struct auth *auth, const char *name, const char *local)
 {
-    return strcasecmp(name, local) == 0 || strcasecmp(name, auth->node->name) == 0 ||
-           strcasecmp(name, "localhost") == 0 || is_allowed_name(auth, name);
+    return strcasecmp(name, local) == 0 || is_same_address(name, local) ||
+           strcasecmp(name, auth->node->name) == 0 || strcasecmp(name, "localhost") == 0 ||
+           is_allowed_name(auth, name);
 }
 
 static bool same_origin(const char *origin, const char *host_name, const char *host_port, bool tls)

@@ -47,6 +47,20 @@ static bool parse_port(const char *text, uint16_t *out)
     return port <= UINT16_MAX;
 }
 
+/* "fe80::1%eth0": which link is meant. */
+static bool is_ipv6_of_link(const char *host)
+{
+    char address[INET6_ADDRSTRLEN] = "";
+    struct in6_addr addr;
+    size_t n = strcspn(host, "%");
+
+    if (host[n] == '\0' || host[n + 1] == '\0' || n >= sizeof address) {
+        return false;
+    }
+    memcpy(address, host, n);
+    return inet_pton(AF_INET6, address, &addr) == 1 && IN6_IS_ADDR_LINKLOCAL(&addr);
+}
+
 /* Letters, digits, dots and dashes; four numbers with dots must be an address. */
 static bool is_host(const char *host, bool brackets)
 {
@@ -54,7 +68,7 @@ static bool is_host(const char *host, bool brackets)
     size_t n = strlen(host);
 
     if (brackets) {
-        return is_ipv6(host);
+        return is_ipv6(host) || is_ipv6_of_link(host);
     }
     if (n == strspn(host, "0123456789.")) {
         return n == 0 || inet_pton(AF_INET, host, &addr) == 1;

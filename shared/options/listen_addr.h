@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Where to listen, as it is typed: "127.0.0.1:8080", "[::1]:8080", "localhost:8080", ":8080" (all
- * addresses). Pure: names are not looked up, so that a configuration can be checked elsewhere; one
- * that is not localhost counts as beyond this host.
+ * Where to listen, as it is typed: "127.0.0.1:8080", "[::1]:8080", "[fe80::1%eth0]:8080",
+ * "localhost:8080", ":8080" (all addresses). Pure: names are not looked up, so that a configuration
+ * can be checked elsewhere; one that is not localhost counts as beyond this host.
  */
 #pragma once
 

@@ -68,6 +68,8 @@ static void the_other_rules_are_told_too(void **state)
     (void)state;
     check_rules("--http-addr 8080", 1, "has no port");
     check_rules("--http-addr ::1:8080", 1, "in brackets");
+    check_rules("--http-addr [fd77::1%eth0]:8080", 1, "is no address");
+    check_rules("--http-addr [fe80::1%]:8080", 1, "is no address");
     check_rules("--http-addr 127.0.0.1:65536", 1, "up to 65535");
     check_rules("--http-addr 127.0.0:1", 1, "is no address");
     check_rules("--http-addr 256.0.0.1:1", 1, "is no address");
@@ -95,6 +97,10 @@ static void a_pcapng_listener_may_have_a_filter_with_commas(void **state)
     assert_true(listen.addr.is_loopback);
     assert_string_equal(listen.interface, "eth0");
     assert_string_equal(listen.filter, "tcp[13] = 2, x");
+    pcapng_listen_deinit(&listen);
+    assert_int_equal(pcapng_listen_parse("[fe80::1%eth0]:19000=eth0", &listen, &err), 0);
+    assert_string_equal(listen.addr.host, "fe80::1%eth0");
+    assert_false(listen.addr.is_loopback);
     pcapng_listen_deinit(&listen);
     assert_int_equal(pcapng_listen_parse("127.0.0.1:1=lo", &listen, &err), 0);
     assert_null(listen.filter);

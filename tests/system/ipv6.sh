@@ -4,13 +4,8 @@
 # IPv6: a node on [::1], on an address of a network and on a link-local one; how Host and Origin
 # name it; `view` and `sniff` over it; its own traffic over IPv6, which never feeds back.
 set -uo pipefail
-cd "$(dirname "${BASH_SOURCE[0]}")/../.." || exit 1
-# shellcheck source=tests/support/tap.sh
-. tests/support/tap.sh
-# shellcheck source=tests/support/netns.sh
-. tests/support/netns.sh
-# shellcheck source=tests/support/node.sh
-. tests/support/node.sh
+# shellcheck source=../support/node.sh
+. "$(dirname "${BASH_SOURCE[0]}")/../support/node.sh"
 node_place ipv6 ipv6
 
 readonly PACKETS=500 LOG=$SCRATCH/node.log

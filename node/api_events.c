@@ -145,11 +145,11 @@ static bool last_event_id(struct exchange *ex, uint64_t *out)
     if (text == NULL) {
         text = exchange_header(ex, "last-event-id");
     }
-    if (text == NULL) {
+    if (text == NULL || text[0] == '\0') { /* empty is none, as in the HTML standard */
         *out = events_newest(exchange_node(ex)->events);
         return true;
     }
-    if (text[0] == '\0' || strlen(text) > 19 || strspn(text, "0123456789") != strlen(text)) {
+    if (strlen(text) > 19 || strspn(text, "0123456789") != strlen(text)) {
         exchange_problem(ex, 400, "Last-Event-ID is the number of an event, not '%.64s'", text);
         return false;
     }

@@ -53,7 +53,8 @@ static void check_store(struct checks *checks, const struct node *node)
     } else if (!store->exists) {
         add(checks, "store", true, "no store yet: the first capture makes it");
     } else {
-        add(checks, "store", true, "%llu sessions", (unsigned long long)store->sessions);
+        add(checks, "store", true, "%llu session%s", (unsigned long long)store->sessions,
+            store->sessions == 1 ? "" : "s");
     }
 }
 

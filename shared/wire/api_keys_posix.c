@@ -53,6 +53,13 @@ static int read_private(const char *path, size_t max, struct buf *out, struct er
     int rc = 0;
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 
+    if (fd < 0 && errno == EACCES) {
+        return err_set(
+            err, ERR_PERMISSION,
+            "cannot read the API key file '%s': it is another user's; 'chown' it and its "
+            "directory to the user that must read it",
+            path);
+    }
     if (fd < 0) {
         return err_errno(err, errno, "cannot read the API key file '%s'", path);
     }
@@ -89,15 +96,37 @@ int api_keys_load(const char *path, struct api_keys *out, struct err *err)
     return rc;
 }
 
+/* A directory that root has made belongs to whom the one around it belongs: the first key is often
+ * added before a node has run that runs as another user, and it must be able to read it. */
+static bool give_to_owner_above(const char *dir, int fd)
+{
+    struct stat st;
+    const char *slash = strrchr(dir, '/');
+    char *above = slash == NULL  ? x_strdup(".")
+                  : slash == dir ? x_strdup("/")
+                                 : x_sprintf("%.*s", (int)(slash - dir), dir);
+    bool good = geteuid() != 0 || (stat(above, &st) == 0 && fchown(fd, st.st_uid, st.st_gid) == 0);
+
+    mem_free(above);
+    return good;
+}
+
 /* The directory of the store, made where it is missing, locked. The descriptor, or negative. */
 static int lock_directory(const char *dir, struct err *err)
 {
-    if (mkdir(dir, 0700) < 0 && errno != EEXIST) {
+    bool is_new = mkdir(dir, 0700) == 0;
+
+    if (!is_new && errno != EEXIST) {
         return err_errno(err, errno, "cannot make '%s'", dir);
     }
-    int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC | (is_new ? O_NOFOLLOW : 0));
     if (fd < 0) {
         return err_errno(err, errno, "cannot open '%s'", dir);
+    }
+    if (is_new && !give_to_owner_above(dir, fd)) {
+        int rc = err_errno(err, errno, "cannot give '%s' to its owner", dir);
+        close(fd);
+        return rc;
     }
     while (flock(fd, LOCK_EX) < 0) {
         if (errno != EINTR) {

@@ -297,7 +297,11 @@ def test_rights(t):
     folder = place("nobody")
     os.chmod(FOLDER, 0o755)
     os.chown(folder, nobody.pw_uid, nobody.pw_gid)
+    key = add_key(folder, "admin")  # by root, before the node has made anything
     with Node(folder, "--user", "nobody") as node:
+        t.equal("the first key that root adds can be read by the node's user", 401,
+                node.get("/interfaces").status)
+        node.key = key
         found = status(node.pid)
         t.check("--user: another user, no other groups, two capabilities",
                 set(found["Uid"].split()) == {str(nobody.pw_uid)} and

@@ -55,6 +55,7 @@ struct doctor_port {
 struct doctor_host {
     bool is_root;
     char user[64];
+    bool no_such_user; /* --user names nobody */
     int packet_errnum; /* of a packet socket; 0 = may capture */
     int ring_errnum;   /* of a kernel ring of --buffer-size; 0 = fits, or not tried */
     uint64_t memory_bytes;

@@ -83,6 +83,11 @@ static void check_rights(const struct doctor *doctor, struct doctor_report *repo
     const struct doctor_host *host = doctor->host;
     char mend[8192];
 
+    if (host->no_such_user) {
+        snprintf(mend, sizeof mend, "useradd --system --no-create-home %s", doctor->options->user);
+        doctor_say(report, DOCTOR_PROBLEM, mend, "there is no user '%s': the node does not start",
+                   doctor->options->user);
+    }
     if (host->packet_errnum == 0) {
         doctor_say(report, DOCTOR_OK, NULL, "'%s' may capture", host->user);
         return;

@@ -56,6 +56,7 @@ static void look_at_rights(const struct node_options *options, struct doctor_hos
 
     host->is_root = geteuid() == 0;
     snprintf(host->user, sizeof host->user, "%s", entry != NULL ? entry->pw_name : "this user");
+    host->no_such_user = options->user != NULL && getpwnam(options->user) == NULL;
     if (fd < 0) {
         host->packet_errnum = errno;
         return;

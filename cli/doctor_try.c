@@ -5,6 +5,7 @@
  */
 #include "cli/doctor.h"
 
+#include <pwd.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -154,6 +155,23 @@ static void judge_keys(const struct doctor *doctor, struct doctor_report *report
     }
 }
 
+/* The node reads it as --user. */
+static bool is_of_another_user(const struct doctor *doctor, struct doctor_report *report,
+                               const char *path, const char *what)
+{
+    const char *name = doctor->options->user;
+    const struct passwd *user = name == NULL ? NULL : getpwnam(name);
+    struct stat st;
+    char mend[4400];
+
+    if (user == NULL || user->pw_uid == 0 || stat(path, &st) < 0 || st.st_uid == user->pw_uid) {
+        return false;
+    }
+    snprintf(mend, sizeof mend, "chown %s %s", name, path);
+    doctor_say(report, DOCTOR_PROBLEM, mend, "%s '%s' cannot be read by '%s'", what, path, name);
+    return true;
+}
+
 static void try_keys(const struct doctor *doctor, struct doctor_report *report)
 {
     char *path = api_keys_path(doctor->options->database);
@@ -162,7 +180,8 @@ static void try_keys(const struct doctor *doctor, struct doctor_report *report)
     size_t good = 0;
     size_t inject = 0;
 
-    if (!is_open_to_others(report, path, "the file of API keys")) {
+    if (!is_open_to_others(report, path, "the file of API keys") &&
+        !is_of_another_user(doctor, report, path, "the file of API keys")) {
         if (api_keys_load(path, &keys, &err) < 0) {
             char mend[4400];
             snprintf(mend, sizeof mend, "packetrecorder keys list -d %s",
@@ -183,7 +202,7 @@ static void try_tls(const struct doctor *doctor, struct doctor_report *report)
     struct tls_context *context = NULL;
     uint64_t expires_ns = UINT64_MAX;
     struct err err = {0};
-    char mend[4400];
+    char mend[8192];
 
     if (options->tls_cert == NULL || options->tls_key == NULL) {
         doctor_say(report, DOCTOR_OK, NULL, "no TLS is asked for");
@@ -192,7 +211,15 @@ static void try_tls(const struct doctor *doctor, struct doctor_report *report)
     if (is_open_to_others(report, options->tls_key, "the certificate's key")) {
         return;
     }
-    snprintf(mend, sizeof mend, "openssl x509 -noout -subject -enddate -in %s", options->tls_cert);
+    if (access(options->tls_cert, F_OK) < 0 && access(options->tls_key, F_OK) < 0) {
+        snprintf(mend, sizeof mend,
+                 "openssl req -x509 -newkey rsa:3072 -nodes -days 365 -subj /CN=$(hostname) "
+                 "-addext subjectAltName=DNS:$(hostname) -keyout %s -out %s",
+                 options->tls_key, options->tls_cert);
+    } else {
+        snprintf(mend, sizeof mend, "openssl x509 -noout -subject -enddate -in %s",
+                 options->tls_cert);
+    }
     if (tls_server_context_new(options->tls_cert, options->tls_key, &context, &expires_ns, &err) <
         0) {
         doctor_say(report, DOCTOR_PROBLEM, mend, "%s", err.text);

@@ -337,6 +337,17 @@ def test_serve_and_doctor(t):
     t.check("doctor says what it looked at", code in (0, 1, 3) and
             all(re.search(w, out, re.I) for w in ("right", "buffer", "offload", "clock", "disk", "port")),
             code, out, err)
+    owned_by_root = place("doctor-keys")
+    add_key(owned_by_root, "view")
+    code, out, err = command("doctor", "--database", os.path.join(owned_by_root, "packets.db"),
+                             "--user", "nobody", "--tls-cert", "/nosuch.crt", "--tls-key",
+                             "/nosuch.key")
+    t.check("doctor finds keys that the node's user cannot read", code == 1 and
+            "chown nobody" in out and "api-keys" in out, code, out, err)
+    t.check("doctor says how a certificate that is missing is made", "openssl req -x509" in out, out)
+    code, out, err = command("doctor", "--user", "nosuchuser")
+    t.check("doctor finds a --user of nobody that exists", code == 1 and
+            "there is no user 'nosuchuser'" in out, code, out, err)
     code, out, err = command("doctor", "--json")
     t.check("doctor --json is JSON", isinstance(json.loads(out), (list, dict)), out[:300], err)
     with Node(folder) as node:

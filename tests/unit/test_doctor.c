@@ -127,6 +127,15 @@ static void a_host_that_is_well_has_nothing_but_ok(void **state)
     doctor_report_deinit(&report);
 }
 
+static void a_user_that_does_not_exist_is_a_problem(void **state)
+{
+    (void)state;
+    options.user = "nosuch";
+    host.no_such_user = true;
+    check_finding(DOCTOR_PROBLEM, "rights", "there is no user 'nosuch'",
+                  "useradd --system --no-create-home nosuch");
+}
+
 static void missing_rights_are_mended_by_setcap(void **state)
 {
     (void)state;
@@ -273,6 +282,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(a_host_that_is_well_has_nothing_but_ok, set_up),
+        cmocka_unit_test_setup(a_user_that_does_not_exist_is_a_problem, set_up),
         cmocka_unit_test_setup(missing_rights_are_mended_by_setcap, set_up),
         cmocka_unit_test_setup(buffers_that_do_not_fit_are_told, set_up),
         cmocka_unit_test_setup(kernel_settings_that_cost_packets_are_told, set_up),

@@ -346,7 +346,10 @@ static void on_opened(void *arg, bool cancelled)
         stream->has_run = true;
         relay_stream_check_excluded(stream); /* it may have changed since the open */
         stream->idle_since_ms = relay_now_ms(stream->relay);
-        answer_waiters(stream, NULL);
+        if (stream->ending) {
+            err_set(&job->err, ERR_IN_USE, "the node is ending");
+        }
+        answer_waiters(stream, stream->ending ? &job->err : NULL);
         relay_stream_poke(stream); /* its end may have come before */
         if (stream->ending) {
             begin_close(stream);

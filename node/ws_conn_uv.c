@@ -243,6 +243,9 @@ struct ws_conn *ws_conn_open(struct http_server *server, struct stream *stream,
     server->n_sockets++;
     server->counters.upgrades++;
     stream_set_ops(stream, &ws_stream_ops, conn);
+    if (server->draining) { /* the others were told while this one was on its way */
+        ws_conn_close(conn, WS_CLOSE_GOING_AWAY, "the node is ending");
+    }
     return conn;
 }
 

@@ -435,6 +435,24 @@ static void draining_finishes_what_runs_and_says_goodbye(void **state)
     assert_true(clock_monotonic_ns() - began_ns < 4000000000ULL); /* not by the deadline */
 }
 
+static void who_upgrades_while_it_drains_is_told_too(void **state)
+{
+    (void)state;
+    start((struct http_limits){0});
+    struct client *ws = client_open(&f, 0);
+    client_print(ws, "GET /kept HTTP/1.1\r\n" HOST "Connection: Upgrade\r\nUpgrade: websocket\r\n"
+                     "Sec-WebSocket-Version: 13\r\n"
+                     "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n");
+    fixture_turns(&f, 10);
+    http_server_drain(f.node.http, clock_monotonic_ns() + 5000000000ULL, on_drained);
+    fixture_turns(&f, 10);
+    assert_non_null(exchange_upgrade(kept, &(struct ws_conn_opts){.max_message = 100}));
+    exchange_unref(kept);
+    kept = NULL;
+    client_await(ws, "\x03\xe9"
+                     "the node is ending");
+}
+
 static void draining_ends_in_time_whatever_peers_do(void **state)
 {
     (void)state;
@@ -559,6 +577,7 @@ int main(void)
         TEST(one_address_has_few_connections_without_a_request),
         TEST(a_process_without_descriptors_goes_on),
         TEST(draining_finishes_what_runs_and_says_goodbye),
+        TEST(who_upgrades_while_it_drains_is_told_too),
         TEST(draining_ends_in_time_whatever_peers_do),
         TEST(a_silent_websocket_is_pinged_and_ended),
         TEST(pings_without_reading_stop_the_server_from_reading),

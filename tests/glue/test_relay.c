@@ -461,6 +461,21 @@ static void the_end_of_the_node_is_told_and_closes_viewers(void **state)
 }
 
 /* Also what is being compressed when the end comes is sent, and the last statistics behind it. */
+/* Its capture opens while the node ends already: nobody would close it any more. */
+static void who_is_still_joining_at_the_end_is_told(void **state)
+{
+    const struct relay_request request = {.interface = "eth0"};
+    struct join join = {0};
+
+    (void)state;
+    relay_join(node.relay, &request, on_joined, &join);
+    assert_false(join.done);
+    end_node();
+    assert_true(join.done);
+    assert_null(join.stream);
+    assert_int_equal(join.err.code, ERR_IN_USE);
+}
+
 static void the_end_is_told_to_zstd_viewers(void **state)
 {
     static const struct viewer_opts opts = {.kind = VIEWER_PCAPNG, .zstd = true};
@@ -534,6 +549,7 @@ int main(void)
         cmocka_unit_test_setup(an_interface_that_cannot_be_opened_says_why, set_up),
         cmocka_unit_test_setup(distinct_captures_are_bounded_and_equal_ones_shared, set_up),
         cmocka_unit_test_setup(what_was_stamped_before_a_viewer_came_is_not_for_it, set_up),
+        cmocka_unit_test_setup(who_is_still_joining_at_the_end_is_told, set_up),
         cmocka_unit_test_setup(the_end_is_told_to_zstd_viewers, set_up),
         cmocka_unit_test_setup(the_end_of_the_node_is_told_and_closes_viewers, set_up),
     };

@@ -269,7 +269,8 @@ static int finish(struct view_run *run)
         _exit(130);
     }
     live_view_counters(run->view, &counters);
-    if (!run->ctx->global.quiet && (code == 0 || counters.packets > 0)) {
+    /* Quietly when whoever read the output has gone: losses were told as they came. */
+    if (!run->ctx->global.quiet && code != -EPIPE && (code == 0 || counters.packets > 0)) {
         report(&counters);
     }
     int printed = print_json(run, &counters);

@@ -18,17 +18,20 @@ static bool has_interface(const struct store_session *session, const struct hist
     return false;
 }
 
-/* The stretch of the wish that the session covers; false = none. A running one reaches on. */
+/* The stretch of the wish that the session covers; false = none. A running one reaches on. What an
+ * uplink had waiting is older than the recording that took it. */
 static bool covers(const struct store_session *session, const struct history_wish *wish,
                    struct history_piece *out)
 {
     uint64_t end =
         session->state == STORE_RUNNING || session->ended_ns == 0 ? UINT64_MAX : session->ended_ns;
+    uint64_t begin =
+        session->first_ns < session->started_ns ? session->first_ns : session->started_ns;
 
     if (end != UINT64_MAX && session->packets > 0 && session->last_ns > end) {
         end = session->last_ns;
     }
-    out->from_ns = session->started_ns > wish->from_ns ? session->started_ns : wish->from_ns;
+    out->from_ns = begin > wish->from_ns ? begin : wish->from_ns;
     out->to_ns = end < wish->to_ns ? end : wish->to_ns;
     return session->packets > 0 && out->from_ns <= out->to_ns && has_interface(session, wish);
 }

@@ -11,20 +11,24 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "node/captures.h"
 #include "node/history_plan.h"
 #include "node/relay_params.h"
 #include "node/store_access.h"
 #include "node/work.h"
 #include "shared/base/clock_posix.h"
 #include "shared/base/mem.h"
+#include "shared/capture/session_posix.h"
 #include "shared/store/scan.h"
 
 /* Packets that are read in one piece. */
 #define RUN_BYTES BLOCK_BYTES_MIN
 /* How long a running recording is waited for: its commits and what lies before them. On a quiet
  * interface nothing tells that it has reached T0, so this is also what a viewer waits there. */
-#define WAIT_MS       1600
-#define LOOK_AGAIN_MS 100
+#define WAIT_MS 1600
+/* The same for one that is known to have taken packets which it has not committed: a slow disk. */
+#define WAIT_BEHIND_MS 6000
+#define LOOK_AGAIN_MS  100
 /* How often a job looks at the time: after so many packets, or frames without any. */
 #define LOOK_PACKETS 256u
 #define LOOK_FRAMES  8u
@@ -234,9 +238,30 @@ static void on_timer_closed(uv_handle_t *handle)
 static void on_done(void *arg, bool cancelled);
 static void on_timer(uv_timer_t *timer);
 
+/* Whether a recording of the interface has packets that the last look at the store did not find. */
+static bool is_behind(const struct viewer_history *h)
+{
+    struct session_counters now;
+
+    for (size_t i = 0; i < h->n_sessions && h->node->captures != NULL; i++) {
+        const struct store_session *session = &h->sessions[i];
+
+        if (session->state == STORE_RUNNING && records(session, h->interface) &&
+            captures_counters(h->node->captures, session->id, &now) &&
+            now.total.captured != LEDGER_UNKNOWN && now.total.store != LEDGER_UNKNOWN &&
+            now.total.captured > session->packets + now.total.store) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void start_job(struct viewer_history *h)
 {
-    h->may_wait = uv_now(h->node->loop) - h->began_ms < WAIT_MS && h->viewer != NULL;
+    uint64_t waited_ms = uv_now(h->node->loop) - h->began_ms;
+
+    h->may_wait =
+        h->viewer != NULL && (waited_ms < WAIT_MS || (waited_ms < WAIT_BEHIND_MS && is_behind(h)));
     h->is_out = true;
     if (!work_run(h->node, run, on_done, h)) {
         h->is_out = false;
@@ -279,7 +304,10 @@ static void finish(struct viewer *viewer, struct viewer_history *h)
 {
     note_failure(viewer, h);
     viewer->history = NULL;
-    viewer->live_from_ns = h->wish.to_ns + 1;
+    if (h->n_pieces >
+        0) { /* else nothing can come twice: all that an uplink has waiting is shown */
+        viewer->live_from_ns = h->wish.to_ns + 1;
+    }
     viewer->joined_ms = uv_now(h->node->loop);
     viewer->has_jumped = true; /* tells where the live part begins */
     h->viewer = NULL;

@@ -216,6 +216,28 @@ static bool device_matches(const char *device, const char *name)
             strlen(device) == n && memcmp(device, name, n) == 0);
 }
 
+/* Names those that there are: who asked may sit at another host, where no command of ours lists
+ * them. */
+static int refuse(const char *name, const char *const *names, size_t n, struct err *err)
+{
+    const char *near = text_nearest(name, names, n);
+    char list[160] = "";
+    size_t len = 0;
+
+    if (near != NULL) {
+        return err_set(err, ERR_NOT_FOUND, "no interface '%s'; did you mean '%s'?", name, near);
+    }
+    for (size_t i = 0; i < n; i++) {
+        int more = snprintf(list + len, sizeof list - len, "%s%s", i == 0 ? "" : ", ", names[i]);
+        if (more < 0 || (size_t)more >= sizeof list - len - sizeof ", …") {
+            snprintf(list + len, sizeof list - len, ", …");
+            break;
+        }
+        len += (size_t)more;
+    }
+    return err_set(err, ERR_NOT_FOUND, "no interface '%s'; there are: %s", name, list);
+}
+
 int interface_find(const char *name, struct err *err)
 {
     const char *names[NAMES_MAX];
@@ -237,11 +259,7 @@ int interface_find(const char *name, struct err *err)
         names[n++] = device->name;
     }
     if (!found) {
-        const char *near = text_nearest(name, names, n);
-        rc = near != NULL
-                 ? err_set(err, ERR_NOT_FOUND, "no interface '%s'; did you mean '%s'?", name, near)
-                 : err_set(err, ERR_NOT_FOUND,
-                           "no interface '%s'; 'packetrecorder list-interfaces' shows them", name);
+        rc = refuse(name, names, n, err);
     }
     pcap_freealldevs(devices);
     return rc;

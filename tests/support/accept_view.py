@@ -158,7 +158,7 @@ def test_pipes(t):
         said = file.read()
     with open(f"{FOLDER}/pipe.code", encoding="ascii") as file:
         code = file.read().strip()
-    t.check("quietly", "roken" not in said and "EPIPE" not in said and code in ("0", "141"), code, said)
+    t.check("quietly", said == "" and code == "0", code, said)
     out = subprocess.Popen(f"{BIN} view {endpoint()} -i {IF_B} -f '{OURS}' -w - 2>/dev/null | "
                            f"tshark -l -r - -T fields -e frame.len -c 20 2>/dev/null",
                            shell=True, stdout=subprocess.PIPE, text=True)

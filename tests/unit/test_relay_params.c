@@ -143,6 +143,7 @@ static struct store_session session(uint64_t from, uint64_t to, const char *filt
                               .started_ns = from,
                               .ended_ns = to,
                               .packets = 1,
+                              .first_ns = from,
                               .last_ns = to,
                               .ifaces = &eth0,
                               .n_ifaces = 1};
@@ -177,6 +178,19 @@ static void each_moment_is_read_from_one_recording(void **state)
     check_piece(&pieces[2], 2, 151, 159);
     check_piece(&pieces[3], 3, 160, 170);
     check_piece(&pieces[4], 2, 171, 200);
+}
+
+static void what_an_uplink_had_waiting_is_read_too(void **state)
+{
+    struct history_piece pieces[HISTORY_PIECES_MAX];
+    struct store_session sessions[] = {session(50, 140, ""), session(180, 0, "")};
+
+    (void)state;
+    sessions[0].last_ns = 119; /* the node ended at 140; the rest came when it was back */
+    sessions[1].first_ns = 120;
+    assert_int_equal(history_plan(sessions, 2, &wish, pieces), 2);
+    check_piece(&pieces[0], 0, 100, 119);
+    check_piece(&pieces[1], 1, 120, 200);
 }
 
 static void other_interfaces_and_link_types_are_left_out(void **state)
@@ -222,6 +236,7 @@ int main(void)
         cmocka_unit_test(a_filter_has_its_bounds),
         cmocka_unit_test(a_listener_is_cut_into_its_parts),
         cmocka_unit_test(each_moment_is_read_from_one_recording),
+        cmocka_unit_test(what_an_uplink_had_waiting_is_read_too),
         cmocka_unit_test(other_interfaces_and_link_types_are_left_out),
         cmocka_unit_test(never_more_pieces_than_there_is_room),
     };

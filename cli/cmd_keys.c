@@ -7,6 +7,7 @@
 
 #include "cli/output.h"
 #include "shared/base/clock_posix.h"
+#include "shared/base/log.h"
 #include "shared/base/mem.h"
 #include "shared/base/text.h"
 #include "shared/base/to_json.h"
@@ -213,6 +214,7 @@ static int list(struct command_context *ctx, const struct keys_args *args)
 struct revoked {
     const char *word;
     struct api_key key;
+    size_t n_left;
 };
 
 static int remove_from_list(struct api_keys *keys, void *arg, struct err *err)
@@ -224,6 +226,7 @@ static int remove_from_list(struct api_keys *keys, void *arg, struct err *err)
     if (rc == 0) {
         revoked->key = keys->items[index];
         api_keys_remove(keys, index);
+        revoked->n_left = keys->n;
     }
     return rc;
 }
@@ -246,6 +249,11 @@ static int revoke(struct command_context *ctx, const struct keys_args *args)
     if (rc == 0 && !ctx->global.quiet) {
         fprintf(stderr, "revoked %s%s%s: a running node ends its connections within two seconds\n",
                 revoked.key.id, revoked.key.name[0] == '\0' ? "" : " ", revoked.key.name);
+    }
+    if (rc == 0 && revoked.n_left == 0) {
+        log_warn("that was the last key: without one every user of the node's host can watch its "
+                 "packets and record them; 'packetrecorder keys add -d %s --role view' ends that",
+                 args->database);
     }
     api_keys_free(&keys);
     mem_free(path);

@@ -81,6 +81,12 @@ test_revoking() {
     check "by its name" keys revoke brief
     check "by the whole key" keys revoke "$(cat view.key)"
     check_equal "and the others stay" 1 "$(keys list --json | grep -c '"id"')"
+    "$bin" keys add -d last.db --role view --name a >a.key 2>a.err
+    "$bin" keys add -d last.db --role view --name b >b.key 2>b.err
+    check_equal "one of two revoked is no warning" 0 \
+        "$("$bin" keys revoke -d last.db a 2>&1 | grep -c 'warning')"
+    check_equal "that the last one is gone is a warning" 1 \
+        "$("$bin" keys revoke -d last.db b 2>&1 | grep -c 'warning: that was the last key')"
     chmod 644 p.db.d/api-keys
     check_exit "a file that others can read is refused" 1 keys list
     check "with the way out" grep -q 'chmod 600' <(keys list 2>&1)

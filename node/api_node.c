@@ -177,6 +177,8 @@ static json_t *stats_captures(const struct captures_totals *totals)
     json_object_set_new(object, "received", to_json_count(l->received));
     json_object_set_new(object, "packets", to_json_count(l->captured));
     json_object_set_new(object, "bytes", to_json_count(l->bytes));
+    json_object_set_new(object, "queue_bytes", to_json_count(totals->queue_bytes));
+    json_object_set_new(object, "queue_limit_bytes", to_json_count(totals->queue_limit));
     json_object_set_new(object, "loss", loss);
     return object;
 }

@@ -80,7 +80,9 @@ struct captures_totals {
     struct protocol_tally protocols;
     struct store_delays delays;
     size_t running;
-    size_t disk_full; /* running ones that cannot write at the moment */
+    size_t disk_full;     /* running ones that cannot write at the moment */
+    uint64_t queue_bytes; /* of the running ones: what waits for their writers, and how much may */
+    uint64_t queue_limit;
 };
 void captures_totals(const struct captures *captures, struct captures_totals *out);
 

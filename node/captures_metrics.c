@@ -112,6 +112,13 @@ void captures_metrics(struct node *node, struct buf *out)
     metrics_family(out, "packetrecorder_captures_disk_full", "gauge",
                    "Captures that cannot write at the moment because the disk is full.");
     metrics_count(out, "packetrecorder_captures_disk_full", "", totals.disk_full);
+    metrics_family(out, "packetrecorder_captures_queue_bytes", "gauge",
+                   "Memory of captured blocks that wait for the writers of the store.");
+    metrics_count(out, "packetrecorder_captures_queue_bytes", "", totals.queue_bytes);
+    metrics_family(out, "packetrecorder_captures_queue_limit_bytes", "gauge",
+                   "How much may wait, over all captures that run; more is lost, and counted as "
+                   "stage store.");
+    metrics_count(out, "packetrecorder_captures_queue_limit_bytes", "", totals.queue_limit);
     put_delays(&totals.delays, out);
     put_ledger(&totals.ledger, out);
 }

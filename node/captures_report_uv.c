@@ -256,6 +256,8 @@ void captures_totals(const struct captures *c, struct captures_totals *out)
         out->disk_full += capture->sample.stats.state == STORE_DISK_FULL;
         if (capture->is_sampled) {
             captures_add(out, &capture->sample);
+            out->queue_bytes += capture->sample.counters.queue_bytes;
+            out->queue_limit += capture->sample.counters.queue_limit;
         }
     }
 }

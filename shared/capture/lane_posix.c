@@ -317,6 +317,14 @@ void lane_lose(struct lane *lane, uint64_t packets)
     atomic_fetch_add(&lane->lost, packets);
 }
 
+struct lane_queue lane_queue(struct lane *lane)
+{
+    pthread_mutex_lock(&lane->mutex);
+    struct lane_queue queue = {.bytes = lane->bytes, .limit = lane->queue_bytes};
+    pthread_mutex_unlock(&lane->mutex);
+    return queue;
+}
+
 uint64_t lane_lost(struct lane *lane)
 {
     return atomic_load(&lane->lost) + consumer_lost(lane->consumer);

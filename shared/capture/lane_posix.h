@@ -41,6 +41,13 @@ void lane_wait_for_room(struct lane *lane, uint32_t timeout_ms);
 /* At most half of the queue is taken. */
 bool lane_is_relaxed(struct lane *lane);
 
+/* Bytes of the blocks that wait or are worked on, and how many may. Any thread. */
+struct lane_queue {
+    uint64_t bytes;
+    uint64_t limit;
+};
+struct lane_queue lane_queue(struct lane *lane);
+
 /* Counts packets that the session gave up. */
 void lane_lose(struct lane *lane, uint64_t packets);
 /* Lost in the queue, and inside of the consumer. Any thread. */

@@ -62,6 +62,9 @@ void session_count(struct session *s, struct session_counters *out)
     for (uint32_t i = 0; i < s->n_lanes; i++) {
         out->stages[i] = (struct session_loss){lane_stage(s->lanes[i]), lane_lost(s->lanes[i])};
         out->total.store += out->stages[i].packets;
+        const struct lane_queue queue = lane_queue(s->lanes[i]);
+        out->queue_bytes += queue.bytes;
+        out->queue_limit += queue.limit;
     }
 }
 

@@ -72,6 +72,8 @@ struct session_counters {
     struct ledger total; /* store: the sum of all stages below */
     struct session_loss stages[SESSION_MAX_CONSUMERS];
     uint32_t n_stages;
+    uint64_t queue_bytes; /* what waits for the consumers, of all stages */
+    uint64_t queue_limit;
 };
 
 struct session_result {

@@ -92,6 +92,12 @@ def check_two_captures(node, store):
     tap.check("a session that runs is shown with its live counters",
               node.get("/api/v1/sessions/a").json()["packets"] == 2000)
     tap.check("active_sessions counts them", node.metric("packetrecorder_active_sessions") == 2)
+    stats = node.get("/api/v1/stats").json()["captures"]
+    limit = node.metric("packetrecorder_captures_queue_limit_bytes")
+    tap.check("so much may wait for both writers", limit == 2 * (24 << 20) and
+              stats["queue_limit_bytes"] == limit, limit, stats)
+    tap.check("and what waits is within that", node.metric("packetrecorder_captures_queue_bytes") <=
+              limit and stats["queue_bytes"] <= limit, stats)
     code, _, err = store.run("capture", "-i", "lo", "-c", "1")
     tap.check("another program is told which process writes",
               code != 0 and str(node.pid) in err, code, err)

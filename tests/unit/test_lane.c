@@ -120,7 +120,10 @@ static void the_queue_is_bounded_in_bytes_of_memory(void **state)
     assert_true(offer(lane, block_of(MIB, 3, 1), 1));
     assert_false(lane_has_room(lane));
     assert_false(lane_is_relaxed(lane));
+    assert_int_equal(lane_queue(lane).bytes, 3 * MIB);
+    assert_int_equal(lane_queue(lane).limit, 3 * MIB);
     assert_false(offer(lane, block_of(MIB, 4, 5), 1));
+    assert_int_equal(lane_queue(lane).bytes, 3 * MIB);
     lane_lose(lane, 5);
     assert_int_equal(lane_lost(lane), 5);
     pthread_mutex_unlock(&fake.gate);

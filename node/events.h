@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/queue.h>
 
 #include "shared/base/buf.h"
 #include "shared/base/err.h"
@@ -44,7 +45,7 @@ bool events_put(struct events *events, uint64_t *after, struct buf *out, size_t 
 
 /* Somebody who follows. Loop thread; embedded in its owner. */
 struct events_watcher {
-    struct events_watcher *prev, *next;
+    LIST_ENTRY(events_watcher) link;
     void (*woken)(struct events_watcher *watcher);  /* there is something new */
     void (*beat)(struct events_watcher *watcher);   /* every EVENTS_BEAT_MS */
     void (*ending)(struct events_watcher *watcher); /* the node ends: unwatch */

@@ -36,7 +36,7 @@ struct events {
     uv_async_t wake;
     uv_timer_t beat;
     unsigned open_handles;
-    struct events_watcher *watchers;
+    LIST_HEAD(, events_watcher) watchers;
     size_t n_watchers;
     void (*closed)(struct node *node);
 };
@@ -45,8 +45,8 @@ static void on_wake(uv_async_t *wake)
 {
     struct events *e = container_of(wake, struct events, wake);
 
-    for (struct events_watcher *w = e->watchers, *next; w != NULL; w = next) {
-        next = w->next;
+    for (struct events_watcher *w = LIST_FIRST(&e->watchers), *next; w != NULL; w = next) {
+        next = LIST_NEXT(w, link);
         w->woken(w);
     }
 }
@@ -55,8 +55,8 @@ static void on_beat(uv_timer_t *timer)
 {
     struct events *e = container_of(timer, struct events, beat);
 
-    for (struct events_watcher *w = e->watchers, *next; w != NULL; w = next) {
-        next = w->next;
+    for (struct events_watcher *w = LIST_FIRST(&e->watchers), *next; w != NULL; w = next) {
+        next = LIST_NEXT(w, link);
         w->beat(w);
     }
 }
@@ -82,8 +82,8 @@ void events_drain(struct node *node)
     struct events *e = node->events;
 
     events_publish(node, "node.stopping", json_object());
-    for (struct events_watcher *w = e->watchers, *next; w != NULL; w = next) {
-        next = w->next;
+    for (struct events_watcher *w = LIST_FIRST(&e->watchers), *next; w != NULL; w = next) {
+        next = LIST_NEXT(w, link);
         w->ending(w);
     }
 }
@@ -111,7 +111,7 @@ void events_close(struct node *node, void (*closed)(struct node *node))
 {
     struct events *e = node->events;
 
-    REQUIRE(e->watchers == NULL);
+    REQUIRE(LIST_EMPTY(&e->watchers));
     e->closed = closed;
     pthread_mutex_lock(&e->lock);
     e->is_closing = true;
@@ -213,25 +213,13 @@ bool events_put(struct events *e, uint64_t *after, struct buf *out, size_t max)
 
 void events_watch(struct events *e, struct events_watcher *watcher)
 {
-    watcher->prev = NULL;
-    watcher->next = e->watchers;
-    if (e->watchers != NULL) {
-        e->watchers->prev = watcher;
-    }
-    e->watchers = watcher;
+    LIST_INSERT_HEAD(&e->watchers, watcher, link);
     e->n_watchers++;
 }
 
 void events_unwatch(struct events *e, struct events_watcher *watcher)
 {
-    if (watcher->prev != NULL) {
-        watcher->prev->next = watcher->next;
-    } else {
-        e->watchers = watcher->next;
-    }
-    if (watcher->next != NULL) {
-        watcher->next->prev = watcher->prev;
-    }
+    LIST_REMOVE(watcher, link);
     e->n_watchers--;
 }
 

@@ -26,7 +26,7 @@ enum phase {
 
 struct http_conn {
     struct http_server *server;
-    struct http_conn *prev, *next;
+    LIST_ENTRY(http_conn) link;
     struct stream *stream;
     struct http_parser *parser;
     struct exchange *ex; /* from its head to its answer */
@@ -82,22 +82,10 @@ static void forget_exchange(struct http_conn *conn)
     exchange_unref(ex);
 }
 
-static void unlink_conn(struct http_conn *conn)
-{
-    if (conn->prev != NULL) {
-        conn->prev->next = conn->next;
-    } else {
-        conn->server->conns = conn->next;
-    }
-    if (conn->next != NULL) {
-        conn->next->prev = conn->prev;
-    }
-}
-
 static void free_conn(struct http_conn *conn)
 {
     prove(conn);
-    unlink_conn(conn);
+    LIST_REMOVE(conn, link);
     http_parser_free(conn->parser);
     buf_deinit(&conn->pending);
     mem_free(conn);
@@ -124,11 +112,7 @@ void http_conn_accept(struct http_server *server, int fd, const struct sockaddr_
 
     conn->server = server;
     conn->is_unproven = true;
-    conn->next = server->conns;
-    if (conn->next != NULL) {
-        conn->next->prev = conn;
-    }
-    server->conns = conn;
+    LIST_INSERT_HEAD(&server->conns, conn, link);
     conn->stream = stream_accept(&server->streams, fd, server->tls, peer, &http_stream_ops, conn);
     if (conn->stream == NULL) {
         conn->is_unproven = false;
@@ -142,7 +126,7 @@ void http_conn_accept(struct http_server *server, int fd, const struct sockaddr_
 
 struct http_conn *http_conn_next(const struct http_conn *conn)
 {
-    return conn->next;
+    return LIST_NEXT(conn, link);
 }
 
 void http_conn_drain(struct http_conn *conn)

@@ -50,9 +50,9 @@ struct http_server {
     size_t n_listening;
     struct tls_context *tls; /* NULL = plain */
     uint64_t tls_expires_ns;
-    unsigned tls_warned;     /* how often it was told that it ends */
-    struct http_conn *conns; /* that speak HTTP */
-    struct ws_conn *sockets; /* that were upgraded */
+    unsigned tls_warned;          /* how often it was told that it ends */
+    LIST_HEAD(, http_conn) conns; /* that speak HTTP */
+    LIST_HEAD(, ws_conn) sockets; /* that were upgraded */
     size_t n_sockets;
     struct ws_deflater *deflater; /* of all of them, a quarter of a MiB; made for the first */
     struct unproven *unproven;

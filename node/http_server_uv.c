@@ -287,7 +287,7 @@ void http_server_forgot_one(struct http_server *server)
 
 static void break_all(struct http_server *server)
 {
-    for (struct stream *s = server->streams.first; s != NULL; s = stream_next(s)) {
+    for (struct stream *s = LIST_FIRST(&server->streams.all); s != NULL; s = stream_next(s)) {
         stream_abort(s, "the node is ending");
     }
 }
@@ -329,12 +329,13 @@ static void say_goodbye(uv_timer_t *timer)
 
     uv_timer_start(timer, on_drain_deadline,
                    server->drain_until_ms > now_ms ? server->drain_until_ms - now_ms : 0, 0);
-    for (struct ws_conn *ws = server->sockets; ws != NULL; ws = ws_conn_next(ws)) {
+    for (struct ws_conn *ws = LIST_FIRST(&server->sockets); ws != NULL; ws = ws_conn_next(ws)) {
         if (!ws_conn_is_held(ws)) {
             ws_conn_close(ws, WS_CLOSE_GOING_AWAY, "the node is ending");
         }
     }
-    for (struct http_conn *conn = server->conns; conn != NULL; conn = http_conn_next(conn)) {
+    for (struct http_conn *conn = LIST_FIRST(&server->conns); conn != NULL;
+         conn = http_conn_next(conn)) {
         http_conn_drain(conn);
     }
 }

@@ -10,7 +10,7 @@
 struct stream {
     uv_tcp_t tcp;
     struct streams *streams;
-    struct stream *prev, *next;
+    LIST_ENTRY(stream) link;
     struct stream *next_woken;
     const struct stream_ops *ops;
     void *arg;

@@ -312,7 +312,7 @@ void stream_set_ops(struct stream *s, const struct stream_ops *ops, void *arg)
 
 struct stream *stream_next(const struct stream *s)
 {
-    return s->next;
+    return LIST_NEXT(s, link);
 }
 
 bool stream_is_ready(const struct stream *s)

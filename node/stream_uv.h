@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/queue.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 
@@ -71,8 +72,8 @@ struct streams {
     uv_loop_t *loop;
     struct streams_opts opts;
     struct streams_counters counters;
-    struct stream *first; /* all that are not closed yet */
-    struct stream *woken; /* those of stream_wake */
+    LIST_HEAD(, stream) all; /* that are not closed yet */
+    struct stream *woken;    /* those of stream_wake */
     size_t n;
     struct stream_write *spare; /* write requests to use again */
     size_t n_spare;

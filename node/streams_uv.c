@@ -10,7 +10,8 @@ static void on_sweep(uv_timer_t *timer)
     uint64_t at_ms = uv_now(streams->loop);
 
     /* A stream leaves the list in its close callback only, never in here. */
-    for (struct stream *s = streams->first; s != NULL; s = s->next) {
+    struct stream *s;
+    LIST_FOREACH (s, &streams->all, link) {
         stream_tick(s, at_ms);
     }
 }
@@ -71,7 +72,7 @@ static void on_turn_closed(uv_handle_t *handle)
 
 void streams_close(struct streams *streams, void (*closed)(struct streams *streams))
 {
-    REQUIRE(streams->first == NULL);
+    REQUIRE(LIST_EMPTY(&streams->all));
     streams->closed = closed;
     uv_close((uv_handle_t *)&streams->sweep, on_sweep_closed);
     uv_close((uv_handle_t *)&streams->turn, on_turn_closed);
@@ -86,25 +87,13 @@ void streams_start_turn(struct streams *streams)
 
 void streams_remember(struct streams *streams, struct stream *s)
 {
-    s->next = streams->first;
-    s->prev = NULL;
-    if (s->next != NULL) {
-        s->next->prev = s;
-    }
-    streams->first = s;
+    LIST_INSERT_HEAD(&streams->all, s, link);
     streams->n++;
 }
 
 void streams_forget(struct streams *streams, struct stream *s)
 {
-    if (s->prev != NULL) {
-        s->prev->next = s->next;
-    } else {
-        streams->first = s->next;
-    }
-    if (s->next != NULL) {
-        s->next->prev = s->prev;
-    }
+    LIST_REMOVE(s, link);
     streams->n--;
     if (!s->is_woken) {
         return;

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <sys/queue.h>
+
 #include <uv.h>
 
 #include "node/node.h"
@@ -8,7 +10,7 @@
 struct work_item {
     uv_work_t request;
     struct work_queue *queue;
-    struct work_item *prev, *next;
+    LIST_ENTRY(work_item) link;
     void (*run)(void *arg);
     void (*done)(void *arg, bool cancelled);
     void *arg;
@@ -16,7 +18,7 @@ struct work_item {
 
 struct work_queue {
     struct node *node;
-    struct work_item *first;
+    LIST_HEAD(, work_item) items;
     size_t n;
     void (*closed)(struct node *node); /* set while closing */
 };
@@ -45,7 +47,8 @@ void work_close(struct node *node, void (*closed)(struct node *node))
     struct work_queue *queue = node->work;
 
     queue->closed = closed;
-    for (struct work_item *item = queue->first; item != NULL; item = item->next) {
+    struct work_item *item;
+    LIST_FOREACH (item, &queue->items, link) {
         uv_cancel((uv_req_t *)&item->request); /* fails where it runs already */
     }
     close_if_idle(queue);
@@ -58,26 +61,14 @@ static void on_work(uv_work_t *request)
     item->run(item->arg);
 }
 
-static void forget(struct work_item *item)
-{
-    if (item->prev != NULL) {
-        item->prev->next = item->next;
-    } else {
-        item->queue->first = item->next;
-    }
-    if (item->next != NULL) {
-        item->next->prev = item->prev;
-    }
-    item->queue->n--;
-}
-
 static void on_done(uv_work_t *request, int status)
 {
     struct work_item *item = container_of(request, struct work_item, request);
     struct work_queue *queue = item->queue;
 
     item->done(item->arg, status == UV_ECANCELED);
-    forget(item);
+    LIST_REMOVE(item, link);
+    queue->n--;
     mem_free(item);
     close_if_idle(queue);
 }
@@ -100,11 +91,7 @@ bool work_run(struct node *node, void (*run)(void *arg), void (*done)(void *arg,
     item->run = run;
     item->done = done;
     item->arg = arg;
-    item->next = queue->first;
-    if (item->next != NULL) {
-        item->next->prev = item;
-    }
-    queue->first = item;
+    LIST_INSERT_HEAD(&queue->items, item, link);
     queue->n++;
     REQUIRE(uv_queue_work(node->loop, &item->request, on_work, on_done) == 0);
     return true;

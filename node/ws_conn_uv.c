@@ -14,7 +14,7 @@
 
 struct ws_conn {
     struct http_server *server;
-    struct ws_conn *prev, *next;
+    LIST_ENTRY(ws_conn) link;
     struct stream *stream;
     struct ws_reader *reader;
     bool deflated; /* by the server's deflater: no message needs another one's past */
@@ -189,14 +189,7 @@ static void on_closed(struct stream *stream, void *arg, const char *why)
 
     log_debug("websocket: %s is gone: %s", stream_peer(stream), why);
     conn->ended = true;
-    if (conn->prev != NULL) {
-        conn->prev->next = conn->next;
-    } else {
-        server->sockets = conn->next;
-    }
-    if (conn->next != NULL) {
-        conn->next->prev = conn->prev;
-    }
+    LIST_REMOVE(conn, link);
     server->n_sockets--;
     if (conn->opts.closed != NULL) {
         conn->opts.closed(conn, conn->opts.arg);
@@ -235,11 +228,7 @@ struct ws_conn *ws_conn_open(struct http_server *server, struct stream *stream,
     if (conn->deflated && server->deflater == NULL) {
         server->deflater = ws_deflater_new();
     }
-    conn->next = server->sockets;
-    if (conn->next != NULL) {
-        conn->next->prev = conn;
-    }
-    server->sockets = conn;
+    LIST_INSERT_HEAD(&server->sockets, conn, link);
     server->n_sockets++;
     server->counters.upgrades++;
     stream_set_ops(stream, &ws_stream_ops, conn);
@@ -251,7 +240,7 @@ struct ws_conn *ws_conn_open(struct http_server *server, struct stream *stream,
 
 struct ws_conn *ws_conn_next(const struct ws_conn *conn)
 {
-    return conn->next;
+    return LIST_NEXT(conn, link);
 }
 
 /* ---- sending ---- */

@@ -285,7 +285,7 @@ static void pipeline_without_reading(struct http_limits limits)
             break;
         }
     }
-    assert_true(stream_queued(f.node.http->streams.first) < 256 * 1024);
+    assert_true(stream_queued(LIST_FIRST(&f.node.http->streams.all)) < 256 * 1024);
     assert_true(f.node.http->counters.requests < 3000);
     assert_true(taken > 100 * 1024);
     /* What did not fit whole ends at some byte: only that all is answered again counts. */
@@ -516,8 +516,8 @@ static void who_does_not_answer_a_close_frame_is_ended(void **state)
     start((struct http_limits){.linger_ms = 50});
     struct client *c = client_open(&f, 0);
     client_upgrade(c, "/ws", "");
-    ws_conn_close(f.node.http->sockets, WS_CLOSE_NORMAL, "");
-    ws_conn_close(f.node.http->sockets, WS_CLOSE_POLICY, "again");
+    ws_conn_close(LIST_FIRST(&f.node.http->sockets), WS_CLOSE_NORMAL, "");
+    ws_conn_close(LIST_FIRST(&f.node.http->sockets), WS_CLOSE_POLICY, "again");
     client_await_end(c);
     assert_int_equal(c->in.len, 4);
     /* The client sees the end a turn of the loop before the server has closed its handle. */

@@ -341,6 +341,13 @@ void client_await(struct client *c, const char *text)
     }
 }
 
+void client_ask(struct client *c, const char *line, const char *text)
+{
+    client_forget(c);
+    client_print(c, "%s HTTP/1.1\r\n" HOST "\r\n", line);
+    client_await(c, text);
+}
+
 void client_await_bytes(struct client *c, size_t n)
 {
     struct awaited a = {.c = c, .n = n};

@@ -64,6 +64,9 @@ struct client {
     int error;     /* errno of a reset */
 };
 
+/* A line of every request head. */
+#define HOST "Host: 127.0.0.1\r\n"
+
 /* Freed by client_close, or with the fixture. Small receive buffers where rcvbuf > 0. */
 struct client *client_open(struct fixture *f, int rcvbuf);
 struct client *client_open_tls(struct fixture *f, const char *ca_file);
@@ -74,6 +77,9 @@ void client_print(struct client *c, const char *fmt, ...) __attribute__((format(
 void client_await(struct client *c, const char *text);
 void client_await_bytes(struct client *c, size_t n);
 void client_await_end(struct client *c);
+/* Forgets what came, sends a request without content ("GET /hello") and awaits text of the answer.
+ */
+void client_ask(struct client *c, const char *line, const char *text);
 bool client_has(const struct client *c, const char *text);
 size_t client_count(const struct client *c, const char *text);
 void client_forget(struct client *c); /* what came so far */

@@ -192,27 +192,20 @@ static int end(void **state)
     return 0;
 }
 
-#define HOST "Host: 127.0.0.1\r\n"
-
 /* ---- requests ---- */
 
 static void a_request_is_answered_and_the_connection_kept(void **state)
 {
-
     struct client *c = client_open(*state, 0);
-    client_print(c, "GET / HTTP/1.1\r\n" HOST "\r\n");
-    client_await(c, "packetrecorder is running\n");
+    client_ask(c, "GET /", "packetrecorder is running\n");
     assert_true(client_has(c, "HTTP/1.1 200 OK\r\n"));
     assert_true(client_has(c, "Content-Length: 26\r\n"));
-    client_forget(c);
-    client_print(c, "GET /hello HTTP/1.1\r\n" HOST "\r\n");
-    client_await(c, "hello");
+    client_ask(c, "GET /hello", "hello");
     assert_false(c->eof);
 }
 
 static void pipelined_requests_are_answered_in_order(void **state)
 {
-
     struct client *c = client_open(*state, 0);
     client_print(c, "GET /later HTTP/1.1\r\n" HOST "\r\n"
                     "GET /hello HTTP/1.1\r\n" HOST "\r\n"
@@ -229,7 +222,6 @@ static void pipelined_requests_are_answered_in_order(void **state)
 
 static void who_closes_its_side_still_gets_the_answer(void **state)
 {
-
     struct client *c = client_open(*state, 0);
     client_print(c, "GET /later HTTP/1.1\r\n" HOST "\r\n");
     shutdown(c->fd, SHUT_WR);
@@ -239,7 +231,6 @@ static void who_closes_its_side_still_gets_the_answer(void **state)
 
 static void a_content_that_is_expected_is_asked_for(void **state)
 {
-
     struct client *c = client_open(*state, 0);
     client_print(c, "POST /echo HTTP/1.1\r\n" HOST
                     "Content-Length: 5\r\nExpect: 100-continue\r\n\r\n");
@@ -250,7 +241,6 @@ static void a_content_that_is_expected_is_asked_for(void **state)
 
 static void a_content_that_will_be_refused_is_not_asked_for(void **state)
 {
-
     struct client *c = client_open(*state, 0);
     client_print(c, "POST /echo HTTP/1.1\r\n" HOST
                     "Content-Length: 1001\r\nExpect: 100-continue\r\n\r\n");
@@ -281,7 +271,6 @@ static void chunked_content_is_read_and_bounded(void **state)
 
 static void head_has_the_length_but_no_content(void **state)
 {
-
     struct client *c = client_open(*state, 0);
     client_print(c, "HEAD /hello HTTP/1.1\r\n" HOST "\r\n"
                     "HEAD /stream?length=1 HTTP/1.1\r\n" HOST "\r\n"
@@ -293,42 +282,29 @@ static void head_has_the_length_but_no_content(void **state)
 
 static void unknown_paths_and_methods_are_told(void **state)
 {
-
     struct client *c = client_open(*state, 0);
-    client_print(c, "GET /nowhere HTTP/1.1\r\n" HOST "\r\n");
-    client_await(c, "}");
+    client_ask(c, "GET /nowhere", "}");
     assert_true(client_has(c, "HTTP/1.1 404 Not Found"));
     assert_true(client_has(c, "\"title\":\"Not Found\",\"status\":404"));
-    client_forget(c);
-    client_print(c, "PUT /named/x HTTP/1.1\r\n" HOST "\r\n");
-    client_await(c, "}");
+    client_ask(c, "PUT /named/x", "}");
     assert_true(client_has(c, "HTTP/1.1 405 "));
     assert_true(client_has(c, "Allow: GET, HEAD, DELETE, OPTIONS\r\n"));
-    client_forget(c);
-    client_print(c, "OPTIONS /named/x HTTP/1.1\r\n" HOST "\r\n");
-    client_await(c, "\r\n\r\n");
+    client_ask(c, "OPTIONS /named/x", "\r\n\r\n");
     assert_true(client_has(c, "HTTP/1.1 204 "));
     assert_true(client_has(c, "Allow: GET, HEAD, DELETE, OPTIONS\r\n"));
-    client_forget(c);
-    client_print(c, "OPTIONS * HTTP/1.1\r\n" HOST "\r\n");
-    client_await(c, "\r\n\r\n");
+    client_ask(c, "OPTIONS *", "\r\n\r\n");
     assert_true(client_has(c, "POST"));
 }
 
 static void parameters_are_decoded(void **state)
 {
-
     struct client *c = client_open(*state, 0);
-    client_print(c, "GET /named/a%%2Fb%%20c?q=x%%26y+z HTTP/1.1\r\n" HOST "\r\n");
-    client_await(c, "{\"name\":\"a/b c\",\"q\":\"x&y z\"}");
-    client_forget(c);
-    client_print(c, "GET /named/?q= HTTP/1.1\r\n" HOST "\r\n");
-    client_await(c, "404 Not Found");
+    client_ask(c, "GET /named/a%2Fb%20c?q=x%26y+z", "{\"name\":\"a/b c\",\"q\":\"x&y z\"}");
+    client_ask(c, "GET /named/?q=", "404 Not Found");
 }
 
 static void what_is_not_http_is_said_once(void **state)
 {
-
     struct client *c = client_open(*state, 0);
     client_print(c, "\x16\x03\x01 hello\r\n\r\nGET / HTTP/1.1\r\n\r\n");
     client_await_end(c);
@@ -340,7 +316,6 @@ static void what_is_not_http_is_said_once(void **state)
 
 static void a_stream_is_chunked_and_follows_the_reader(void **state)
 {
-
     struct client *c = client_open(*state, 0);
     client_print(c, "GET /stream HTTP/1.1\r\n" HOST "Connection: close\r\n\r\n");
     client_await_end(c);
@@ -352,7 +327,6 @@ static void a_stream_is_chunked_and_follows_the_reader(void **state)
 
 static void a_stream_to_http_1_0_ends_with_the_connection(void **state)
 {
-
     struct client *c = client_open(*state, 0);
     client_print(c, "GET /stream HTTP/1.0\r\n" HOST "\r\n");
     client_await_end(c);
@@ -370,7 +344,6 @@ static bool stream_is_gone(void *arg)
 
 static void a_stream_whose_reader_leaves_is_told_once(void **state)
 {
-
     struct client *c = client_open(*state, 4096);
     client_print(c, "GET /stream HTTP/1.1\r\n" HOST "\r\n");
     client_await_bytes(c, 4096);
@@ -382,7 +355,6 @@ static void a_stream_whose_reader_leaves_is_told_once(void **state)
 
 static void a_cut_answer_is_never_taken_for_a_whole_one(void **state)
 {
-
     struct client *c = client_open(*state, 0);
     client_print(c, "GET /cut HTTP/1.1\r\n" HOST "\r\n");
     client_await_end(c);
@@ -400,7 +372,6 @@ static bool is_one_closed(void *arg)
 
 static void a_websocket_echoes(void **state)
 {
-
     struct client *c = client_open(*state, 0);
     client_upgrade(c, "/ws", "");
     client_send_frame(c, WS_TEXT, "hi", 2);
@@ -450,10 +421,8 @@ static void frames_behind_the_request_are_not_lost(void **state)
 
 static void what_is_no_upgrade_is_told_how(void **state)
 {
-
     struct client *c = client_open(*state, 0);
-    client_print(c, "GET /ws HTTP/1.1\r\n" HOST "\r\n");
-    client_await(c, "}");
+    client_ask(c, "GET /ws", "}");
     assert_true(client_has(c, "HTTP/1.1 426 "));
     assert_true(client_has(c, "Sec-WebSocket-Version: 13\r\n"));
     client_forget(c);

@@ -91,8 +91,6 @@ static uint64_t rejected(enum rejected reason)
     return f.node.http->counters.rejected[reason];
 }
 
-#define HOST "Host: 127.0.0.1\r\n"
-
 /* ---- deadlines ---- */
 
 static void a_connection_without_a_request_is_ended(void **state)
@@ -146,8 +144,7 @@ static void an_idle_connection_is_closed_in_peace(void **state)
     (void)state;
     start((struct http_limits){.idle_ms = 50});
     c = client_open(&f, 0);
-    client_print(c, "GET / HTTP/1.1\r\n" HOST "\r\n");
-    client_await(c, "is running");
+    client_ask(c, "GET /", "is running");
     client_await_end(c);
     assert_int_equal(c->error, 0);
     assert_int_equal(rejected(REJECTED_SLOW), 0);
@@ -329,8 +326,7 @@ static void connections_beyond_the_most_are_turned_away(void **state)
     client_close(second);
     fixture_turns(&f, 10);
     c = client_open(&f, 0);
-    client_print(c, "GET / HTTP/1.1\r\n" HOST "\r\n");
-    client_await(c, "is running");
+    client_ask(c, "GET /", "is running");
 }
 
 static void one_address_has_few_connections_without_a_request(void **state)
@@ -380,8 +376,7 @@ static void a_process_without_descriptors_goes_on(void **state)
     client_await_end(c);
     assert_int_equal(f.node.http->listeners[0].no_descriptors, 1);
     c = client_open(&f, 0);
-    client_print(c, "GET / HTTP/1.1\r\n" HOST "\r\n");
-    client_await(c, "is running");
+    client_ask(c, "GET /", "is running");
 }
 
 /* ---- the end ---- */

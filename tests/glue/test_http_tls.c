@@ -115,8 +115,6 @@ static struct client *open_client(bool tls, int rcvbuf)
     return tls ? client_open_tls(&f, cert) : client_open(&f, rcvbuf);
 }
 
-#define HOST "Host: 127.0.0.1\r\n"
-
 /* ---- TLS ---- */
 
 static void requests_and_websockets_go_over_tls(void **state)

@@ -35,7 +35,8 @@ struct download {
     const uint8_t *data;
     size_t n;
     bool at_end;
-    uint64_t left; /* of a range; UINT64_MAX: to the end */
+    uint64_t left; /* of the content; UINT64_MAX: to the end */
+    bool is_part;  /* a range: the stream goes on behind it */
     uint64_t seek;
     bool seeks;
     bool is_working;
@@ -96,8 +97,17 @@ static bool write_piece(struct download *d)
     size_t n = d->n < d->left ? d->n : (size_t)d->left;
 
     d->left -= d->left == UINT64_MAX ? 0 : n;
-    d->at_end = d->left == 0;
+    d->at_end = d->is_part && d->left == 0;
     return exchange_write(d->ex, d->data, n);
+}
+
+/* The length was told from the catalogue: a file with more was tampered with or is damaged. */
+static void check_piece(struct download *d)
+{
+    if (!d->is_part && d->n > d->left) {
+        err_set(&d->err, ERR_DAMAGED,
+                "its files hold more than the catalogue says: see 'packetrecorder verify'");
+    }
 }
 
 static void on_step(void *arg, bool cancelled)
@@ -105,6 +115,10 @@ static void on_step(void *arg, bool cancelled)
     struct download *d = arg;
     bool failed = cancelled || d->err.code < 0;
 
+    if (!failed && !d->at_end) {
+        check_piece(d);
+        failed = d->err.code < 0;
+    }
     if (!d->is_over && !failed && !d->at_end) {
         d->has_room = write_piece(d); /* the connection may break in it: is_over then */
     }
@@ -233,9 +247,11 @@ static void begin_known(struct download *d, uint64_t length)
         d->seek = first;
         d->seeks = first > 0;
         d->left = last - first + 1;
+        d->is_part = true;
         begin(d, 206, d->left);
         break;
     default:
+        d->left = length;
         begin(d, 200, length);
     }
 }

@@ -16,6 +16,8 @@
 /* While more of the answers before waits, the next pipelined request does too: who asks without
  * reading costs this and one answer, not the queue of a viewer. */
 #define ANSWERS_MAX (64u * 1024u)
+/* So many idle ones are looked at for one that can give way. */
+#define GIVE_WAY_LOOK 64u
 
 enum phase {
     PHASE_HEAD, /* a head is on its way, or the connection is new */
@@ -27,6 +29,7 @@ enum phase {
 struct http_conn {
     struct http_server *server;
     LIST_ENTRY(http_conn) link;
+    TAILQ_ENTRY(http_conn) idle_link; /* while PHASE_IDLE */
     struct stream *stream;
     struct http_parser *parser;
     struct exchange *ex; /* from its head to its answer */
@@ -34,7 +37,7 @@ struct http_conn {
     struct buf pending; /* came while an exchange was running */
     uint64_t deadline_ms;
     enum phase phase;
-    bool is_unproven;  /* no whole request yet */
+    bool is_unproven;  /* no request yet that needed a right and had it */
     bool message_open; /* between a head and its end */
     bool parsing;      /* in parse(): it goes on by itself */
     bool peer_ended;
@@ -53,6 +56,11 @@ static void enter(struct http_conn *conn, enum phase phase)
         [PHASE_BODY] = limits->body_ms,
     };
 
+    if (phase == PHASE_IDLE && conn->phase != PHASE_IDLE) {
+        TAILQ_INSERT_TAIL(&conn->server->idle, conn, idle_link);
+    } else if (phase != PHASE_IDLE && conn->phase == PHASE_IDLE) {
+        TAILQ_REMOVE(&conn->server->idle, conn, idle_link);
+    }
     conn->phase = phase;
     conn->deadline_ms =
         phase == PHASE_HANDLER ? UINT64_MAX : uv_now(conn->server->node->loop) + lengths[phase];
@@ -85,6 +93,9 @@ static void forget_exchange(struct http_conn *conn)
 static void free_conn(struct http_conn *conn)
 {
     prove(conn);
+    if (conn->phase == PHASE_IDLE) {
+        TAILQ_REMOVE(&conn->server->idle, conn, idle_link);
+    }
     LIST_REMOVE(conn, link);
     http_parser_free(conn->parser);
     buf_deinit(&conn->pending);
@@ -138,6 +149,26 @@ void http_conn_drain(struct http_conn *conn)
     }
 }
 
+bool http_conn_give_way(struct http_server *server)
+{
+    struct http_conn *conn;
+    unsigned looked_at = 0;
+
+    /* One that ends already makes room by itself, one whose answer is on its way is not idle. */
+    TAILQ_FOREACH(conn, &server->idle, idle_link)
+    {
+        if (!stream_is_ending(conn->stream) && stream_queued(conn->stream) == 0) {
+            server->counters.rejected[REJECTED_IDLE]++;
+            stream_abort(conn->stream, "others need the connection");
+            return true;
+        }
+        if (++looked_at == GIVE_WAY_LOOK) {
+            break;
+        }
+    }
+    return false;
+}
+
 /* ---- requests ---- */
 
 static bool is_busy(const struct http_conn *conn)
@@ -183,8 +214,11 @@ static void on_body(struct http_conn *conn, const struct http_piece *piece)
 static void on_message_end(struct http_conn *conn)
 {
     conn->message_open = false;
-    prove(conn);
     if (conn->ex != NULL) {
+        /* What everybody may ask ("/", "/health") proves nothing, nor does what was refused. */
+        if (conn->ex->match.route->right != RIGHT_NONE) {
+            prove(conn);
+        }
         struct exchange *ex = exchange_ref(conn->ex); /* it may be answered in there */
         enter(conn, PHASE_HANDLER);
         ex->match.route->handle(ex, conn->server->node);

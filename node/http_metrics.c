@@ -17,6 +17,7 @@ static const char *const rejected_names[N_REJECTED] = {
     [REJECTED_STALLED] = "stalled",
     [REJECTED_OVERFULL] = "overfull",
     [REJECTED_DESCRIPTORS] = "descriptors",
+    [REJECTED_IDLE] = "idle",
 };
 
 /* One family of one label. */

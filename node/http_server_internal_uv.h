@@ -27,6 +27,7 @@ enum rejected {
     REJECTED_STALLED,     /* takes nothing (counted by the streams) */
     REJECTED_OVERFULL,    /* too much waits for it (counted by the streams) */
     REJECTED_DESCRIPTORS, /* none was free (counted by the listeners) */
+    REJECTED_IDLE,        /* between requests, when --max-connections were in use */
     N_REJECTED,
 };
 
@@ -52,6 +53,7 @@ struct http_server {
     uint64_t tls_expires_ns;
     unsigned tls_warned;          /* how often it was told that it ends */
     LIST_HEAD(, http_conn) conns; /* that speak HTTP */
+    TAILQ_HEAD(, http_conn) idle; /* those between requests, the longest first */
     LIST_HEAD(, ws_conn) sockets; /* that were upgraded */
     size_t n_sockets;
     struct ws_deflater *deflater; /* of all of them, a quarter of a MiB; made for the first */
@@ -70,6 +72,8 @@ void http_conn_accept(struct http_server *server, int fd, const struct sockaddr_
 /* Ends it when nothing runs, after the answer otherwise. */
 void http_conn_drain(struct http_conn *conn);
 struct http_conn *http_conn_next(const struct http_conn *conn);
+/* Breaks the one that is between requests for longest. False: there is none. */
+bool http_conn_give_way(struct http_server *server);
 
 /* ws_conn_uv.c: takes the stream over; early (copied): what came behind the request. */
 struct ws_conn *ws_conn_open(struct http_server *server, struct stream *stream,

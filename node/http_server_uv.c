@@ -89,10 +89,12 @@ static void on_accepted(struct listener *listener, int fd, const struct sockaddr
     struct http_server *server = listener->arg;
 
     server->counters.accepted++;
-    if (server->streams.n >= server->opts.limits.max_connections) {
-        turn_away(server, fd, REJECTED_CONNECTIONS);
-    } else if (!unproven_add(server->unproven, peer)) {
+    bool full = server->streams.n >= server->opts.limits.max_connections;
+    if (!unproven_add(server->unproven, peer)) {
         turn_away(server, fd, REJECTED_ADDRESS);
+    } else if (full && !http_conn_give_way(server)) {
+        unproven_remove(server->unproven, peer);
+        turn_away(server, fd, REJECTED_CONNECTIONS);
     } else {
         http_conn_accept(server, fd, peer);
     }
@@ -238,6 +240,7 @@ int http_server_open(struct node *node, const struct http_server_opts *opts, str
                                         .max_queued = limits->max_queued,
                                         .high_mark = limits->high_mark});
     raise_descriptors(limits->max_connections);
+    TAILQ_INIT(&server->idle);
     server->unproven = unproven_new(limits->max_unproven);
     server->listeners = x_alloc(LISTENERS_MAX * sizeof *server->listeners);
     uv_timer_init(node->loop, &server->timer);

@@ -13,7 +13,8 @@
 #include "shared/base/log.h"
 #include "shared/base/mem.h"
 
-#define BACKLOG 4096 /* the kernel cuts it to net.core.somaxconn */
+#define BACKLOG  4096 /* the kernel cuts it to net.core.somaxconn */
+#define PAUSE_MS 100  /* when even the spare descriptor is gone */
 
 static socklen_t address_length(const struct sockaddr_storage *address)
 {
@@ -41,8 +42,23 @@ bool listener_is_loopback(const struct listener *l)
     return address_is_loopback(&l->address);
 }
 
+static bool is_want(int error)
+{
+    return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
+}
+
+static void on_readable(uv_poll_t *poll, int status, int events);
+
+static void on_pause_over(uv_timer_t *timer)
+{
+    struct listener *l = container_of(timer, struct listener, pause);
+
+    uv_poll_start(&l->poll, UV_READABLE, on_readable);
+}
+
 /* No descriptor is left: give up the spare one, take who waits and drop it, so that it learns at
- * once and the loop does not spin. False: nobody waits. */
+ * once and the loop does not spin. Another thread may be faster: then nothing is accepted for a
+ * moment. False: nobody waits, or that. */
 static bool drop_one(struct listener *l)
 {
     static struct log_limit limit;
@@ -60,6 +76,9 @@ static bool drop_one(struct listener *l)
     if (fd >= 0) {
         close(fd);
         l->no_descriptors++;
+    } else if (is_want(errno)) {
+        uv_poll_stop(&l->poll);
+        uv_timer_start(&l->pause, on_pause_over, PAUSE_MS, 0);
     }
     l->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
     return fd >= 0;
@@ -77,7 +96,7 @@ static void on_readable(uv_poll_t *poll, int status, int events)
         int fd = accept4(l->fd, (struct sockaddr *)&peer, &n, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd >= 0) {
             l->accepted(l, fd, &peer);
-        } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+        } else if (is_want(errno)) {
             if (!drop_one(l)) {
                 return;
             }
@@ -173,14 +192,19 @@ int listener_open(struct listener *l, uv_loop_t *loop, const struct sockaddr_sto
         close(l->spare_fd);
         return refuse(l, rc, err);
     }
+    uv_timer_init(loop, &l->pause);
+    l->n_handles = 2;
     uv_poll_start(&l->poll, UV_READABLE, on_readable);
     return 0;
 }
 
 static void on_closed(uv_handle_t *handle)
 {
-    struct listener *l = container_of(handle, struct listener, poll);
+    struct listener *l = handle->data;
 
+    if (--l->n_handles > 0) {
+        return;
+    }
     if (l->spare_fd >= 0) {
         close(l->spare_fd);
     }
@@ -193,7 +217,9 @@ void listener_close(struct listener *l, void (*closed)(struct listener *listener
     uv_poll_stop(&l->poll);
     close(l->fd);
     l->fd = -1;
+    l->poll.data = l->pause.data = l;
     uv_close((uv_handle_t *)&l->poll, on_closed);
+    uv_close((uv_handle_t *)&l->pause, on_closed);
 }
 
 /* Splits "HOST:PORT"; host gets "" for all addresses. */

@@ -19,6 +19,8 @@
 
 struct listener {
     uv_poll_t poll;
+    uv_timer_t pause; /* no descriptor at all is free: accepting waits */
+    unsigned n_handles;
     int fd;
     int spare_fd;
     struct sockaddr_storage address; /* with the real port */

@@ -22,6 +22,8 @@
 /* A peer that takes nothing for so long is gone. */
 #define STALL_MS  60000
 #define LINGER_MS 2000
+/* Refusals are logged once in so long. */
+#define TURNED_AWAY_MS 10000
 
 /* One listening socket. */
 struct pcapng_listener {
@@ -176,14 +178,26 @@ static void on_joined(void *arg, struct relay_stream *stream, const struct err *
     viewer_start(client->viewer, &tcp_peer, client->stream, false);
 }
 
+static void turn_away(struct pcapng_listen *all, int fd)
+{
+    static struct log_limit limit;
+    uint64_t left_out;
+
+    close(fd);
+    if (log_allowed(&limit, uv_now(all->node->loop), TURNED_AWAY_MS, &left_out)) {
+        log_warn("a pcapng viewer was turned away: %u are connected (%llu more since the last "
+                 "such line)",
+                 all->n_clients, (unsigned long long)left_out);
+    }
+}
+
 static void on_accepted(struct listener *listener, int fd, const struct sockaddr_storage *peer)
 {
     struct pcapng_listener *at = container_of(listener, struct pcapng_listener, listener);
     struct pcapng_listen *all = at->all;
 
     if (all->n_clients == CONNECTIONS_MAX || all->ending) {
-        log_warn("a pcapng viewer was turned away: %u are connected", all->n_clients);
-        close(fd);
+        turn_away(all, fd);
         return;
     }
     struct pcapng_client *client = x_alloc(sizeof *client);

@@ -9,6 +9,7 @@
 
 #include "node/http_server_internal_uv.h"
 #include "shared/base/clock_posix.h"
+#include "shared/base/mem.h"
 #include "shared/base/text.h"
 
 static int refuse(struct http_server *server, struct exchange *ex, enum rejected reason)
@@ -184,6 +185,19 @@ static int check_content(struct http_server *server, struct exchange *ex)
     return -1;
 }
 
+/* Of "http://" or "https://" in front of the target; 0: there is neither. */
+static size_t scheme_length(const char *target)
+{
+    static const char *const schemes[] = {"http://", "https://"};
+
+    for (size_t i = 0; i < ARRAY_LEN(schemes); i++) {
+        if (strncasecmp(target, schemes[i], strlen(schemes[i])) == 0) {
+            return strlen(schemes[i]);
+        }
+    }
+    return 0;
+}
+
 /* "http://HOST/path", as proxies are asked (RFC 9112 §3.2.2), is "/path" when HOST is what the Host
  * header says, which is checked later. "*" is for OPTIONS. */
 static int parse_target(struct exchange *ex, struct err *err)
@@ -194,16 +208,24 @@ static int parse_target(struct exchange *ex, struct err *err)
     if (strcmp(target, "*") == 0 && strcmp(ex->head.method, "OPTIONS") == 0) {
         return url_parse_target("/", &ex->target, err);
     }
-    const char *slashes = target[0] == '/' ? NULL : strstr(target, "://");
-    if (slashes == NULL) {
+    size_t scheme = scheme_length(target);
+    if (scheme == 0) {
         return url_parse_target(target, &ex->target, err);
     }
-    const char *authority = slashes + 3;
+    const char *authority = target + scheme;
     size_t n = strcspn(authority, "/?");
     if (host == NULL || strlen(host) != n || strncasecmp(host, authority, n) != 0) {
         return err_set(err, ERR_USAGE, "the request target names another host than Host does");
     }
-    return url_parse_target(authority[n] == '/' ? authority + n : "/", &ex->target, err);
+    if (authority[n] == '/') {
+        return url_parse_target(authority + n, &ex->target, err);
+    }
+    struct buf rooted = {0}; /* "http://HOST?query" has the path "/" */
+    buf_printf(&rooted, "/%s", authority + n);
+    buf_put_u8(&rooted, 0);
+    int rc = url_parse_target((const char *)rooted.data, &ex->target, err);
+    buf_deinit(&rooted);
+    return rc;
 }
 
 int request_check(struct http_server *server, struct exchange *ex, const struct stream *stream)

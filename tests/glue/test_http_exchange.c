@@ -303,6 +303,17 @@ static void parameters_are_decoded(void **state)
     client_ask(c, "GET /named/?q=", "404 Not Found");
 }
 
+static void a_target_with_scheme_and_host_is_its_path_and_query(void **state)
+{
+    static const char named[] = "{\"name\":\"one\",\"q\":\"two\"}";
+
+    client_ask(client_open(*state, 0), "GET http://127.0.0.1/named/one?q=two", named);
+    client_ask(client_open(*state, 0), "GET HTTPS://127.0.0.1", "is running");
+    client_ask(client_open(*state, 0), "GET http://127.0.0.1?q=%zz", "broken %-escape");
+    client_ask(client_open(*state, 0), "GET http://127.0.0.2/named/one", "another host");
+    client_ask(client_open(*state, 0), "GET foo://127.0.0.1/named/one", "HTTP/1.1 400 ");
+}
+
 static void what_is_not_http_is_said_once(void **state)
 {
     struct client *c = client_open(*state, 0);
@@ -444,6 +455,7 @@ int main(void)
         IN_NODE(head_has_the_length_but_no_content),
         IN_NODE(unknown_paths_and_methods_are_told),
         IN_NODE(parameters_are_decoded),
+        IN_NODE(a_target_with_scheme_and_host_is_its_path_and_query),
         IN_NODE(what_is_not_http_is_said_once),
         IN_NODE(a_stream_is_chunked_and_follows_the_reader),
         IN_NODE(a_stream_to_http_1_0_ends_with_the_connection),

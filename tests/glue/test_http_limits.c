@@ -6,7 +6,6 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -308,77 +307,6 @@ static void pipelining_without_reading_costs_little_whatever_viewers_may_have(vo
     pipeline_without_reading((struct http_limits){.high_mark = 4u * 1024u * 1024u});
 }
 
-static void connections_beyond_the_most_are_turned_away(void **state)
-{
-    struct client *c;
-
-    (void)state;
-    start((struct http_limits){.max_connections = 2});
-    client_open(&f, 0);
-    struct client *second = client_open(&f, 0);
-    c = client_open(&f, 0);
-    client_await_end(c);
-    assert_true(client_has(c, "HTTP/1.1 503 Service Unavailable"));
-    buf_put_u8(&c->in, 0);
-    /* The length that is announced is right. */
-    assert_int_equal(strlen(strstr((char *)c->in.data, "\r\n\r\n") + 4), 97);
-    assert_int_equal(rejected(REJECTED_CONNECTIONS), 1);
-    client_close(second);
-    fixture_turns(&f, 10);
-    c = client_open(&f, 0);
-    client_ask(c, "GET /", "is running");
-}
-
-static void one_address_has_few_connections_without_a_request(void **state)
-{
-    struct client *c;
-    struct client *asked;
-
-    (void)state;
-    start((struct http_limits){.max_unproven = 3});
-    asked = client_open(&f, 0);
-    client_print(asked, "GET / HTTP/1.1\r\n" HOST "\r\n");
-    client_await(asked, "is running");
-    for (int i = 0; i < 3; i++) {
-        client_open(&f, 0);
-    }
-    fixture_turns(&f, 5);
-    c = client_open(&f, 0);
-    client_await_end(c);
-    assert_int_equal(rejected(REJECTED_ADDRESS), 1);
-    assert_int_equal(unproven_total(f.node.http->unproven), 3);
-}
-
-/* Without descriptors the waiting are dropped, and when there are some again all is well. */
-static void a_process_without_descriptors_goes_on(void **state)
-{
-    struct rlimit limit;
-    struct rlimit few;
-    int fds[64];
-    size_t n = 0;
-    struct client *c;
-
-    (void)state;
-    start((struct http_limits){0});
-    c = client_open(&f, 0); /* waits in the backlog */
-    assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
-    few = (struct rlimit){.rlim_cur = (rlim_t)c->fd + 10, .rlim_max = limit.rlim_max};
-    assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
-    while (n < ARRAY_LEN(fds) && (fds[n] = dup(c->fd)) >= 0) {
-        n++;
-    }
-    assert_int_equal(errno, EMFILE);
-    uv_run(&f.loop, UV_RUN_NOWAIT);
-    while (n > 0) {
-        close(fds[--n]);
-    }
-    assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
-    client_await_end(c);
-    assert_int_equal(f.node.http->listeners[0].no_descriptors, 1);
-    c = client_open(&f, 0);
-    client_ask(c, "GET /", "is running");
-}
-
 /* ---- the end ---- */
 
 static bool is_drained;
@@ -568,9 +496,6 @@ int main(void)
         TEST(more_than_may_wait_ends_the_connection),
         TEST(pipelining_without_reading_stops_the_server_from_reading),
         TEST(pipelining_without_reading_costs_little_whatever_viewers_may_have),
-        TEST(connections_beyond_the_most_are_turned_away),
-        TEST(one_address_has_few_connections_without_a_request),
-        TEST(a_process_without_descriptors_goes_on),
         TEST(draining_finishes_what_runs_and_says_goodbye),
         TEST(who_upgrades_while_it_drains_is_told_too),
         TEST(draining_ends_in_time_whatever_peers_do),

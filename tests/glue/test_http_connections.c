@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Who gets a connection when there are many: the most of all, the most of one address, who gives
+ * way, and what happens when the process has no descriptors.
+ */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "node/http_server_internal_uv.h"
+#include "node/server_routes.h"
+#include "shared/base/mem.h"
+#include "tests/glue/node_fixture.h"
+
+static struct exchange *kept; /* a request whose answer is not given yet */
+
+static void get_kept(struct exchange *ex, struct node *node)
+{
+    (void)node;
+    kept = exchange_ref(ex);
+}
+
+static void answer_kept(void)
+{
+    exchange_reply_text(kept, 200, "at last");
+    exchange_unref(kept);
+    kept = NULL;
+}
+
+static void get_for_keys(struct exchange *ex, struct node *node)
+{
+    (void)node;
+    exchange_reply_text(ex, 200, "who asks has the right");
+}
+
+static const struct route routes[] = {
+    {.method = "GET", .path = "/kept", .handle = get_kept},
+    {.method = "GET", .path = "/for-keys", .right = RIGHT_VIEW, .handle = get_for_keys},
+};
+static const struct route_group test_routes = {routes, ARRAY_LEN(routes)};
+static const struct route_group *const groups[] = {&server_routes, &test_routes};
+
+static struct fixture f;
+
+static void start(struct http_limits limits)
+{
+    fixture_init(&f);
+    fixture_start(&f, &(struct fixture_opts){
+                          .groups = groups, .n_groups = ARRAY_LEN(groups), .limits = limits});
+}
+
+static int end(void **state)
+{
+    (void)state;
+    fixture_end(&f);
+    return 0;
+}
+
+static uint64_t rejected(enum rejected reason)
+{
+    return f.node.http->counters.rejected[reason];
+}
+
+static void connections_beyond_the_most_are_turned_away(void **state)
+{
+    struct client *c;
+
+    (void)state;
+    start((struct http_limits){.max_connections = 2});
+    client_open(&f, 0);
+    struct client *second = client_open(&f, 0);
+    c = client_open(&f, 0);
+    client_await_end(c);
+    assert_true(client_has(c, "HTTP/1.1 503 Service Unavailable"));
+    buf_put_u8(&c->in, 0);
+    /* The length that is announced is right. */
+    assert_int_equal(strlen(strstr((char *)c->in.data, "\r\n\r\n") + 4), 97);
+    assert_int_equal(rejected(REJECTED_CONNECTIONS), 1);
+    client_close(second);
+    fixture_turns(&f, 10);
+    c = client_open(&f, 0);
+    client_ask(c, "GET /", "is running");
+}
+
+static void one_address_has_few_connections_without_a_request(void **state)
+{
+    struct client *c;
+    struct client *asked;
+
+    (void)state;
+    start((struct http_limits){.max_unproven = 3});
+    asked = client_open(&f, 0);
+    client_ask(asked, "GET /for-keys", "HTTP/1.1 200 ");
+    for (int i = 0; i < 3; i++) {
+        client_open(&f, 0);
+    }
+    fixture_turns(&f, 5);
+    c = client_open(&f, 0);
+    client_await_end(c);
+    assert_int_equal(rejected(REJECTED_ADDRESS), 1);
+    assert_int_equal(unproven_total(f.node.http->unproven), 3);
+}
+
+/* Nor does a request that anybody may send, or one that is refused. */
+static void only_an_allowed_request_proves_a_connection(void **state)
+{
+    char keys[API_ROLES][API_KEY_TEXT_MAX];
+
+    (void)state;
+    fixture_init(&f);
+    fixture_make_keys(&f, keys);
+    fixture_start(&f, &(struct fixture_opts){.groups = groups,
+                                             .n_groups = ARRAY_LEN(groups),
+                                             .limits = {.max_unproven = 2}});
+    client_ask(client_open(&f, 0), "GET /", "is running");
+    client_ask(client_open(&f, 0), "GET /for-keys", "HTTP/1.1 401 ");
+    assert_int_equal(unproven_total(f.node.http->unproven), 2);
+    struct client *c = client_open(&f, 0);
+    client_await_end(c);
+    assert_int_equal(rejected(REJECTED_ADDRESS), 1);
+}
+
+static void the_longest_idle_gives_way_when_all_are_in_use(void **state)
+{
+    (void)state;
+    start((struct http_limits){.max_connections = 3});
+    struct client *running = client_open(&f, 0);
+    client_print(running, "GET /kept HTTP/1.1\r\n" HOST "\r\n");
+    struct client *first = client_open(&f, 0);
+    struct client *second = client_open(&f, 0);
+    client_ask(second, "GET /", "is running");
+    client_ask(first, "GET /", "is running");
+    struct client *c = client_open(&f, 0);
+    client_ask(c, "GET /", "is running");
+    client_await_end(second);
+    assert_false(first->eof);
+    assert_int_equal(rejected(REJECTED_IDLE), 1);
+    assert_int_equal(rejected(REJECTED_CONNECTIONS), 0);
+    client_ask(first, "GET /", "is running");
+    answer_kept();
+    client_await(running, "at last");
+}
+
+/* Without descriptors the waiting are dropped, and when there are some again all is well. */
+static void a_process_without_descriptors_goes_on(void **state)
+{
+    struct rlimit limit;
+    struct rlimit few;
+    int fds[64];
+    size_t n = 0;
+    struct client *c;
+
+    (void)state;
+    start((struct http_limits){0});
+    c = client_open(&f, 0); /* waits in the backlog */
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    few = (struct rlimit){.rlim_cur = (rlim_t)c->fd + 10, .rlim_max = limit.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+    while (n < ARRAY_LEN(fds) && (fds[n] = dup(c->fd)) >= 0) {
+        n++;
+    }
+    assert_int_equal(errno, EMFILE);
+    uv_run(&f.loop, UV_RUN_NOWAIT);
+    while (n > 0) {
+        close(fds[--n]);
+    }
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    client_await_end(c);
+    assert_int_equal(f.node.http->listeners[0].no_descriptors, 1);
+    c = client_open(&f, 0);
+    client_ask(c, "GET /", "is running");
+}
+
+/* Another thread took the spare descriptor: the loop does not spin until one is free. */
+static void without_a_spare_descriptor_accepting_pauses(void **state)
+{
+    struct rlimit limit;
+    struct rlimit few;
+    int fds[64];
+    size_t n = 0;
+
+    (void)state;
+    start((struct http_limits){0});
+    struct listener *listener = &f.node.http->listeners[0];
+    struct client *c = client_open(&f, 0); /* waits in the backlog */
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    few = (struct rlimit){.rlim_cur = (rlim_t)c->fd + 10, .rlim_max = limit.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+    close(listener->spare_fd);
+    listener->spare_fd = -1;
+    while (n < ARRAY_LEN(fds) && (fds[n] = dup(c->fd)) >= 0) {
+        n++;
+    }
+    uv_run(&f.loop, UV_RUN_NOWAIT);
+    assert_false(uv_is_active((uv_handle_t *)&listener->poll));
+    while (n > 0) {
+        close(fds[--n]);
+    }
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    client_ask(c, "GET /", "is running"); /* it was only made to wait */
+    assert_int_equal(listener->no_descriptors, 0);
+}
+
+#define TEST(name) cmocka_unit_test_teardown(name, end)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(connections_beyond_the_most_are_turned_away),
+        TEST(one_address_has_few_connections_without_a_request),
+        TEST(only_an_allowed_request_proves_a_connection),
+        TEST(the_longest_idle_gives_way_when_all_are_in_use),
+        TEST(a_process_without_descriptors_goes_on),
+        TEST(without_a_spare_descriptor_accepting_pauses),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -5,8 +5,8 @@
 
 #include <jansson.h>
 
-#include "node/api_job.h"
 #include "node/captures.h"
+#include "node/devices_uv.h"
 #include "node/events.h"
 #include "node/gauges.h"
 #include "node/health.h"
@@ -19,87 +19,66 @@
 #include "shared/base/clock_posix.h"
 #include "shared/base/mem.h"
 #include "shared/base/to_json.h"
-#include "shared/capture/interface_json.h"
-#include "shared/capture/interfaces_pcap.h"
 #include "shared/wire/api_key.h"
 
 /* ---- interfaces ---- */
 
-struct interfaces_job {
-    struct api_job base;
+struct names {
+    struct exchange *ex; /* a reference */
     json_t *answer;
 };
 
-static struct interfaces_job *job_of(struct api_job *base)
-{
-    return container_of(base, struct interfaces_job, base);
-}
-
-static void release(struct api_job *base)
-{
-    json_decref(job_of(base)->answer);
-    mem_free(job_of(base));
-}
-
 static void add_name(const char *name, void *arg)
 {
-    json_array_append_new(arg, to_json_text(name));
+    json_array_append_new(((struct names *)arg)->answer, to_json_text(name));
 }
 
-static void run_names(struct api_job *base)
+static void end_names(void *arg)
 {
-    job_of(base)->answer = json_array();
-    (void)node_source_names(base->node, add_name, job_of(base)->answer, &base->err);
-}
+    struct names *names = arg;
 
-static void reply_names(struct api_job *base)
-{
-    exchange_reply_json(base->ex, 200, json_incref(job_of(base)->answer));
-}
-
-static void run_interfaces(struct api_job *base)
-{
-    struct interface_list list = {0};
-
-    job_of(base)->answer = json_array();
-    if (interfaces_read(&list, &base->err) == 0) {
-        for (size_t i = 0; i < list.n; i++) {
-            json_array_append_new(job_of(base)->answer, interface_json(&list.items[i]));
-        }
-        interfaces_free(&list);
+    if (exchange_is_gone(names->ex)) {
+        json_decref(names->answer);
+    } else {
+        exchange_reply_json(names->ex, 200, names->answer);
     }
-}
-
-static void reply_interfaces(struct api_job *base)
-{
-    json_t *all = job_of(base)->answer;
-
-    if (base->node->uplinks != NULL) {
-        json_t *uplinks = uplinks_list(base->node->uplinks);
-        json_array_extend(all, uplinks);
-        json_decref(uplinks);
-    }
-    exchange_reply_json(base->ex, 200, json_incref(all));
+    exchange_unref(names->ex);
+    mem_free(names);
 }
 
 static void get_names(struct exchange *ex, struct node *node)
 {
-    struct interfaces_job *job = x_alloc(sizeof *job);
+    struct names *names = x_alloc(sizeof *names);
 
-    job->base.run = run_names;
-    job->base.reply = reply_names;
-    job->base.release = release;
-    api_job_start(&job->base, ex, node);
+    names->ex = exchange_ref(ex);
+    names->answer = json_array();
+    node_source_names(node, add_name, end_names, names);
+}
+
+static void on_devices(const json_t *all, const struct interface_list *list, void *arg)
+{
+    struct exchange *ex = arg;
+    struct node *node = exchange_node(ex);
+
+    (void)list;
+    if (!exchange_is_gone(ex)) {
+        json_t *answer = json_array();
+
+        json_array_extend(answer,
+                          (json_t *)(uintptr_t)all); /* its objects are shared, not copied */
+        if (node->uplinks != NULL) {
+            json_t *uplinks = uplinks_list(node->uplinks);
+            json_array_extend(answer, uplinks);
+            json_decref(uplinks);
+        }
+        exchange_reply_json(ex, 200, answer);
+    }
+    exchange_unref(ex);
 }
 
 static void get_interfaces(struct exchange *ex, struct node *node)
 {
-    struct interfaces_job *job = x_alloc(sizeof *job);
-
-    job->base.run = run_interfaces;
-    job->base.reply = reply_interfaces;
-    job->base.release = release;
-    api_job_start(&job->base, ex, node);
+    devices_ask(node, on_devices, exchange_ref(ex));
 }
 
 /* ---- health ---- */

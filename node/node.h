@@ -15,6 +15,7 @@
 
 struct auth;
 struct captures;
+struct node_devices;
 struct gauges;
 struct events;
 struct http_server;
@@ -36,6 +37,7 @@ struct node {
     struct work_queue *work; /* node/work_uv: what blocks */
     struct events *events;
     struct node_store *store;     /* readers and the writer's lock (node/store_access) */
+    struct node_devices *devices; /* of this host, remembered (node/devices_uv) */
     struct node_sources *sources; /* interfaces, and what of their traffic is ours */
     struct auth *auth;            /* API keys, tickets, Host and Origin */
     struct captures *captures;    /* recordings */

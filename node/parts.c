@@ -6,6 +6,7 @@
 
 #include "node/auth.h"
 #include "node/captures.h"
+#include "node/devices_uv.h"
 #include "node/events.h"
 #include "node/gauges.h"
 #include "node/http_server.h"
@@ -87,6 +88,7 @@ const struct node_part node_parts[] = {
     {.name = "work", .open = open_work, .close = work_close},
     {.name = "events", .open = events_open, .drain = drain_events, .close = events_close},
     {.name = "gauges", .open = gauges_open, .close = gauges_close},
+    {.name = "devices", .open = devices_open, .close = devices_close},
     {.name = "sources", .open = node_sources_open, .close = node_sources_close},
     {.name = "auth", .open = auth_open, .close = close_auth},
     {.name = "captures", .open = captures_open, .drain = drain_captures, .close = close_captures},

@@ -35,21 +35,21 @@ char *node_source_excluded(struct source *source);
 /* swapped: on the loop, after the expression was changed in the sources that are open. One only. */
 void node_sources_watch_swaps(struct node *node, void (*swapped)(struct node *node));
 
-/* 0 when there is such an interface now; ERR_NOT_FOUND with the nearest name. Does not block for
- * long. Any thread. */
+/* 0 when there is such an interface now; ERR_NOT_FOUND with the nearest name. From what the node
+ * remembers (node/devices_uv). On the loop. */
 int node_source_find(struct node *node, const char *interface, struct err *err);
 
-/* Calls each() with the name of every interface, uplinks last. Any thread. */
-int node_source_names(struct node *node, void (*each)(const char *name, void *arg), void *arg,
-                      struct err *err);
+/* Calls each() with the name of every interface, uplinks last, then end(), now or later, as
+ * devices_ask. On the loop. */
+void node_source_names(struct node *node, void (*each)(const char *name, void *arg),
+                       void (*end)(void *arg), void *arg);
 
 /* Where interfaces come from that are not this host's: uplinks. Their names hold a ':'. */
 struct source_provider {
     int (*open)(struct node *node, const struct source_request *request, struct source **out,
                 char **excluded, struct err *err);
     int (*find)(struct node *node, const char *interface, struct err *err);
-    int (*names)(struct node *node, void (*each)(const char *name, void *arg), void *arg,
-                 struct err *err);
+    void (*names)(struct node *node, void (*each)(const char *name, void *arg), void *arg);
 };
 /* At most one; const and there for as long as the node is. */
 void node_source_register(struct node *node, const struct source_provider *provider);

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "node/devices_uv.h"
 #include "shared/base/log.h"
 #include "shared/base/mem.h"
 #include "shared/capture/interfaces_pcap.h"
@@ -203,21 +204,43 @@ int node_source_find(struct node *node, const char *interface, struct err *err)
 {
     const struct source_provider *provider = provider_for(node, interface);
 
-    /* First: the search for a local one looks everywhere before it says no. */
     if (provider != NULL && provider->find(node, interface, err) == 0) {
         return 0;
     }
-    int code = interface_find(interface, err);
+    int code = devices_find(node, interface, err);
     return code < 0 && provider != NULL ? provider->find(node, interface, err) : code;
 }
 
-int node_source_names(struct node *node, void (*each)(const char *name, void *arg), void *arg,
-                      struct err *err)
-{
-    const struct source_provider *provider = node->sources->provider;
-    int code = interfaces_names(each, arg, err);
+struct names_question {
+    struct node *node;
+    void (*each)(const char *name, void *arg);
+    void (*end)(void *arg);
+    void *arg;
+};
 
-    return code < 0 || provider == NULL ? code : provider->names(node, each, arg, err);
+static void on_devices(const struct json_t *all, const struct interface_list *list, void *arg)
+{
+    struct names_question *question = arg;
+    const struct source_provider *provider = question->node->sources->provider;
+
+    (void)all;
+    for (size_t i = 0; i < list->n; i++) {
+        question->each(list->items[i].name, question->arg);
+    }
+    if (provider != NULL) {
+        provider->names(question->node, question->each, question->arg);
+    }
+    question->end(question->arg);
+    mem_free(question);
+}
+
+void node_source_names(struct node *node, void (*each)(const char *name, void *arg),
+                       void (*end)(void *arg), void *arg)
+{
+    struct names_question *question = x_alloc(sizeof *question);
+
+    *question = (struct names_question){.node = node, .each = each, .end = end, .arg = arg};
+    devices_ask(node, on_devices, question);
 }
 
 void node_source_register(struct node *node, const struct source_provider *provider)

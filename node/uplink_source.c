@@ -139,14 +139,11 @@ static int provide_find(struct node *node, const char *interface, struct err *er
     return node->uplinks == NULL ? gone(err) : uplinks_find(node->uplinks, interface, err);
 }
 
-static int provide_names(struct node *node, void (*each)(const char *name, void *arg), void *arg,
-                         struct err *err)
+static void provide_names(struct node *node, void (*each)(const char *name, void *arg), void *arg)
 {
-    (void)err;
     if (node->uplinks != NULL) {
         uplinks_names(node->uplinks, each, arg);
     }
-    return 0;
 }
 
 const struct source_provider uplink_provider = {

@@ -126,11 +126,11 @@ static void ask_link_types(struct interface *interface)
     pcap_close(pcap);
 }
 
-static void read_link_types(struct interface *interface)
+static void read_link_types(struct interface *interface, bool opens)
 {
     const char *name;
 
-    if (interface->is_device && interface->up) {
+    if (opens && interface->is_device && interface->up) {
         ask_link_types(interface);
     }
     if (interface->n_link_types > 0) {
@@ -146,7 +146,7 @@ static void read_link_types(struct interface *interface)
     }
 }
 
-static void read_one(const pcap_if_t *device, struct interface *interface)
+static void read_one(const pcap_if_t *device, struct interface *interface, bool opens)
 {
     snprintf(interface->name, sizeof interface->name, "%s", device->name);
     snprintf(interface->description, sizeof interface->description, "%s",
@@ -157,10 +157,10 @@ static void read_one(const pcap_if_t *device, struct interface *interface)
     interface->wireless = (device->flags & PCAP_IF_WIRELESS) != 0;
     interface_device_ask(interface);
     read_addresses(device->addresses, interface);
-    read_link_types(interface);
+    read_link_types(interface, opens);
 }
 
-int interfaces_read(struct interface_list *out, struct err *err)
+static int read_all(struct interface_list *out, bool opens, struct err *err)
 {
     struct interface_list list = {0};
     pcap_if_t *devices = NULL;
@@ -175,11 +175,21 @@ int interfaces_read(struct interface_list *out, struct err *err)
     list.items = x_alloc(list.n * sizeof *list.items);
     size_t i = 0;
     for (const pcap_if_t *device = devices; device != NULL; device = device->next) {
-        read_one(device, &list.items[i++]);
+        read_one(device, &list.items[i++], opens);
     }
     pcap_freealldevs(devices);
     *out = list;
     return 0;
+}
+
+int interfaces_read(struct interface_list *out, struct err *err)
+{
+    return read_all(out, true, err);
+}
+
+int interfaces_read_unopened(struct interface_list *out, struct err *err)
+{
+    return read_all(out, false, err);
 }
 
 void interfaces_free(struct interface_list *list)
@@ -238,6 +248,12 @@ static int refuse(const char *name, const char *const *names, size_t n, struct e
     return err_set(err, ERR_NOT_FOUND, "no interface '%s'; there are: %s", name, list);
 }
 
+/* The usual case without libpcap's search, which asks Bluetooth, USB and D-Bus as well. */
+static bool kernel_has(const char *name)
+{
+    return strcmp(name, "any") == 0 || if_nametoindex(name) != 0;
+}
+
 int interface_find(const char *name, struct err *err)
 {
     const char *names[NAMES_MAX];
@@ -245,8 +261,7 @@ int interface_find(const char *name, struct err *err)
     bool found = false;
     size_t n = 0;
 
-    /* The usual case without libpcap's search, which asks Bluetooth, USB and D-Bus as well. */
-    if (strcmp(name, "any") == 0 || if_nametoindex(name) != 0) {
+    if (kernel_has(name)) {
         return 0;
     }
     int rc = find_all(&devices, err);
@@ -263,4 +278,24 @@ int interface_find(const char *name, struct err *err)
     }
     pcap_freealldevs(devices);
     return rc;
+}
+
+int interface_find_in(const struct interface_list *list, const char *name, struct err *err)
+{
+    const char *names[NAMES_MAX];
+    size_t n = 0;
+
+    if (kernel_has(name)) {
+        return 0;
+    }
+    for (size_t i = 0; i < list->n && n < NAMES_MAX; i++) {
+        const struct interface *one = &list->items[i];
+        if (!one->is_device && device_matches(one->name, name)) {
+            return 0;
+        }
+        if (!one->is_device || if_nametoindex(one->name) != 0) {
+            names[n++] = one->name; /* and no device that went meanwhile */
+        }
+    }
+    return refuse(name, names, n, err);
 }

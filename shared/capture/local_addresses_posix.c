@@ -101,10 +101,9 @@ bool local_addresses_equal(const struct local_addresses *a, const struct local_a
     return true;
 }
 
-int local_addresses_watch(struct err *err)
+static int watch(uint32_t events, const char *what, struct err *err)
 {
-    const struct sockaddr_nl groups = {.nl_family = AF_NETLINK,
-                                       .nl_groups = RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR};
+    const struct sockaddr_nl groups = {.nl_family = AF_NETLINK, .nl_groups = events};
     int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE);
 
     if (fd < 0 || bind(fd, (const struct sockaddr *)&groups, sizeof groups) < 0) {
@@ -112,9 +111,19 @@ int local_addresses_watch(struct err *err)
         if (fd >= 0) {
             close(fd);
         }
-        return err_errno(err, errnum, "cannot watch this host's addresses");
+        return err_errno(err, errnum, "cannot watch this host's %s", what);
     }
     return fd;
+}
+
+int local_addresses_watch(struct err *err)
+{
+    return watch(RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR, "addresses", err);
+}
+
+int local_devices_watch(struct err *err)
+{
+    return watch(RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR, "interfaces", err);
 }
 
 /* ENOBUFS (some were lost) too means that something changed. */

@@ -28,3 +28,5 @@ bool local_addresses_equal(const struct local_addresses *a, const struct local_a
  */
 int local_addresses_watch(struct err *err);
 void local_addresses_forget(int fd);
+/* The same for devices of the network and their addresses. */
+int local_devices_watch(struct err *err);

@@ -299,7 +299,7 @@ static enum link_end on_refused(struct live_view_link *link, unsigned status, st
                 status == 404   ? ERR_NOT_FOUND
                 : status == 400 ? ERR_FILTER
                                 : ERR_PERMISSION,
-                "%s%s", text, viewer_refusal_hint(status));
+                "%s%s", text, viewer_refusal_hint(status, spec->endpoint->path));
     }
     if (viewer_refusal_is_final(status, known) || !known) {
         return LINK_FAILED;

@@ -95,7 +95,7 @@ int live_view_interfaces(const struct live_view_spec *spec, uint64_t deadline_ns
         const char *detail = text_of(problem, "detail");
         code = err_set(err, *status == 404 ? ERR_NOT_FOUND : ERR_PERMISSION,
                        "the node answers %u%s%s%s", *status, detail[0] == '\0' ? "" : ": ", detail,
-                       viewer_refusal_hint(*status));
+                       viewer_refusal_hint(*status, spec->endpoint->path));
         json_decref(problem);
     }
     for (size_t i = 0; code == 0 && i < json_array_size(list); i++) {

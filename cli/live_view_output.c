@@ -163,6 +163,11 @@ int live_view_output_statistics(struct live_view_output *out, uint32_t id,
     return file_writer_statistics(out->consumer, id, &s, comment, err);
 }
 
+int live_view_output_begin(struct live_view_output *out, struct err *err)
+{
+    return out->begun || !out->is_file ? 0 : tell_ifaces(out, err);
+}
+
 int live_view_output_finish(struct live_view_output *out, uint64_t now_ns, struct err *err)
 {
     int code = 0;

@@ -62,6 +62,8 @@ int live_view_output_statistics(struct live_view_output *out, uint32_t id,
                                 const char *comment, struct err *err);
 
 /* The end: closing statistics of each interface. */
+/* A file that nothing came for is a valid, empty one all the same; before finish. */
+int live_view_output_begin(struct live_view_output *out, struct err *err);
 int live_view_output_finish(struct live_view_output *out, uint64_t now_ns, struct err *err);
 
 /* Sums; UINT64_MAX = unknown. */

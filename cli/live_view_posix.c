@@ -200,9 +200,11 @@ int live_view_finish(struct live_view *view, uint64_t grace_ms, bool *abandoned,
     if (code < 0) {
         *err = view->err;
     }
+    int begun = code == 0 ? live_view_output_begin(&view->output, err) : 0;
     int ended = code == -EPIPE ? 0
                                : live_view_output_finish(&view->output, clock_wall_ns(),
-                                                         code == 0 ? err : NULL);
+                                                         code == 0 && begun == 0 ? err : NULL);
+    ended = begun < 0 ? begun : ended;
     /* Whoever still hangs in a connect must find no output when it comes back. */
     view->over = true;
     pthread_mutex_unlock(&view->mutex);

@@ -57,9 +57,14 @@ bool viewer_refusal_is_final(unsigned status, bool known)
     return status < 500 && status != 408 && status != 429;
 }
 
-const char *viewer_refusal_hint(unsigned status)
+const char *viewer_refusal_hint(unsigned status, const char *base)
 {
     switch (status) {
+    case 404:
+        return base[0] == '\0'
+                   ? ""
+                   : "; an ENDPOINT is HOST:PORT or http(s)://HOST:PORT, with a path only "
+                     "where a proxy puts the node under it; -i names the interface";
     case 401:
         return "; here a key is named with --api-key-file or PACKETRECORDER_API_KEY";
     case 403:

@@ -27,5 +27,6 @@ void viewer_request_target(struct buf *out, const struct viewer_request *request
  * connected before, so an interface that is not there may come back. 0 = there was no answer. */
 bool viewer_refusal_is_final(unsigned status, bool known);
 
-/* What the user can do about it, "" where the node's words say all. */
-const char *viewer_refusal_hint(unsigned status);
+/* What the user can do about it, "" where the node's words say all. base: the path
+ * of the endpoint, "" for none. */
+const char *viewer_refusal_hint(unsigned status, const char *base);

@@ -66,6 +66,14 @@ static void settle(struct http_limits *limits, const struct node_options *option
 
 /* ---- accepting ---- */
 
+static const char needs_tls[] =
+    "HTTP/1.1 400 Bad Request\r\n"
+    "Connection: close\r\n"
+    "Content-Type: application/problem+json\r\n"
+    "Content-Length: 113\r\n\r\n"
+    "{\"type\":\"about:blank\",\"title\":\"Bad Request\",\"status\":400,"
+    "\"detail\":\"this port speaks TLS: use https:// or wss://\"}";
+
 /* Who is refused here learns why, where the kernel takes it at once. */
 static void turn_away(struct http_server *server, int fd, enum rejected reason)
 {
@@ -154,7 +162,7 @@ static int listen_at(struct http_server *server, const char *text, struct err *e
         int rc = check_exposure(server, text, &at[i], err);
         struct listener *listener = &server->listeners[server->n_listeners];
         if (rc == 0) {
-            rc = listener_open(listener, server->node->loop, &at[i], err);
+            rc = listener_open(listener, server->node->loop, &at[i], "--http-addr", err);
         }
         if (rc < 0) {
             return rc;
@@ -238,7 +246,8 @@ int http_server_open(struct node *node, const struct http_server_opts *opts, str
                                         .linger_ms = limits->linger_ms,
                                         .sweep_ms = limits->sweep_ms,
                                         .max_queued = limits->max_queued,
-                                        .high_mark = limits->high_mark});
+                                        .high_mark = limits->high_mark,
+                                        .plain_answer = needs_tls});
     raise_descriptors(limits->max_connections);
     TAILQ_INIT(&server->idle);
     server->unproven = unproven_new(limits->max_unproven);

@@ -156,7 +156,7 @@ static void name_listener(struct listener *l)
              (unsigned)listener_port(l));
 }
 
-static int refuse(struct listener *l, int rc, struct err *err)
+static int refuse(struct listener *l, int rc, const char *option, struct err *err)
 {
     if (l->fd >= 0) {
         close(l->fd);
@@ -165,8 +165,8 @@ static int refuse(struct listener *l, int rc, struct err *err)
     if (rc == -EADDRINUSE) {
         return err_set(err, ERR_IN_USE,
                        "cannot listen on %s: another program has the port; see who with "
-                       "'ss -ltnp', or choose another with --http-addr",
-                       l->text);
+                       "'ss -ltnp', or choose another with %s",
+                       l->text, option);
     }
     if (rc == -EADDRNOTAVAIL) {
         return err_set(err, ERR_USAGE, "cannot listen on %s: this host has no such address",
@@ -176,21 +176,21 @@ static int refuse(struct listener *l, int rc, struct err *err)
 }
 
 int listener_open(struct listener *l, uv_loop_t *loop, const struct sockaddr_storage *at,
-                  struct err *err)
+                  const char *option, struct err *err)
 {
     l->fd = l->spare_fd = -1;
     l->address = *at;
     name_listener(l);
     int rc = open_socket(l, at);
     if (rc < 0) {
-        return refuse(l, rc, err);
+        return refuse(l, rc, option, err);
     }
     name_listener(l);
     l->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
     rc = uv_poll_init(loop, &l->poll, l->fd);
     if (rc < 0) {
         close(l->spare_fd);
-        return refuse(l, rc, err);
+        return refuse(l, rc, option, err);
     }
     uv_timer_init(loop, &l->pause);
     l->n_handles = 2;

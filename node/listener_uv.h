@@ -32,9 +32,10 @@ struct listener {
     void *arg; /* of whoever opened it */
 };
 
-/* Binds and listens. ERR_IN_USE (the port is taken), ERR_PERMISSION, with the way out. */
+/* Binds and listens. ERR_IN_USE (the port is taken), ERR_PERMISSION, with the way out: `option`
+ * ("--http-addr") is where the address was given. */
 int listener_open(struct listener *listener, uv_loop_t *loop, const struct sockaddr_storage *at,
-                  struct err *err);
+                  const char *option, struct err *err);
 bool listener_is_loopback(const struct listener *listener);
 uint16_t listener_port(const struct listener *listener);
 /* The socket is closed at once; closed follows. */

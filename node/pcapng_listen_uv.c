@@ -243,7 +243,9 @@ static int listen_at(struct pcapng_listen *all, const struct sockaddr_storage *a
     }
     at = x_alloc(sizeof *at);
     int code = relay_listen_parse(text, &at->what, err);
-    code = code < 0 ? code : listener_open(&at->listener, all->node->loop, address, err);
+    code = code < 0
+               ? code
+               : listener_open(&at->listener, all->node->loop, address, "--pcapng-listen", err);
     if (code < 0) {
         relay_listen_free(&at->what);
         mem_free(at);

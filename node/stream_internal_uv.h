@@ -27,6 +27,7 @@ struct stream {
     struct sockaddr_storage peer;
     char peer_text[STREAM_PEER_MAX];
     bool is_ready; /* TLS: handshake done */
+    bool was_fed;  /* TLS: something came */
     bool reading;
     bool is_woken;
     bool was_full; /* more than the high mark waited: `drained` is owed */

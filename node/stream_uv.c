@@ -51,7 +51,7 @@ static void on_peer_end(struct stream *s)
     s->peer_ended = true;
     uv_read_stop((uv_stream_t *)&s->tcp);
     s->reading = false;
-    if (!stream_is_ready(s)) {
+    if (!stream_is_ready(s) && !s->finishing) {
         s->streams->counters.handshakes_failed++;
         stream_abort(s, "the peer left during the TLS handshake");
     } else if (!s->finishing) {
@@ -218,7 +218,7 @@ void stream_tick(struct stream *s, uint64_t at_ms)
     }
     if (s->linger_until_ms != 0 && at_ms >= s->linger_until_ms) {
         stream_abort(s, "closed");
-    } else if (!stream_is_ready(s) && at_ms >= s->handshake_until_ms) {
+    } else if (!stream_is_ready(s) && !s->finishing && at_ms >= s->handshake_until_ms) {
         s->streams->counters.handshakes_failed++;
         stream_abort(s, "the TLS handshake took too long");
     } else if (!s->finishing) {

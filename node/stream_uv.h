@@ -53,6 +53,7 @@ struct streams_opts {
     uint32_t sweep_ms;
     size_t max_queued;
     size_t high_mark;
+    const char *plain_answer; /* to who speaks HTTP without TLS where TLS is spoken; NULL = none */
 };
 
 /* All count from the start. */

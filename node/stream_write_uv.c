@@ -221,11 +221,41 @@ static void on_handshake_failed(struct stream *s)
     stream_abort(s, "the TLS handshake failed");
 }
 
+/* The first bytes of a connection: a method's, where TLS has a small number. */
+static bool is_plain_http(const uint8_t *data, size_t n)
+{
+    size_t letters = 0;
+
+    while (letters < n && data[letters] >= 'A' && data[letters] <= 'Z') {
+        letters++;
+    }
+    return letters >= 3 && (letters == n || data[letters] == ' ');
+}
+
+static void answer_plain(struct stream *s)
+{
+    const char *answer = s->streams->opts.plain_answer;
+
+    s->streams->counters.handshakes_failed++;
+    buf_append(&s->streams->cipher, answer, strlen(answer));
+    write_cipher(s);
+    stream_finish(s);
+}
+
 void stream_feed_tls(struct stream *s, const uint8_t *data, size_t n)
 {
     struct buf *plain = &s->streams->plain;
     struct err err;
 
+    if (s->finishing && !s->is_ready) { /* it was answered plainly */
+        stream_deliver(s, data, n);
+        return;
+    }
+    if (!s->was_fed && s->streams->opts.plain_answer != NULL && is_plain_http(data, n)) {
+        answer_plain(s);
+        return;
+    }
+    s->was_fed = true;
     buf_reset(plain);
     int got = tls_feed(s->tls, data, n, plain, &s->streams->cipher, &err);
     write_cipher(s);

@@ -151,10 +151,32 @@ static void what_is_no_tls_is_ended(void **state)
     (void)state;
     start(true, (struct http_limits){0});
     struct client *c = client_open(&f, 0);
+    client_print(c, "hello you\n\n");
+    client_await_end(c);
+    struct client *numbers = client_open(&f, 0);
+    client_print(numbers, "0123456789");
+    client_await_end(numbers);
+    assert_int_equal(numbers->in.len, 0);
+    assert_int_equal(f.node.http->streams.counters.handshakes_failed, 2);
+}
+
+/* A browser that was told http:// in place of https://. */
+static void plain_http_is_told_that_this_is_tls(void **state)
+{
+    (void)state;
+    start(true, (struct http_limits){.linger_ms = 20, .handshake_ms = 40, .sweep_ms = 10});
+    struct client *c = client_open(&f, 0);
     client_print(c, "GET / HTTP/1.1\r\n" HOST "\r\n");
     client_await_end(c);
-    assert_false(client_has(c, "HTTP/1.1 200"));
-    assert_int_equal(f.node.http->streams.counters.handshakes_failed, 1);
+    assert_true(client_has(c, "HTTP/1.1 400 Bad Request\r\n"));
+    assert_true(client_has(c, "this port speaks TLS: use https:// or wss://\"}"));
+    assert_int_equal(c->error, 0);
+    struct client *long_one = client_open(&f, 0);
+    client_print(long_one, "POST /ingest HTTP/1.1\r\n" HOST "Content-Length: 100000\r\n\r\n");
+    client_await(long_one, "400 Bad Request");
+    client_print(long_one, "%0*d", 5000, 0); /* thrown away while it lingers */
+    client_await_end(long_one);
+    assert_int_equal(f.node.http->streams.counters.handshakes_failed, 2);
 }
 
 static void a_head_over_tls_has_its_deadline(void **state)
@@ -339,6 +361,7 @@ int main(void)
         TEST(requests_and_websockets_go_over_tls),
         TEST(a_handshake_that_does_not_come_is_ended),
         TEST(what_is_no_tls_is_ended),
+        TEST(plain_http_is_told_that_this_is_tls),
         TEST(a_head_over_tls_has_its_deadline),
         TEST(a_certificate_is_read_again),
         TEST(an_expired_certificate_is_told),

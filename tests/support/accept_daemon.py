@@ -115,7 +115,9 @@ def test_addresses(t):
             t.equal(f"{address[0]} answers", 200, ws_raw.get(address, "/interfaces").status)
         taken = node.address[1]
         refuses(t, "a port in use is named", place("taken"), http=(f"127.0.0.1:{taken}",),
-                words=(str(taken), "another program"), code=(1,))
+                words=(str(taken), "another program", "--http-addr"), code=(1,))
+        refuses(t, "and where it was given", place("taken2"), "--pcapng-listen", f"127.0.0.1:{taken}={IF_B}",
+                words=(str(taken), "another program", "another with --pcapng-listen"), code=(1,))
     for bad in ("127.0.0.1", "127.0.0.1:port", "127.0.0.1:70000", "[::1", "nosuch.invalid:0"):
         refuses(t, f"--http-addr {bad} is refused", folder, http=(bad,), words=(bad.split(":")[0],))
 

@@ -38,7 +38,7 @@ static int take_ifaces(struct consumer *consumer, const struct iface *ifaces, ui
     struct fixture *f = fixture_of(consumer);
 
     (void)err;
-    assert_in_range(n, 1, ARRAY_LEN(f->names));
+    assert_in_range(n, 0, ARRAY_LEN(f->names));
     f->n_ifaces = n;
     for (uint32_t i = 0; i < n; i++) {
         snprintf(f->names[i], sizeof f->names[i], "%s", ifaces[i].name);
@@ -235,6 +235,20 @@ static void the_end_is_told_if_there_was_a_beginning(void **state)
     assert_int_equal(f->ends, 1);
 }
 
+static void a_file_that_nothing_came_for_has_a_beginning_and_an_end(void **state)
+{
+    struct fixture *f = *state;
+
+    f->output.is_file = false;
+    assert_int_equal(live_view_output_begin(&f->output, NULL), 0);
+    assert_false(f->output.begun); /* lines have none */
+    f->output.is_file = true;
+    assert_int_equal(live_view_output_begin(&f->output, NULL), 0);
+    assert_true(f->output.begun);
+    assert_int_equal(live_view_output_finish(&f->output, 1, NULL), 0);
+    assert_int_equal(f->ends, 1);
+}
+
 static void interfaces_are_bounded(void **state)
 {
     struct fixture *f = *state;
@@ -262,6 +276,8 @@ int main(void)
                                         tear_down),
         cmocka_unit_test_setup_teardown(the_end_is_told_if_there_was_a_beginning, set_up,
                                         tear_down),
+        cmocka_unit_test_setup_teardown(a_file_that_nothing_came_for_has_a_beginning_and_an_end,
+                                        set_up, tear_down),
         cmocka_unit_test_setup_teardown(interfaces_are_bounded, set_up, tear_down),
     };
 

@@ -62,9 +62,11 @@ static void refusals_are_final_unless_time_mends_them(void **state)
     }
     assert_true(viewer_refusal_is_final(404, false));
     assert_false(viewer_refusal_is_final(404, true));
-    assert_non_null(strstr(viewer_refusal_hint(401), "--api-key-file"));
-    assert_non_null(strstr(viewer_refusal_hint(403), "role view"));
-    assert_string_equal(viewer_refusal_hint(503), "");
+    assert_non_null(strstr(viewer_refusal_hint(401, ""), "--api-key-file"));
+    assert_non_null(strstr(viewer_refusal_hint(403, ""), "role view"));
+    assert_string_equal(viewer_refusal_hint(503, "/connections/eth0"), "");
+    assert_string_equal(viewer_refusal_hint(404, ""), "");
+    assert_non_null(strstr(viewer_refusal_hint(404, "/connections/eth0"), "ENDPOINT is HOST:PORT"));
 }
 
 /* All that comes out of n bytes, in pieces of the input. */

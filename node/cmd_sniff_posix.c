@@ -284,6 +284,7 @@ static void put_away(struct sniff_uplink *uplink)
     spool_put_away(&live->spool);
     if (live->dir != NULL) {
         spool_dir_note_taken(live->dir, live->spool.taken);
+        spool_dir_note_end(live->dir);
         if (live->spool.head == NULL) {
             spool_dir_remove(live->dir);
         }

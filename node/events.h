@@ -3,9 +3,10 @@
  * What happened on this node, numbered, for GET /api/v1/events and later RPC: the last EVENTS_KEPT
  * are kept, so that who reconnects with Last-Event-ID misses none (or is told how many). Types:
  * "capture.started" "capture.ended" "viewer.joined" "viewer.left" "viewer.lost" "inject.refused"
- * "interface.down" "interface.up" "uplink.up" "uplink.down" "uplink.unrecorded" "store.full"
- * "store.ok" "session.deleted" "node.stopping". Numbers go up by one; a node that starts again
- * begins with a larger one (microseconds of the clock), so that a number means one event for ever.
+ * "interface.down" "interface.up" "uplink.up" "uplink.down" "uplink.unrecorded"
+ * "uplink.cut_off" "store.full" "store.ok" "session.deleted" "node.stopping". Numbers go up by one;
+ * a node that starts again begins with a larger one (microseconds of the clock), so that a number
+ * means one event for ever.
  */
 #pragma once
 

@@ -103,6 +103,8 @@ void sniff_back_off(struct sniff_uplink *uplink, struct backoff *backoff);
 /* "/ingest?v=1&…" for a stream. */
 void sniff_target(const struct sniff_uplink *uplink, const struct sniff_stream *stream,
                   uint64_t taken, struct buf *out);
+/* Nothing of the stream is lost without being counted; behind its last packet. */
+void sniff_put_goodbye(uint64_t now_ns, struct buf *out);
 /* The statistics block of a live stream. Under the lock. */
 void sniff_put_statistics(const struct sniff_uplink *uplink, const struct sniff_stream *stream,
                           uint64_t now_ns, struct buf *out);

@@ -27,6 +27,14 @@ void sniff_target(const struct sniff_uplink *uplink, const struct sniff_stream *
     buf_printf(out, "&taken=%" PRIu64, taken);
 }
 
+void sniff_put_goodbye(uint64_t now_ns, struct buf *out)
+{
+    struct pcapng_statistics numbers = PCAPNG_STATISTICS_UNKNOWN;
+
+    numbers.time_ns = now_ns;
+    pcapng_write_statistics(out, 0, &numbers, UPLINK_GOODBYE);
+}
+
 void sniff_put_statistics(const struct sniff_uplink *uplink, const struct sniff_stream *stream,
                           uint64_t now_ns, struct buf *out)
 {

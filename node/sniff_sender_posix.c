@@ -363,6 +363,20 @@ static bool is_finished(struct sending *s)
     return all_taken && ends;
 }
 
+/* All is taken. A stream of an earlier run that was killed ends without the word. */
+static enum outcome say_goodbye(struct sending *s)
+{
+    enum outcome outcome = s->stream->is_live ? tell(s, s->told_ns) : GO_ON;
+
+    if (outcome == GO_ON && s->section.len > 0 &&
+        (s->stream->is_live || spool_dir_has_end(s->stream->dir))) {
+        buf_reset(&s->payload);
+        sniff_put_goodbye(clock_wall_ns(), &s->payload);
+        outcome = send_payload(s, s->cursor, 0);
+    }
+    return outcome == GO_ON ? FINISHED : outcome;
+}
+
 static enum outcome watch_silence(struct sending *s, uint64_t now)
 {
     struct err err = {0};
@@ -405,7 +419,7 @@ static enum outcome step(struct sending *s)
     uint64_t now = clock_monotonic_ns(); /* not before what was just heard */
 
     if (outcome == GO_ON && is_finished(s)) {
-        return FINISHED;
+        return say_goodbye(s);
     }
     if (outcome == GO_ON && now >= sniff_deadline_ns(s->uplink)) {
         return BROKEN;

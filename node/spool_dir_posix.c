@@ -18,6 +18,7 @@
 
 #define FILE_NAME_MAX 32
 #define TAKEN_NAME    "taken"
+#define NOTE_BYTES    9 /* of it */
 
 struct spool_place {
     char *path; /* SPOOL/IFACE */
@@ -357,14 +358,27 @@ static uint64_t *list_files(const struct spool_dir *dir, size_t *n)
     return found;
 }
 
-static uint64_t read_taken(const struct spool_dir *dir)
+static ssize_t read_note(const struct spool_dir *dir, uint8_t bytes[NOTE_BYTES])
 {
-    uint8_t bytes[8];
     int fd = openat(dir->fd, TAKEN_NAME, O_RDONLY | O_CLOEXEC);
-    bool whole = fd >= 0 && read(fd, bytes, sizeof bytes) == (ssize_t)sizeof bytes;
+    ssize_t n = fd < 0 ? -1 : read(fd, bytes, NOTE_BYTES);
 
     close_fd(fd);
-    return whole ? get_le64(bytes) : 0;
+    return n;
+}
+
+static uint64_t read_taken(const struct spool_dir *dir)
+{
+    uint8_t bytes[NOTE_BYTES];
+
+    return read_note(dir, bytes) >= 8 ? get_le64(bytes) : 0;
+}
+
+bool spool_dir_has_end(const struct spool_dir *dir)
+{
+    uint8_t bytes[NOTE_BYTES];
+
+    return dir->fd >= 0 && read_note(dir, bytes) == NOTE_BYTES;
 }
 
 void spool_dir_load(struct spool_dir *dir, struct spool *spool)
@@ -406,6 +420,13 @@ void spool_dir_note_taken(struct spool_dir *dir, uint64_t taken)
     if (dir->taken_fd >= 0) {
         put_le64(bytes, taken);
         (void)!pwrite(dir->taken_fd, bytes, sizeof bytes, 0);
+    }
+}
+
+void spool_dir_note_end(struct spool_dir *dir)
+{
+    if (dir->taken_fd >= 0) {
+        (void)!pwrite(dir->taken_fd, &(uint8_t){1}, 1, NOTE_BYTES - 1);
     }
 }
 

@@ -6,7 +6,8 @@
  *   SPOOL/sniffer-id                          who this sniffer is, a UUID
  *   SPOOL/IFACE/lock
  *   SPOOL/IFACE/STREAM/0000000000000000.pcapng   named by the position of the first packet, in hex
- *   SPOOL/IFACE/STREAM/taken                  u64, little-endian: what the node has said is safe
+ *   SPOOL/IFACE/STREAM/taken                  u64, little-endian: what the node has said is safe,
+ *                                             and behind it a byte once the run has ended in peace
  *
  * Directories are 0700 and files 0600; packets lie in them as they are (docs/security.md). Each
  * file is a pcapng file by itself. A file torn by a crash ends at its last whole packet.
@@ -50,5 +51,9 @@ void spool_dir_load(struct spool_dir *dir, struct spool *spool);
 int spool_dir_read(struct spool_dir *dir, uint64_t first, struct buf *section, struct buf *run,
                    struct err *err);
 void spool_dir_note_taken(struct spool_dir *dir, uint64_t taken);
+/* The run has put away all that it had: a stream without this note was cut off, and what was in
+ * memory then is lost. */
+void spool_dir_note_end(struct spool_dir *dir);
+bool spool_dir_has_end(const struct spool_dir *dir);
 /* The stream is finished: removes what is left. */
 void spool_dir_remove(struct spool_dir *dir);

@@ -3,6 +3,7 @@
  * Packets of a message go to all readers as one shared block. What holds the sniffer back is the
  * slowest of the lossless readers; without any what came is taken at once.
  */
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -21,10 +22,26 @@ uint64_t uplink_next(const struct uplink *uplink)
     return uplink->mark.position;
 }
 
+static void tell_cut_off(struct uplinks *uplinks, const struct uplink *uplink, uint64_t at_least)
+{
+    char why[160];
+
+    snprintf(why, sizeof why,
+             "the sniffer's last run ended without a word: what it had in memory is lost, how "
+             "much is unknown, at least %" PRIu64 " packets",
+             at_least);
+    log_warn("uplink '%s': %s", uplink->name, why);
+    uplink_publish(uplinks, uplink, "uplink.cut_off", why);
+}
+
 void uplink_on_connected(struct uplinks *uplinks, struct uplink *uplink, struct ingest_conn *conn,
                          const char *stream, uint64_t next)
 {
+    uint64_t at_least = 0;
+
     uplinks_lock(uplinks);
+    bool cut_off = strcmp(uplink->stream, stream) != 0 &&
+                   uplink_track_leave(&uplink->track, uplink->stream, &at_least);
     snprintf(uplink->stream, sizeof uplink->stream, "%s", stream);
     uplink->mark.position = uplink_track_use(&uplink->track, stream, next)->next;
     uplink->offset = uplink->mark.arrival - uplink->mark.position;
@@ -33,6 +50,9 @@ void uplink_on_connected(struct uplinks *uplinks, struct uplink *uplink, struct 
     uplinks_unlock(uplinks);
     uplink->conn = conn;
     uplink->since_ns = clock_wall_ns();
+    if (cut_off) {
+        tell_cut_off(uplinks, uplink, at_least);
+    }
 }
 
 /* A description came. Under the lock. Readers of another link type cannot go on. */
@@ -69,6 +89,7 @@ void uplink_on_batch(struct uplinks *uplinks, struct uplink *uplink, struct inge
     uplinks_lock(uplinks);
     if (batch->is_new_section && batch->iface != NULL) {
         take_iface(uplink, batch->iface);
+        stream->is_described = true;
     }
     if (batch->has_statistics) {
         uplink_track_told(&uplink->track, stream, &batch->statistics);

@@ -77,10 +77,24 @@ void uplink_track_told(struct uplink_track *track, struct uplink_stream *stream,
     grow(&track->lost.kernel, &stream->told_kernel, told->numbers.osdrop);
     grow(&track->lost.interface, &stream->told_interface, told->numbers.ifdrop);
     grow(&track->lost.queue, &stream->told_queue, uplink_comment_queue(told->comment));
+    stream->has_ended |= strcmp(told->comment, UPLINK_GOODBYE) == 0;
     track->lost.interface_told |= told->numbers.ifdrop != UINT64_MAX;
     if (told->numbers.usrdeliv != UINT64_MAX && told->numbers.usrdeliv > stream->told_end) {
         stream->told_end = told->numbers.usrdeliv;
     }
+}
+
+bool uplink_track_leave(struct uplink_track *track, const char *id, uint64_t *at_least)
+{
+    struct uplink_stream *stream = uplink_track_find(track, id);
+
+    if (stream == NULL || !stream->is_described || stream->has_ended) {
+        return false;
+    }
+    stream->has_ended = true;
+    track->lost.cut_off++;
+    *at_least = stream->told_end > stream->next ? stream->told_end - stream->next : 0;
+    return true;
 }
 
 void uplink_put_comment(char out[UPLINK_COMMENT_MAX], uint64_t queue, uint64_t dropped)

@@ -23,6 +23,8 @@ struct uplink_stream {
     uint64_t told_kernel;
     uint64_t told_interface;
     uint64_t told_queue;
+    bool is_described; /* it has begun */
+    bool has_ended;    /* its sniffer said goodbye, or it was told that it did not */
     uint64_t told_end; /* packets it has captured so far: next of these are here */
 };
 
@@ -33,6 +35,9 @@ struct uplink_losses {
     uint64_t kernel;    /* its kernel's ring was full */
     uint64_t interface; /* its interface or driver */
     bool interface_told;
+    /* Runs of the sniffer that were cut off (kill -9, a crash, the end of its time without a
+     * connection): each took a number of packets along that nobody knows. */
+    uint64_t cut_off;
 };
 
 struct uplink_track {
@@ -58,6 +63,12 @@ uint64_t uplink_track_take(struct uplink_track *track, struct uplink_stream *str
 void uplink_track_told(struct uplink_track *track, struct uplink_stream *stream,
                        const struct pcapng_told_statistics *told);
 
+/* Another stream begins: counts it when the one of that id began and did not end in peace, once.
+ * True when it was so; *at_least gets how many of its packets are known to be missing. */
+bool uplink_track_leave(struct uplink_track *track, const char *id, uint64_t *at_least);
+
+/* The comment of the last statistics of a stream. */
+#define UPLINK_GOODBYE "packetrecorder: the sniffer has ended in peace"
 /* The comment in a sniffer's statistics, for people and for uplink_track_told. */
 #define UPLINK_COMMENT_MAX 128
 void uplink_put_comment(char out[UPLINK_COMMENT_MAX], uint64_t queue, uint64_t dropped);

@@ -29,8 +29,9 @@ static json_t *losses(const struct uplink *uplink)
 {
     const struct uplink_losses *lost = &uplink->track.lost;
 
-    return json_pack("{s:I, s:I, s:I, s:o}", "dropped", (json_int_t)lost->dropped, "queue",
-                     (json_int_t)lost->queue, "kernel", (json_int_t)lost->kernel, "interface",
+    return json_pack("{s:I, s:I, s:I, s:I, s:o}", "cut_off", (json_int_t)lost->cut_off, "dropped",
+                     (json_int_t)lost->dropped, "queue", (json_int_t)lost->queue, "kernel",
+                     (json_int_t)lost->kernel, "interface",
                      lost->interface_told ? json_integer((json_int_t)lost->interface)
                                           : json_null());
 }
@@ -154,6 +155,11 @@ static uint64_t interface(const struct uplink *u)
     return u->track.lost.interface;
 }
 
+static uint64_t cut_off(const struct uplink *u)
+{
+    return u->track.lost.cut_off;
+}
+
 static uint64_t reader_dropped(const struct uplink *u)
 {
     uint64_t sum = u->dropped_by_readers;
@@ -184,6 +190,9 @@ static const struct family families[] = {
      "Packets lost in the sniffer's kernel", kernel},
     {"packetrecorder_uplink_interface_dropped_packets_total", "counter",
      "Packets lost in the sniffer's interface", interface},
+    {"packetrecorder_uplink_cut_off_total", "counter",
+     "Runs of the sniffer that ended without a word, each with an unknown number of packets lost",
+     cut_off},
     {"packetrecorder_uplink_reader_dropped_packets_total", "counter",
      "Packets that live streams of this node were too slow for", reader_dropped},
 };
@@ -198,7 +207,7 @@ void uplinks_metrics(struct node *node, struct buf *out)
         metrics_family(out, families[f].name, families[f].kind, families[f].help);
         for (size_t i = 0; i < uplinks->n; i++) {
             buf_reset(&labels);
-            metrics_label(&labels, "iface", uplinks->items[i]->name);
+            metrics_label(&labels, "interface", uplinks->items[i]->name);
             buf_put_u8(&labels, 0);
             metrics_count(out, families[f].name, (const char *)labels.data,
                           families[f].value(uplinks->items[i]));

@@ -232,6 +232,28 @@ def test_record(t):
             sessions()[0]["packets"] == 300, sessions())
 
 
+def test_cut_off(t):
+    """A sniffer that ends says so; one that is killed cannot, and the node tells."""
+    def known(name):
+        return node.metric(f"packetrecorder_uplink_{name}", interface=f"cut:{IF_B}")
+    sniff = Sniff(server(), "cut")
+    t.check("a sniffer is there", appears("cut") and wait_for(10, lambda: known("up") == 1))
+    t.equal("it ends with 0", 0, sniff.stop())
+    sniff = Sniff(server(), "cut")
+    t.check("after an end in peace nothing is missing", wait_for(
+        10, lambda: known("connects_total") == 2 and known("up") == 1) and known("cut_off_total") == 0,
+            known("cut_off_total"))
+    end_a().send(*(numbered(i) for i in range(100)))
+    wait_for(10, lambda: known("packets_total") == 100)
+    sniff.process.kill()
+    sniff.process.wait()
+    sniff = Sniff(server(), "cut")
+    t.check("after kill -9 it is told that nobody knows how many are missing",
+            wait_for(10, lambda: known("cut_off_total") == 1) and
+            wait_for(5, lambda: node.has_said("ended without a word")), known("cut_off_total"), node.said())
+    sniff.stop()
+
+
 def test_many(t):
     sender = end_a()
     sniffs = [Sniff(server(), f"many{i}") for i in range(10)]
@@ -306,7 +328,7 @@ def main():
     with Node(FOLDER, "--ingest-record") as node:
         node.key = keys["view"]
         tap.run([test_sniff, test_break, test_spool, test_backlog, test_interrupted_connect,
-                 test_record, test_many, test_refused, test_hostile])
+                 test_record, test_cut_off, test_many, test_refused, test_hostile])
         tap.check("the node is alive at the end", not node.has_ended(), node.said())
         code, took = node.stop()
         tap.check("SIGTERM: exit 0 within 5 s", code == 0 and took < 5, code, took, node.said())

@@ -186,7 +186,7 @@ check "what came and what was dropped is what was captured (memory)" wait_for 15
 dropped=$(get /api/v1/interfaces | python3 -c 'import json,sys; print(next(i for i in json.load(sys.stdin) if i["name"]=="full:lo")["lost"]["dropped"])')
 check "something was dropped" test "$dropped" -gt 0
 get /metrics >metrics
-check "metrics tell it" grep -q "^packetrecorder_uplink_dropped_packets_total{iface=\"full:lo\"} $dropped\$" metrics
+check "metrics tell it" grep -q "^packetrecorder_uplink_dropped_packets_total{interface=\"full:lo\"} $dropped\$" metrics
 check_end "the sniffer ends with 0" "$FULL"
 stop "$SMALL"
 check "the sniffer counts the same" grep -q " 0 in the spool, $dropped dropped" full.log

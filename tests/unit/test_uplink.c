@@ -96,6 +96,32 @@ static void what_is_told_adds_up_over_streams(void **state)
     assert_int_equal(uplink_comment_queue("queue=99999999999999999999999"), 0);
 }
 
+static void a_stream_that_ends_without_a_word_is_counted_once(void **state)
+{
+    struct uplink_track track = {0};
+    struct pcapng_told_statistics told = {.numbers = PCAPNG_STATISTICS_UNKNOWN};
+    uint64_t at_least = 99;
+
+    (void)state;
+    assert_false(uplink_track_leave(&track, "", &at_least));
+    struct uplink_stream *a = uplink_track_use(&track, "a", 0);
+    assert_false(uplink_track_leave(&track, "a", &at_least)); /* it never began */
+    a->is_described = true;
+    uplink_track_take(&track, a, 0, 10);
+    told.numbers.usrdeliv = 17;
+    uplink_put_comment(told.comment, 0, 0);
+    uplink_track_told(&track, a, &told);
+    assert_true(uplink_track_leave(&track, "a", &at_least));
+    assert_int_equal(at_least, 7);
+    assert_false(uplink_track_leave(&track, "a", &at_least));
+    struct uplink_stream *b = uplink_track_use(&track, "b", 0);
+    b->is_described = true;
+    snprintf(told.comment, sizeof told.comment, "%s", UPLINK_GOODBYE);
+    uplink_track_told(&track, b, &told);
+    assert_false(uplink_track_leave(&track, "b", &at_least));
+    assert_int_equal(track.lost.cut_off, 1);
+}
+
 /* A capture that takes what a reader gives. */
 struct sink {
     struct source_sink base;
@@ -352,6 +378,7 @@ int main(void)
         cmocka_unit_test(a_hole_is_counted_once),
         cmocka_unit_test(the_longest_silent_stream_is_forgotten),
         cmocka_unit_test(what_is_told_adds_up_over_streams),
+        cmocka_unit_test(a_stream_that_ends_without_a_word_is_counted_once),
         cmocka_unit_test(a_reader_gets_everything_in_order),
         cmocka_unit_test(a_slow_viewer_loses_its_oldest_and_they_are_counted),
         cmocka_unit_test(a_lossless_reader_holds_back_and_loses_nothing),

@@ -159,6 +159,8 @@ static void show_option(const struct command_context *node, size_t i)
             printf(", line %u", node->lines[i]);
         } else if (node->origins[i] == ORIGIN_ENVIRONMENT) {
             printf(", %s", option->environment);
+        } else if (node->origins[i] == ORIGIN_DEFAULT && option->note != NULL) {
+            printf(": %s", option->note);
         }
         putchar('\n');
         buf_deinit(&line);

@@ -40,7 +40,8 @@ char *daemon_find(void)
         char *path = beside(own, DAEMON);
         const char *folder = strrchr(own, '/');
         if (path == NULL && folder != NULL && strcmp(folder, "/cli") == 0) {
-            path = beside(own, "../node/" DAEMON); /* not installed: a tree of the build */
+            own[folder - own] = '\0';
+            path = beside(own, "node/" DAEMON); /* not installed: a tree of the build */
         }
         if (path != NULL) {
             return path;

@@ -12,7 +12,8 @@
 #include "shared/packet/filter_bound.h"
 
 #define SNAPLEN_MAX  262144
-#define DURATION_MAX 1000000000 /* seconds */
+#define DURATION_MAX 1000000000         /* seconds */
+#define EXACT_MAX    9007199254740992.0 /* beyond it a double leaves numbers out */
 #define TEXT_OF(n)   #n
 #define TEXT(n)      TEXT_OF(n)
 
@@ -95,6 +96,22 @@ static int take_tags(struct capture_body *body, const char *name, const json_t *
     return 0;
 }
 
+/* 2.0 and 2e3 are whole numbers too, as JSON Schema has it. False: it is none, or negative. */
+static bool whole_number(const json_t *value, uint64_t *out)
+{
+    double number = json_number_value(value);
+
+    if (json_is_integer(value) && json_integer_value(value) >= 0) {
+        *out = (uint64_t)json_integer_value(value);
+        return true;
+    }
+    if (!json_is_real(value) || !(number >= 0) || number > EXACT_MAX || floor(number) < number) {
+        return false;
+    }
+    *out = (uint64_t)number;
+    return true;
+}
+
 /* A whole number, or a text that `parse` reads. */
 static int take_number(uint64_t *to, const char *name, const json_t *value,
                        int (*parse)(const char *text, uint64_t *out, struct err *err),
@@ -104,10 +121,9 @@ static int take_number(uint64_t *to, const char *name, const json_t *value,
         int r = parse(json_string_value(value), to, err);
         return r < 0 ? err_wrap(err, "\"%s\"", name) : 0;
     }
-    if (!json_is_integer(value) || json_integer_value(value) < 0) {
+    if (!whole_number(value, to)) {
         return wants(err, name, "a whole number that is not negative, or a text such as \"10M\"");
     }
-    *to = (uint64_t)json_integer_value(value);
     return 0;
 }
 

@@ -5,6 +5,9 @@
  */
 #include "node/relay_internal_uv.h"
 
+#include <inttypes.h>
+#include <stdio.h>
+
 #include "node/metrics.h"
 #include "node/viewer_uv.h"
 #include "shared/base/mem.h"
@@ -113,18 +116,23 @@ static uint64_t stream_value(struct relay_stream *stream, enum stream_value what
     return value;
 }
 
+/* The labels are what streams are told apart by: of those that viewers may join there is one of
+ * each. Ids would make a new series of every stream that ever was. */
 static void by_stream(const struct relay *relay, struct buf *out, const char *name,
                       enum stream_value what)
 {
     for (struct relay_stream *stream = relay->streams; stream != NULL; stream = stream->next) {
         uint64_t value = stream_value(stream, what);
         struct buf labels = {0};
+        char snaplen[16];
 
-        if (!stream->has_run || stream->state == STREAM_DEAD || value == UINT64_MAX) {
+        if (!stream->has_run || stream->ending || value == UINT64_MAX) {
             continue;
         }
+        snprintf(snaplen, sizeof snaplen, "%" PRIu32, stream->snaplen);
         metrics_label(&labels, "interface", stream->interface);
-        metrics_label(&labels, "stream", stream->id);
+        metrics_label(&labels, "filter", stream->filter);
+        metrics_label(&labels, "snaplen", snaplen);
         buf_put_u8(&labels, 0);
         metrics_count(out, name, (const char *)labels.data, value);
         buf_deinit(&labels);

@@ -67,11 +67,11 @@ int relay_make_room(struct node *node, struct err *err)
     }
     if (idle == NULL) {
         return err_set(err, ERR_LIMIT,
-                       "%" PRIu64 " live captures run already, %" PRIu32
+                       "%" PRIu64 " live %s already, %" PRIu32
                        " of them into the store, and --max-captures allows no more: stop one with "
                        "DELETE /api/v1/captures/{id}, watch with the filter of one that is "
                        "watched already, or start the node with a larger --max-captures",
-                       n, node->n_recordings);
+                       n, n == 1 ? "capture runs" : "captures run", node->n_recordings);
     }
     relay_stream_end(idle);
     return 0;

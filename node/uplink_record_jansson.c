@@ -20,13 +20,24 @@ struct starting {
     struct uplink *uplink; /* a reference */
 };
 
+/* The session of a stream that is over. */
+static void on_stopped(void *arg, struct json_t *session)
+{
+    (void)arg;
+    json_decref(session);
+}
+
 static void on_started(void *arg, const char *id, const struct err *err)
 {
     struct starting *starting = arg;
     struct uplink *uplink = starting->uplink;
     struct uplinks *uplinks = starting->uplinks;
 
-    if (id != NULL) {
+    if (uplink->record != RECORD_STARTING) { /* stopped meanwhile */
+        if (id != NULL) {
+            (void)captures_stop(uplinks->node->captures, id, on_stopped, NULL, NULL);
+        }
+    } else if (id != NULL) {
         uplink->record = RECORD_RUNNING;
         snprintf(uplink->record_id, sizeof uplink->record_id, "%s", id);
     } else {
@@ -43,19 +54,20 @@ static void on_started(void *arg, const char *id, const struct err *err)
     uplinks_unlock(uplinks);
 }
 
-/* The session of a stream that is over. */
-static void on_stopped(void *arg, struct json_t *session)
-{
-    (void)arg;
-    json_decref(session);
-}
-
 void uplink_record_stop(struct uplinks *uplinks, struct uplink *uplink)
 {
     if (uplink->record == RECORD_RUNNING) {
         (void)captures_stop(uplinks->node->captures, uplink->record_id, on_stopped, NULL, NULL);
-        uplink->record = RECORD_NONE;
     }
+    uplink->record = RECORD_NONE; /* one that is starting is ended when it has */
+}
+
+static void drop_starting(struct starting *starting)
+{
+    uplinks_lock(starting->uplinks);
+    uplink_unref(starting->uplink);
+    uplinks_unlock(starting->uplinks);
+    mem_free(starting);
 }
 
 static void start(struct starting *starting)
@@ -78,8 +90,14 @@ static void start(struct starting *starting)
 
 static void on_old_stopped(void *arg, struct json_t *session)
 {
+    struct starting *starting = arg;
+
     json_decref(session);
-    start(arg);
+    if (starting->uplink->record == RECORD_STARTING) {
+        start(starting);
+    } else {
+        drop_starting(starting);
+    }
 }
 
 static bool is_running(struct uplinks *uplinks, const struct uplink *uplink)

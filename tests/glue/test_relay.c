@@ -366,6 +366,26 @@ static uint64_t told_lost_relay(void)
     return n;
 }
 
+/* A stream that comes again is the same series: ids would be a new one every time. */
+static void the_series_of_a_stream_is_named_by_what_it_captures(void **state)
+{
+    static const char series[] = "\npacketrecorder_stream_packets_total{interface=\"eth0\","
+                                 "filter=\"\",snaplen=\"0\"} 10\n";
+    struct peer peer = {0};
+    struct buf out = {0};
+
+    (void)state;
+    watch(&peer, "eth0", &pcapng);
+    fake_give(10);
+    RUN_UNTIL(peer.viewer->n_packets == 10);
+    relay_metrics(&node, &out);
+    buf_put_u8(&out, 0);
+    assert_non_null(strstr((const char *)out.data, series));
+    buf_deinit(&out);
+    leave(&peer);
+    end_node();
+}
+
 static void what_a_stream_lost_is_told_after_its_end(void **state)
 {
     struct peer peer = {0};
@@ -545,6 +565,7 @@ int main(void)
         cmocka_unit_test_setup(viewers_outlive_an_interface_that_goes_down, set_up),
         cmocka_unit_test_setup(what_is_left_out_is_told_again_when_it_changes, set_up),
         cmocka_unit_test_setup(a_capture_that_fails_at_once_is_tried_again, set_up),
+        cmocka_unit_test_setup(the_series_of_a_stream_is_named_by_what_it_captures, set_up),
         cmocka_unit_test_setup(what_a_stream_lost_is_told_after_its_end, set_up),
         cmocka_unit_test_setup(an_interface_that_cannot_be_opened_says_why, set_up),
         cmocka_unit_test_setup(distinct_captures_are_bounded_and_equal_ones_shared, set_up),

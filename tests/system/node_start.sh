@@ -94,6 +94,7 @@ printf '[node]\nlog-level = debug\n' >"$conf"
 check_exit "a good file with 0" 0 "$PR_BIN" config check "$conf"
 PACKETRECORDER_DB_KEY=hunter2 "$PR_BIN" config show "$conf" >"$SCRATCH/shown"
 check "config show tells where a value comes from" grep -q '^log-level = debug *; file, line 2' "$SCRATCH/shown"
+check "and what no value means" grep -q '^quota = 0 *; default: none$' "$SCRATCH/shown"
 check_exit "and hides secrets" 1 grep -q hunter2 "$SCRATCH/shown"
 check_exit "what it shows is a file again" 0 "$PR_BIN" config check "$SCRATCH/shown"
 

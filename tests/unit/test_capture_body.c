@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -59,6 +60,22 @@ static void one_interface_is_enough(void **state)
     capture_body_deinit(&body);
 }
 
+static void whole_numbers_may_have_a_point(void **state)
+{
+    struct capture_body body;
+    struct err err = {0};
+
+    (void)state;
+    assert_int_equal(parse("{\"interface\":\"a\",\"snaplen\":96.0,\"max_packets\":2e3,"
+                           "\"max_bytes\":9007199254740992.0}",
+                           &body, &err),
+                     0);
+    assert_int_equal(body.request.snaplen, 96);
+    assert_int_equal(body.request.max_packets, 2000);
+    assert_int_equal(body.request.max_bytes, 1ull << 53);
+    capture_body_deinit(&body);
+}
+
 static void what_is_wrong_is_named(void **state)
 {
     static const struct {
@@ -75,6 +92,9 @@ static void what_is_wrong_is_named(void **state)
         {"{\"interface\":\"a\",\"zzzzzzzz\":1}", "no member \"zzzzzzzz\""},
         {"{\"interface\":\"a\",\"max_packets\":-1}", "\"max_packets\""},
         {"{\"interface\":\"a\",\"max_packets\":true}", "\"max_packets\""},
+        {"{\"interface\":\"a\",\"max_packets\":1.5}", "\"max_packets\""},
+        {"{\"interface\":\"a\",\"max_packets\":-2.0}", "\"max_packets\""},
+        {"{\"interface\":\"a\",\"max_packets\":1e300}", "\"max_packets\""},
         {"{\"interface\":\"a\",\"max_bytes\":\"12Q\"}", "\"max_bytes\""},
         {"{\"interface\":\"a\",\"duration\":-0.1}", "\"duration\""},
         {"{\"interface\":\"a\",\"duration\":1e300}", "\"duration\""},
@@ -125,10 +145,17 @@ static void deep_nesting_is_refused(void **state)
 
 /* ---- the schema ---- */
 
+/* Also 1e9 (JSON Schema core, 4.2.3). */
+static bool is_whole(const json_t *value)
+{
+    return json_is_integer(value) ||
+           (json_is_real(value) && floor(json_real_value(value)) >= json_real_value(value));
+}
+
 static bool has_type(const json_t *value, const char *type)
 {
     return (strcmp(type, "string") == 0 && json_is_string(value)) ||
-           (strcmp(type, "integer") == 0 && json_is_integer(value)) ||
+           (strcmp(type, "integer") == 0 && is_whole(value)) ||
            (strcmp(type, "number") == 0 && json_is_number(value)) ||
            (strcmp(type, "boolean") == 0 && json_is_boolean(value)) ||
            (strcmp(type, "array") == 0 && json_is_array(value)) ||
@@ -274,9 +301,9 @@ static void examples_of_the_schema_are_taken(void **state)
 static void schema_and_parser_agree(void **state)
 {
     static const char *const values[] = {
-        "-1",         "0",          "1",    "1.5",           "262144",    "262145",     "1e9",
-        "1000000000", "1000000001", "true", "null",          "\"1\"",     "[]",         "[\"a\"]",
-        "[1]",        "[\"\"]",     "{}",   "{\"a\":\"b\"}", "{\"a\":1}", "[\"a\",{}]",
+        "-1",      "0",          "1",          "1.5",  "2.0",           "262144",    "262145",
+        "1e9",     "1000000000", "1000000001", "true", "null",          "\"1\"",     "[]",
+        "[\"a\"]", "[1]",        "[\"\"]",     "{}",   "{\"a\":\"b\"}", "{\"a\":1}", "[\"a\",{}]",
     };
     json_t *schema = capture_body_schema();
     const char *name;
@@ -306,6 +333,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_member_arrives),
         cmocka_unit_test(one_interface_is_enough),
+        cmocka_unit_test(whole_numbers_may_have_a_point),
         cmocka_unit_test(what_is_wrong_is_named),
         cmocka_unit_test(more_interfaces_than_a_session_has_are_refused),
         cmocka_unit_test(deep_nesting_is_refused),

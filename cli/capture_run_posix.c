@@ -342,6 +342,9 @@ static int finish(struct run *run)
         store_writer_free(run->store_writer);
         run->store_writer = NULL;
     }
+    if (run->store != NULL && result->code < 0) {
+        (void)store_session_failed(run->store, run->id, result->err.text, NULL);
+    }
     if (!run->ctx->global.quiet) {
         capture_report_counters(&result->counters);
     }

@@ -99,7 +99,9 @@ static void add_row(struct output_table *table, const struct store_session *sess
     const char *cells[] = {
         session->id,
         session->name[0] != '\0' ? session->name : NULL,
-        store_state_name(session->state),
+        session->state == STORE_COMPLETE && session->error[0] != '\0'
+            ? "cut short"
+            : store_state_name(session->state),
         started,
         has_duration ? duration : NULL,
         packets,

@@ -86,6 +86,11 @@ struct captures_totals {
 };
 void captures_totals(const struct captures *captures, struct captures_totals *out);
 
+/* The newest recording that ended before it was told to and was not started again since; NULL for
+ * none. *n: how many there are. Borrowed for this turn of the loop. */
+struct capture_failure;
+const struct capture_failure *captures_failed(const struct captures *captures, size_t *n);
+
 /* Families of this module for /metrics. */
 struct buf;
 void captures_metrics(struct node *node, struct buf *out);

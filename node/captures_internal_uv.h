@@ -7,6 +7,7 @@
 
 #include <uv.h>
 
+#include "node/capture_failures.h"
 #include "node/recording.h"
 
 enum capture_state { CAPTURE_STARTING, CAPTURE_RUNNING, CAPTURE_FINISHING };
@@ -57,6 +58,7 @@ struct captures {
     void (*drained)(struct node *node);
     void (*closed)(struct node *node);
     struct captures_totals past; /* of those that have ended */
+    struct capture_failures failures;
 };
 
 /* Reads all counters on a worker; the waiters are told then. */

@@ -245,6 +245,11 @@ void captures_add(struct captures_totals *totals, const struct recording_sample 
     totals->delays.sum_ns += sample->stats.delays.sum_ns;
 }
 
+const struct capture_failure *captures_failed(const struct captures *c, size_t *n)
+{
+    return capture_failures_newest(&c->failures, uv_now(c->node->loop), n);
+}
+
 void captures_totals(const struct captures *c, struct captures_totals *out)
 {
     *out = c->past;

@@ -115,6 +115,30 @@ static void take_out(struct capture *capture)
 
 /* ---- the end ---- */
 
+static bool is_recorded(const struct captures *c, const char *interface)
+{
+    for (const struct capture *one = c->first; one != NULL; one = one->next) {
+        for (size_t i = 0; one->state == CAPTURE_RUNNING && i < one->rec->n_interfaces; i++) {
+            if (strcmp(one->rec->interfaces[i], interface) == 0) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+/* An uplink that goes is told as such, and recorded again by itself when it comes back. And who
+ * started anew may have been quicker. */
+static void note_failure(const struct capture *capture)
+{
+    struct captures *c = capture->captures;
+
+    if (capture->is_counted && !is_recorded(c, capture->rec->interfaces[0])) {
+        capture_failures_note(&c->failures, capture->rec->interfaces[0], capture->rec->failure.text,
+                              uv_now(c->node->loop));
+    }
+}
+
 static void run_finish(void *arg)
 {
     struct capture *capture = arg;
@@ -148,6 +172,7 @@ static void on_finished(void *arg, bool cancelled)
     c->past.ended++;
     if (rec->failure.code < 0) {
         c->past.failed++;
+        note_failure(capture);
         log_warn("capture %s ended: %s", rec->described.id, rec->failure.text);
     } else {
         log_info("capture %s ended (%s), %llu packets", rec->described.id, end_name(rec->end),
@@ -228,6 +253,9 @@ static void on_started(void *arg, bool cancelled)
     }
     capture->state = CAPTURE_RUNNING;
     c->past.started++;
+    for (size_t i = 0; i < capture->rec->n_interfaces; i++) {
+        capture_failures_mended(&c->failures, capture->rec->interfaces[i]);
+    }
     log_info("capture %s started on '%s'", capture->rec->described.id, capture->rec->interfaces[0]);
     events_publish(c->node, "capture.started", event_of(capture));
     watch_end(capture);

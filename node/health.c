@@ -6,6 +6,7 @@
 
 #include <jansson.h>
 
+#include "node/capture_failures.h"
 #include "node/captures.h"
 #include "node/gauges.h"
 #include "node/http_server.h"
@@ -100,11 +101,17 @@ static void check_captures(struct checks *checks, struct node *node)
     struct captures_totals totals;
     struct away away = {0};
 
+    size_t n_failed;
+    const struct capture_failure *failed = captures_failed(node->captures, &n_failed);
+
     relay_streams(node, look_at_stream, &away);
     captures_totals(node->captures, &totals);
     if (totals.disk_full > 0) {
         add(checks, "captures", false, "%zu of %zu cannot write: the disk is full",
             totals.disk_full, totals.running);
+    } else if (failed != NULL) {
+        add(checks, "captures", false, "%zu running, %zu ended too early, the last: %s",
+            totals.running, n_failed, failed->why);
     } else if (away.n > 1) {
         add(checks, "captures", false, "%s; and %zu more", away.text, away.n - 1);
     } else if (away.n == 1) {

@@ -249,6 +249,16 @@ static struct json_t *final_json(struct recording *rec)
     return object;
 }
 
+static void note_failure(const struct recording *rec)
+{
+    struct err err = {0};
+
+    if (rec->failure.code < 0 &&
+        store_session_failed(rec->store, rec->described.id, rec->failure.text, &err) < 0) {
+        log_warn("why session %s ended is not in the store: %s", rec->described.id, err.text);
+    }
+}
+
 void recording_finish(struct recording *rec)
 {
     pthread_mutex_lock(&rec->lock);
@@ -264,6 +274,7 @@ void recording_finish(struct recording *rec)
     pthread_mutex_unlock(&rec->lock);
     store_writer_free(rec->writer);
     rec->writer = NULL;
+    note_failure(rec);
     rec->result = final_json(rec);
     session_free(rec->session);
     rec->session = NULL;

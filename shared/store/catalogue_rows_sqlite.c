@@ -50,6 +50,13 @@ int catalogue_put_excluded(struct catalogue *c, const struct store_session *s, s
                                s->excluded, s->row);
 }
 
+int catalogue_put_error(struct catalogue *c, const char *id, const char *why, struct err *err)
+{
+    return !c->has_error
+               ? 0
+               : catalogue_run(c, err, "UPDATE session SET error=? WHERE id=?", "ss", why, id);
+}
+
 int catalogue_put_session(struct catalogue *c, struct store_session *s, struct err *err)
 {
     int r = catalogue_run(c, err,
@@ -164,6 +171,7 @@ static void session_of_row(sqlite3_stmt *stmt, struct store_session *s)
     column_text(stmt, 4, s->filter, sizeof s->filter);
     column_text(stmt, 5, s->tags, sizeof s->tags);
     column_text(stmt, 20, s->excluded, sizeof s->excluded);
+    column_text(stmt, 21, s->error, sizeof s->error);
 }
 
 int catalogue_sessions(struct catalogue *c, int64_t row, struct store_session **out, size_t *n,
@@ -174,16 +182,17 @@ int catalogue_sessions(struct catalogue *c, int64_t row, struct store_session **
         " s.captured, s.received, s.kernel, s.interface, s.over_limit, s.store,"
         " total(g.packets), total(g.packet_bytes), total(g.bytes),"
         " min(CASE WHEN g.packets > 0 THEN g.min_time END),"
-        " max(CASE WHEN g.packets > 0 THEN g.max_time END), %s"
+        " max(CASE WHEN g.packets > 0 THEN g.max_time END), %s, %s"
         " FROM session s LEFT JOIN segment g ON g.session = s.row"
         " WHERE ?1 = 0 OR s.row = ?1 GROUP BY s.row ORDER BY s.started, s.row";
     struct store_session *list = NULL;
     sqlite3_stmt *stmt = NULL;
-    char sql[sizeof form + 16];
+    char sql[sizeof form + 32];
     size_t count = 0;
     size_t cap = 0;
 
-    snprintf(sql, sizeof sql, form, c->has_excluded ? "s.excluded" : "NULL");
+    snprintf(sql, sizeof sql, form, c->has_excluded ? "s.excluded" : "NULL",
+             c->has_error ? "s.error" : "NULL");
     int r = catalogue_query(c, &stmt, err, sql, "i", row);
 
     if (r < 0) {

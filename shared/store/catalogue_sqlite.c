@@ -21,7 +21,7 @@ static const char schema[] =
     "CREATE TABLE session(row INTEGER PRIMARY KEY, id TEXT UNIQUE NOT NULL, name TEXT, node TEXT,"
     " filter TEXT, tags TEXT, state INTEGER NOT NULL, started INTEGER, ended INTEGER,"
     " captured INTEGER, received INTEGER, kernel INTEGER, interface INTEGER, over_limit INTEGER,"
-    " store INTEGER, excluded TEXT);"
+    " store INTEGER, excluded TEXT, error TEXT);"
     "CREATE TABLE interface(session INTEGER NOT NULL, number INTEGER NOT NULL, name TEXT,"
     " description TEXT, filter TEXT, os TEXT, mac BLOB, link_type INTEGER, snaplen INTEGER,"
     " speed INTEGER, digits INTEGER, PRIMARY KEY(session, number)) WITHOUT ROWID;"
@@ -394,16 +394,21 @@ static int open_file(const char *path, bool create, struct catalogue *c)
     return r;
 }
 
-/* The one change that the tables have seen; programs from before it ask for columns by name and do
- * not mind. What does not succeed (a full disk) is tried again at the next opening. */
-static void add_excluded(struct catalogue *c, bool create)
+/* The changes that the tables have seen are columns; programs from before them ask for columns by
+ * name and do not mind. What does not succeed (a full disk) is tried again at the next opening. */
+static bool add_column(struct catalogue *c, bool create, const char *name, const char *sql)
 {
-    bool has = sqlite3_table_column_metadata(c->db, "main", "session", "excluded", NULL, NULL, NULL,
-                                             NULL, NULL) == SQLITE_OK;
+    bool has = sqlite3_table_column_metadata(c->db, "main", "session", name, NULL, NULL, NULL, NULL,
+                                             NULL) == SQLITE_OK;
 
+    return has || (create && !c->read_only && catalogue_run(c, NULL, sql, "") == 0);
+}
+
+static void add_columns(struct catalogue *c, bool create)
+{
     c->has_excluded =
-        has || (create && !c->read_only &&
-                catalogue_run(c, NULL, "ALTER TABLE session ADD COLUMN excluded TEXT", "") == 0);
+        add_column(c, create, "excluded", "ALTER TABLE session ADD COLUMN excluded TEXT");
+    c->has_error = add_column(c, create, "error", "ALTER TABLE session ADD COLUMN error TEXT");
 }
 
 /* Whole: the log's index in this process's memory, in place of a file that a full disk has no room
@@ -432,7 +437,7 @@ static int try_open(const char *path, const uint8_t *key, bool create, bool whol
         r = r < 0 ? r : identify(&c, path, create, err);
         r = r < 0 ? r : set_up(&c, create, err);
         if (r == 0) {
-            add_excluded(&c, create);
+            add_columns(&c, create);
         }
         if (r == 0 && !create && key == NULL) {
             /* A reader of a large index saves a system call and a page fault for each of its pages.

@@ -29,6 +29,7 @@ struct catalogue {
     bool read_only;
     bool encrypted;
     bool has_excluded; /* the column session.excluded, which the first stores lack */
+    bool has_error;    /* session.error, the same */
 };
 
 /* Whoever may write gives CATALOGUE_CREATE. Without it a full disk does not matter. */
@@ -101,6 +102,8 @@ int catalogue_update_session(struct catalogue *c, const struct store_session *se
 /* Writes session->excluded of session->row, when there is something to say and a place for it. */
 int catalogue_put_excluded(struct catalogue *c, const struct store_session *session,
                            struct err *err);
+/* Writes session.error of the session with this id, where there is a place for it. */
+int catalogue_put_error(struct catalogue *c, const char *id, const char *why, struct err *err);
 /* ifaces[0..n-1] have the numbers first.. */
 int catalogue_put_ifaces(struct catalogue *c, int64_t session, const struct iface *ifaces,
                          uint32_t first, uint32_t n, struct err *err);

@@ -2,7 +2,8 @@
  *
  * A session as JSON, in the shape that other programs rely on: an element of `sessions --json`, and
  * what `capture --json` prints at its end,
- * and what a node answers. excluded_filter is what self_excluded left out.
+ * and what a node answers. excluded_filter is what self_excluded left out; error says why a capture
+ * ended before it was told to, null where it did not.
  */
 #pragma once
 

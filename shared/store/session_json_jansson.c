@@ -56,6 +56,7 @@ struct json_t *session_json(const struct store_session *session, bool encrypted)
     json_object_set_new(object, "name", to_json_text(session->name));
     json_object_set_new(object, "node", to_json_text(session->node));
     json_object_set_new(object, "state", json_string(store_state_name(session->state)));
+    json_object_set_new(object, "error", to_json_text(session->error));
     json_object_set_new(object, "interfaces", interfaces(session));
     json_object_set_new(object, "filter", to_json_text(session->filter));
     json_object_set_new(object, "started", time_or_null(session->started_ns));

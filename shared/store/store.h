@@ -24,6 +24,7 @@ struct store_key;
 #define STORE_NAME_MAX     256
 #define STORE_TAGS_MAX     4096 /* bytes of the tags' JSON */
 #define STORE_EXCLUDED_MAX 4096
+#define STORE_ERROR_MAX    256
 
 enum store_mode {
     STORE_READ,   /* must exist */
@@ -76,6 +77,7 @@ struct store_session {
     char filter[IFACE_FILTER_MAX];
     char excluded[STORE_EXCLUDED_MAX]; /* the recording node's own traffic, left out; "" = none */
     char tags[STORE_TAGS_MAX];         /* JSON object as text */
+    char error[STORE_ERROR_MAX];       /* why its capture ended early; "" = it did not */
     enum store_state state;
     uint64_t started_ns;
     uint64_t ended_ns;     /* 0 = still running or unknown */
@@ -96,6 +98,9 @@ void store_sessions_free(struct store_session *sessions, size_t n);
 
 /* How many there are. */
 int store_count_sessions(struct store *store, uint64_t *n, struct err *err);
+
+/* Notes why the capture of session `id` ended before it was told to; writers only. */
+int store_session_failed(struct store *store, const char *id, const char *why, struct err *err);
 
 /* A session by id, by a unique prefix of at least 8 characters, by its unique name, or "last".
  * ERR_NOT_FOUND, ERR_AMBIGUOUS. *out is one element, free with store_sessions_free(out, 1). */

@@ -362,6 +362,17 @@ int store_sessions(struct store *store, struct store_session **out, size_t *n, s
     return catalogue_sessions(&store->catalogue, 0, out, n, err);
 }
 
+int store_session_failed(struct store *store, const char *id, const char *why, struct err *err)
+{
+    char text[STORE_ERROR_MAX];
+
+    snprintf(text, sizeof text, "%s", why);
+    store_group_lock(store);
+    int r = catalogue_put_error(&store->catalogue, id, text, err);
+    store_group_unlock(store);
+    return r;
+}
+
 void store_sessions_free(struct store_session *sessions, size_t n)
 {
     for (size_t i = 0; sessions != NULL && i < n; i++) {

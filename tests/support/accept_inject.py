@@ -2,6 +2,7 @@
 """Transmitting through a node, and interfaces that are special or that come and go: loopback, "any",
 one that goes down, is deleted and comes back; frames that the kernel glued together; a store that is
 full while viewers go on. Driven by tests/system/relay_acceptance.sh."""
+import json
 import os
 import random
 import re
@@ -13,7 +14,7 @@ import threading
 import time
 from urllib.parse import quote
 
-from node_process import (IF_B, NOBODY, Checks, End, Node, add_key, end_a, in_namespace,
+from node_process import (IF_B, NOBODY, Checks, End, Node, add_key, command, end_a, in_namespace,
                           number_in, numbered)
 from pcapng_blocks import Stream
 from recorder import finish, wait_for
@@ -243,6 +244,81 @@ def test_interface_comes_and_goes(t):
     ip("link", "del", "come0")
 
 
+def test_recorded_interface_goes(t):
+    """A recording outlives an interface that is down, not one that is deleted; and that is told."""
+    admin = keys["capture"]
+
+    def make():
+        ip("link", "add", "come1", "type", "veth", "peer", "name", "go1")
+        for name in ("come1", "go1"):
+            ip("link", "set", name, "up")
+
+    def record():
+        return node.http("POST", "/api/v1/captures", b'{"interface":"come1","filter":"ether proto 0x88b5"}',
+                         key=admin, headers={"Content-Type": "application/json"}).json()["id"]
+
+    def session():
+        return node.get(f"/api/v1/sessions/{recorded}", key=admin).json()
+
+    def send(first, n):
+        other = End("go1")
+        other.send(*(numbered(i) for i in range(first, first + n)))
+        other.close()
+
+    def captures_check():
+        return next(c for c in node.get("/health").json()["checks"] if c["name"] == "captures")
+
+    def is_ill():
+        return node.get("/health").status == 503 and "'come1' ended" in captures_check()["detail"]
+    make()
+    failed = node.metric("packetrecorder_captures_failed_total")
+    recorded = record()
+    send(0, 100)
+    t.eventually("100 packets are recorded", lambda: session()["packets"] == 100)
+    ip("link", "set", "come1", "down")
+    t.check("down: it goes on and says nothing wrong", session()["state"] == "running" and
+            session()["error"] is None, session())
+    ip("link", "set", "come1", "up")
+    wait_for(5, lambda: open("/sys/class/net/come1/operstate").read() == "up\n")
+    send(100, 100)
+    t.eventually("up again: and records on", lambda: session()["packets"] == 200, details=session)
+    ip("link", "del", "come1")
+    t.eventually("deleted: it ends", lambda: session()["state"] == "complete")
+    t.check("with all that came, and the session says why", session()["packets"] == 200 and
+            "come1" in session()["error"], session())
+    t.equal("it is counted as failed", failed + 1, node.metric("packetrecorder_captures_failed_total"))
+    t.check("/health fails and names it", is_ill(), captures_check())
+    code, out, err = command("sessions", "--database", node.database)
+    t.check("sessions tells it from one that ended well", "cut short" in out, code, out, err)
+    ended = [e for e in events() if e.get("session") == recorded and "reason" in e]
+    t.check("so does the event", len(ended) == 1 and ended[0]["reason"] == "failed" and
+            "come1" in ended[0]["error"], ended)
+    make()
+    again = record()
+    t.check("recorded again: /health is well", not is_ill(), captures_check())
+    ip("link", "del", "come1")
+    t.eventually("once more", is_ill)
+    make()
+    t.check("that it is there again does not mend it", is_ill(), captures_check())
+    node.http("DELETE", f"/api/v1/captures/{record()}", key=admin)
+    t.check("but recording it does", not is_ill() and again != recorded,
+            captures_check())
+    ip("link", "del", "come1")
+
+
+def events():
+    """The data of all events that the node has kept."""
+    wire = Wire(node.address)
+    wire.send(request_bytes(node.address, "GET", "/api/v1/events", {
+        "Authorization": f"Bearer {keys['view']}", "Last-Event-ID": "0"}))
+    text, deadline = b"", time.monotonic() + 1
+    while time.monotonic() < deadline and b"capture.ended" not in text:
+        wire.fill()
+        text += wire.take(len(wire.buffer))
+    wire.close()
+    return [json.loads(line) for line in re.findall(r"^data: ?(\{.*\})\r?$", text.decode(), re.M)]
+
+
 def events_until(condition, seconds=5):
     """The kinds of all events that the node has kept, read until condition(kinds)."""
     wire = Wire(node.address)
@@ -343,7 +419,8 @@ def main():
     with Node(FOLDER, "--allow-inject") as node:
         node.key = keys["view"]
         tap.run([test_inject, test_inject_without_right, test_loopback, test_any, test_glued_frames,
-                 test_interface_comes_and_goes, test_end_while_stuck, test_store_full])
+                 test_interface_comes_and_goes, test_recorded_interface_goes,
+                 test_end_while_stuck, test_store_full])
         tap.check("the node is alive at the end", not node.has_ended(), node.said())
         code, took = node.stop()
         tap.check("SIGTERM: exit 0 within 5 s", code == 0 and took < 5, code, took, node.said())

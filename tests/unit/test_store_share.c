@@ -428,6 +428,37 @@ static void what_was_excluded_is_kept_also_when_the_catalogue_is_lost(void **sta
     place_deinit(&p);
 }
 
+static void why_a_capture_failed_is_kept(void **state)
+{
+    struct place p;
+    char id[STORE_ID_TEXT];
+    struct store_session *session = NULL;
+    size_t n = 0;
+
+    (void)state;
+    place_init(&p, NULL);
+    write_session(&p, "other", 0, 10, id);
+    write_session(&p, "one", 0, 10, id);
+    run_sql(&p, "ALTER TABLE session DROP COLUMN error"); /* of a version from before */
+    struct store *store = open_store(&p, STORE_WRITE);
+    assert_int_equal(store_session_failed(store, id, "eth0 is gone", NULL), 0);
+    store_close(store);
+    store = open_store(&p, STORE_READ);
+    assert_int_equal(store_sessions(store, &session, &n, NULL), 0);
+    assert_int_equal(n, 2);
+    assert_string_equal(session[0].error, "");
+    store_close(store);
+    store_sessions_free(session, n);
+    store = open_store(&p, STORE_CREATE);
+    assert_int_equal(store_session_failed(store, id, "eth0 is gone", NULL), 0);
+    assert_int_equal(store_sessions(store, &session, &n, NULL), 0);
+    assert_string_equal(session[0].error, "");
+    assert_string_equal(session[1].error, "eth0 is gone");
+    store_sessions_free(session, n);
+    store_close(store);
+    place_deinit(&p);
+}
+
 static void a_store_from_before_is_read_and_written_on(void **state)
 {
     struct place p;
@@ -457,6 +488,7 @@ int main(void)
         cmocka_unit_test(under_a_quota_many_writers_delete_without_a_trace),
         cmocka_unit_test(a_share_of_a_store_that_got_another_key_is_refused),
         cmocka_unit_test(what_was_excluded_is_kept_also_when_the_catalogue_is_lost),
+        cmocka_unit_test(why_a_capture_failed_is_kept),
         cmocka_unit_test(a_store_from_before_is_read_and_written_on),
     };
 

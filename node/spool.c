@@ -233,6 +233,15 @@ static void make_memory_room(struct spool *spool)
     }
 }
 
+/* Of a small memory a piece is a small part: what is dropped is dropped by the piece. */
+static size_t piece_bytes(const struct spool *spool)
+{
+    uint64_t part = spool->opts.memory_bytes / 8;
+
+    part = part < SPOOL_PIECE_MIN ? SPOOL_PIECE_MIN : part;
+    return part > SPOOL_PIECE_BYTES ? SPOOL_PIECE_BYTES : (size_t)part;
+}
+
 /* One run of packets at the end. */
 static void append_run(struct spool *spool, const void *run, size_t n, uint64_t n_packets,
                        struct spool_section *section)
@@ -240,7 +249,7 @@ static void append_run(struct spool *spool, const void *run, size_t n, uint64_t 
     struct spool_piece *tail = spool->tail;
 
     if (tail == NULL || tail->is_file || tail->is_closed || tail->section != section ||
-        tail->data.len + n > SPOOL_PIECE_BYTES) {
+        tail->data.len + n > piece_bytes(spool)) {
         tail = new_piece(spool->end);
         tail->section = spool_section_ref(section);
         link_piece(spool, tail, spool->tail);
@@ -263,7 +272,7 @@ void spool_append(struct spool *spool, const struct block *block, struct spool_s
     size_t left = block->len;
 
     while (left > 0) {
-        struct spool_slice slice = spool_slice(at, left, 0, SPOOL_PIECE_BYTES);
+        struct spool_slice slice = spool_slice(at, left, 0, piece_bytes(spool));
         REQUIRE(slice.n_packets > 0);
         append_run(spool, slice.data, slice.n, slice.n_packets, section);
         at += slice.n;

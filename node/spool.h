@@ -17,8 +17,9 @@
 #include "shared/base/err.h"
 #include "shared/packet/block.h"
 
-/* A piece in memory is at most so long, or one packet. */
+/* A piece in memory is at most an eighth of it, within these, or one packet. */
 #define SPOOL_PIECE_BYTES (256u * 1024u)
+#define SPOOL_PIECE_MIN   (4u * 1024u)
 /* What a piece in memory costs besides its bytes. */
 #define SPOOL_PIECE_COST 256u
 #define SPOOL_FILE_MAX   (8u * 1024u * 1024u)

@@ -174,6 +174,24 @@ static void full_memory_drops_the_oldest_and_counts_exactly(void **state)
     tear_down(&f);
 }
 
+/* As one of eight interfaces has it with --memory 1MiB. */
+static void a_small_memory_keeps_most_of_what_it_holds(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    set_up(&f, 128 * 1024, 0);
+    for (int i = 0; i < 500; i++) {
+        append(&f, 1);
+        assert_true(f.spool.memory_used <= 128 * 1024);
+        if (f.spool.dropped > 0) {
+            assert_true(f.spool.end - spool_first(&f.spool) >= 64);
+        }
+    }
+    assert_true(f.spool.dropped > 0);
+    tear_down(&f);
+}
+
 static void what_is_on_its_way_is_not_dropped(void **state)
 {
     struct fixture f;
@@ -366,6 +384,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(memory_gives_back_what_it_got),
         cmocka_unit_test(full_memory_drops_the_oldest_and_counts_exactly),
+        cmocka_unit_test(a_small_memory_keeps_most_of_what_it_holds),
         cmocka_unit_test(what_is_on_its_way_is_not_dropped),
         cmocka_unit_test(memory_then_disk_then_drop),
         cmocka_unit_test(files_are_private),

@@ -2,6 +2,7 @@
 """Sniffers behind NAT: sniff in namespace A dials a node in B; its interface appears there and is
 watched and recorded like a local one; breaks are bridged, losses counted; and what a hostile sniffer
 sends. Driven by tests/system/uplink_acceptance.sh."""
+import glob
 import json
 import os
 import random
@@ -185,6 +186,87 @@ def test_spool(t):
     t.equal("SIGTERM: exit 0", 0, sniff.stop())
 
 
+def in_spool(spool):
+    """The numbers of the packets that lie there."""
+    found = []
+    for path in sorted(glob.glob(os.path.join(spool, "*", "*", "*.pcapng"))):
+        stream = pcapng_blocks.Stream()
+        with open(path, "rb") as file:
+            stream.feed(file.read())
+        found += [number_in(p.data) for p in stream.packets]
+    return found
+
+
+def test_killed(t):
+    """kill -9 with a spool on disk, and again while it is sent: what was spooled comes, once."""
+    wire, sender = BrokenWire(node.address), end_a()
+    spool = os.path.join(FOLDER, "killed")
+
+    def sniffer():
+        return Sniff(server(wire.port), "killed", "--memory", "1MiB", "--spool-dir", spool)
+    sniff = sniffer()
+    t.check("a sniffer that will be killed", appears("killed"), sniff.said())
+    viewer = watch("killed")
+    wire.cut()
+    total = 6000
+    for start in range(0, total, 100):
+        sender.send(*(numbered(i, 1200) for i in range(start, start + 100)))
+    t.eventually("most of it is spooled", lambda: len(in_spool(spool)) > total * 3 / 4)
+    sniff.process.kill()
+    sniff.process.wait()
+    spooled = in_spool(spool)
+    wire.mend()
+    sniff = sniffer()
+    stream = pcapng_blocks.Stream()
+    while len(stream.packets) < len(spooled) / 4:
+        stream.feed(viewer.binary(10))
+    sniff.process.kill()
+    sniff.process.wait()
+    sniff = sniffer()
+    numbers, stream = numbers_until(viewer, spooled[-1], 20, stream)
+    t.check("nothing that was spooled is lost, nothing comes twice", numbers == spooled, len(numbers),
+            len(spooled), len(set(numbers)), sniff.said())
+    viewer.close()
+    t.eventually("and the spool is empty", lambda: not in_spool(spool))
+    t.equal("SIGTERM: exit 0", 0, sniff.stop())
+
+
+def test_one_name(t):
+    """Two sniffers of one name: the first stays, the second is told who has it, and takes over."""
+    first = Sniff(server(), "twin")
+    t.check("the first of a name", appears("twin"), first.said())
+    second = Sniff(server(), "twin")
+    t.check("the second is told that the name is taken, and from where", wait_for(
+        10, lambda: re.search(r"409.*127\.0\.0\.1", second.said())), second.said())
+    viewer, sender = watch("twin"), end_a()
+    sender.send(*(numbered(i) for i in range(200)))
+    t.equal("meanwhile the first one's packets come, once", list(range(200)), numbers_until(viewer, 199)[0])
+    t.equal("the first ends with 0", 0, first.stop())
+    t.eventually("then the second is let in", lambda: "connected" in second.said(), 20, second.said)
+    viewer.close()
+    t.equal("and ends with 0", 0, second.stop())
+
+
+def test_wrong_server(t):
+    """Somebody else answers where a node should: it says what it met and tries again."""
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        other.settimeout(10)
+        sniff = Sniff(server(port), "astray")
+        for answer, words in ((b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi", "200"),
+                              (b"SSH-2.0-OpenSSH_9.2\r\n", "no valid HTTP"),
+                              (b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: upgrade"
+                               b"\r\nSec-WebSocket-Accept: AAAA\r\n\r\n", "WebSocket")):
+            peer, _ = other.accept()
+            peer.recv(4096)
+            before = len(sniff.said())
+            peer.sendall(answer)
+            peer.close()
+            t.check(f"{answer[:14]!r} is no node: it says so", wait_for(
+                5, lambda before=before, words=words: words in sniff.said()[before:]), sniff.said())
+        t.equal("and SIGTERM ends it with 0", 0, sniff.stop())
+
+
 def test_backlog(t):
     """Of an earlier run, on disk; little memory does not make it slow, and one connection does."""
     spool = os.path.join(FOLDER, "backlog")
@@ -327,8 +409,8 @@ def main():
         file.write(keys["ingest"] + "\n")
     with Node(FOLDER, "--ingest-record") as node:
         node.key = keys["view"]
-        tap.run([test_sniff, test_break, test_spool, test_backlog, test_interrupted_connect,
-                 test_record, test_cut_off, test_many, test_refused, test_hostile])
+        tap.run([test_sniff, test_break, test_spool, test_killed, test_one_name, test_wrong_server, test_backlog,
+                 test_interrupted_connect, test_record, test_cut_off, test_many, test_refused, test_hostile])
         tap.check("the node is alive at the end", not node.has_ended(), node.said())
         code, took = node.stop()
         tap.check("SIGTERM: exit 0 within 5 s", code == 0 and took < 5, code, took, node.said())

@@ -13,6 +13,8 @@ def openssl(*words, **more):
 
 
 class Authority:
+    """Its certificates have what Python demands since 3.13 (VERIFY_X509_STRICT): key usage, key ids."""
+
     def __init__(self, folder):
         self.folder = folder
         self.file = os.path.join(folder, "ca.pem")
@@ -20,12 +22,14 @@ class Authority:
         self.count = 0
         os.makedirs(folder, exist_ok=True)
         openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
-                "-keyout", self.key, "-out", self.file, "-subj", "/CN=authority", "-days", "30")
+                "-keyout", self.key, "-out", self.file, "-subj", "/CN=authority", "-days", "30",
+                "-addext", "keyUsage=critical,keyCertSign,cRLSign")
         with open(os.path.join(folder, "ca.conf"), "w", encoding="ascii") as file:
             file.write(f"[ca]\ndefault_ca=a\n[a]\ndatabase={folder}/index.txt\nnew_certs_dir={folder}\n"
                        f"rand_serial=yes\ndefault_md=sha256\npolicy=p\nunique_subject=no\n"
                        f"x509_extensions=e\n[p]\ncommonName=supplied\n"
-                       f"[e]\nsubjectAltName={NAMES}\n")
+                       f"[e]\nsubjectAltName={NAMES}\nsubjectKeyIdentifier=hash\n"
+                       f"authorityKeyIdentifier=keyid\n")
         with open(os.path.join(folder, "index.txt"), "w", encoding="ascii"):
             pass
 

@@ -48,6 +48,7 @@ start_node() {
         2>"$log" </dev/null &
     NODE_PID=$!
     at_exit kill -9 "$NODE_PID"
+    # shellcheck disable=SC2034  # for the script that sources this
     wait_for 15 node_port "$log" && NODE_PORT=$(node_port "$log")
 }
 

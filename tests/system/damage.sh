@@ -10,6 +10,10 @@ need python3
 scratch_dir damage || skip_all "no scratch folder"
 export PR_BIN
 export PR_FLIPS=${PR_FLIPS:-$PR_KILLS}
-[ -x "${PR_BIN_DEV:-}" ] && export PR_BIN_DEV || unset PR_BIN_DEV
+if [ -x "${PR_BIN_DEV:-}" ]; then
+    export PR_BIN_DEV
+else
+    unset PR_BIN_DEV
+fi
 python3 "$PR_SUPPORT/damage.py" "$SCRATCH" || tap_failures=1
 tap_done

@@ -14,8 +14,8 @@ readonly PACKETS=500 LOG=$SCRATCH/node.log
 link_local() {
     ip -n "$1" -6 -o addr show dev "$2" scope link -tentative | sed -n 's|.* inet6 \([^/]*\)/.*|\1|p' | grep .
 }
-wait_for 10 link_local "$NS_B" "$IF_B" && wait_for 10 link_local "$NS_A" "$IF_A" ||
-    skip_all "no link-local addresses here"
+wait_for 10 link_local "$NS_B" "$IF_B" || skip_all "no link-local addresses here"
+wait_for 10 link_local "$NS_A" "$IF_A" || skip_all "no link-local addresses here"
 LINK_B=$(link_local "$NS_B" "$IF_B")
 
 # port_of ADDRESS: where the node says that it listens.
@@ -34,7 +34,8 @@ for n in range(int(sys.argv[1])):
     s.sendto(b"%08d" % n, ("fd77::2", 5555))' "$PACKETS"
 }
 
-key=$(add_key capture 2>/dev/null) && ingest=$(add_key ingest 2>/dev/null) || skip_all "no keys"
+key=$(add_key capture 2>/dev/null) || skip_all "no keys"
+ingest=$(add_key ingest 2>/dev/null) || skip_all "no keys"
 printf '%s\n' "$key" >"$SCRATCH/key"
 printf '%s\n' "$ingest" >"$SCRATCH/ingest"
 chmod 600 "$SCRATCH/key" "$SCRATCH/ingest"

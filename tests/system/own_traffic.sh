@@ -18,7 +18,9 @@ flood=$PR_BUILD/tests/bench/flood
 viewer=$PR_BUILD/tests/bench/ws_viewer
 daemon=$PR_BUILD/node/packetrecorderd
 
-[ -x "$flood" ] && [ -x "$viewer" ] || skip_all "no flood generator in this build"
+if [ ! -x "$flood" ] || [ ! -x "$viewer" ]; then
+    skip_all "no flood generator in this build"
+fi
 two_hosts own_traffic
 # No ARP in between: what is on the wire is the flood, the node's streams, and ICMP that refuses it.
 ip -n "$NS_A" neigh replace 10.77.0.2 dev "$IF_A" nud permanent \

@@ -24,7 +24,8 @@ static const struct entry environment[] = {
     {"PACKETRECORDER_CONFIG", "Configuration file of serve, where --config does not name one."},
     {"PACKETRECORDERD", "The program that serve and sniff run, where it is not beside this one."},
     {"PACKETRECORDER_LOG",
-     "What is told on standard error: debug, info, warn (the default) or error."},
+     "What is told on standard error: debug, info, warn or error. Without it warn; serve and sniff "
+     "info."},
     {"NO_COLOR", "No colours when set to anything."},
 };
 

@@ -37,7 +37,7 @@ struct http_conn {
     struct buf pending; /* came while an exchange was running */
     uint64_t deadline_ms;
     enum phase phase;
-    bool is_unproven;  /* no request yet that needed a right and had it */
+    bool is_unproven;  /* no request yet that was allowed */
     bool message_open; /* between a head and its end */
     bool parsing;      /* in parse(): it goes on by itself */
     bool peer_ended;
@@ -215,10 +215,7 @@ static void on_message_end(struct http_conn *conn)
 {
     conn->message_open = false;
     if (conn->ex != NULL) {
-        /* What everybody may ask ("/", "/health") proves nothing, nor does what was refused. */
-        if (conn->ex->match.route->right != RIGHT_NONE) {
-            prove(conn);
-        }
+        prove(conn); /* what is refused does not come here */
         struct exchange *ex = exchange_ref(conn->ex); /* it may be answered in there */
         enter(conn, PHASE_HANDLER);
         ex->match.route->handle(ex, conn->server->node);

@@ -44,7 +44,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         REQUIRE(body.request.snaplen <= 262144);
         capture_body_deinit(&body);
     } else {
-        REQUIRE(err.code == ERR_USAGE && err.text[0] != '\0');
+        REQUIRE((err.code == ERR_USAGE || err.code == ERR_FILTER) && err.text[0] != '\0');
     }
     char *text = x_alloc(size + 1);
     memcpy(text, data, size);

@@ -108,7 +108,7 @@ static void one_address_has_few_connections_without_a_request(void **state)
     assert_int_equal(unproven_total(f.node.http->unproven), 3);
 }
 
-/* Nor does a request that anybody may send, or one that is refused. */
+/* One that is refused does not. Who only asks what everybody may gives way when he idles. */
 static void only_an_allowed_request_proves_a_connection(void **state)
 {
     char keys[API_ROLES][API_KEY_TEXT_MAX];
@@ -120,6 +120,8 @@ static void only_an_allowed_request_proves_a_connection(void **state)
                                              .n_groups = ARRAY_LEN(groups),
                                              .limits = {.max_unproven = 2}});
     client_ask(client_open(&f, 0), "GET /", "is running");
+    assert_int_equal(unproven_total(f.node.http->unproven), 0);
+    client_ask(client_open(&f, 0), "GET /for-keys", "HTTP/1.1 401 ");
     client_ask(client_open(&f, 0), "GET /for-keys", "HTTP/1.1 401 ");
     assert_int_equal(unproven_total(f.node.http->unproven), 2);
     struct client *c = client_open(&f, 0);

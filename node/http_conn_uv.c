@@ -215,7 +215,7 @@ static void on_message_end(struct http_conn *conn)
 {
     conn->message_open = false;
     if (conn->ex != NULL) {
-        prove(conn); /* what is refused does not come here */
+        prove(conn);                                  /* what is refused does not come here */
         struct exchange *ex = exchange_ref(conn->ex); /* it may be answered in there */
         enter(conn, PHASE_HANDLER);
         ex->match.route->handle(ex, conn->server->node);

@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Membership: SWIM with Lifeguard and what stands in docs/protocol-swarm.md, as a core that has no
+ * clock, socket, thread, log or randomness of its own. Whoever drives it (node/swarm_uv, or the
+ * simulator) gives it one input with the time in it, then takes what it wants done until there is
+ * nothing left, then sleeps until the time it gave or the next input:
+ *
+ *     swim_on_datagram(swim, now, &from, bytes, n, stamp);
+ *     while (swim_next(swim, now, &scratch, &action)) { … }
+ *     sleep until swim_deadline(swim)
+ *
+ * Inputs go before timers: what has arrived is given before swim_on_time, so that a late process
+ * does not accuse others of its own sleep. Nothing allocates after swim_new but a new member, and
+ * what it needs is bounded by SWIM_MEMBERS_MAX.
+ */
+#pragma once
+
+#include "shared/swarm/swim_envelope.h"
+#include "shared/swarm/swim_limits.h"
+#include "shared/swarm/swim_rules.h"
+#include "shared/swarm/swim_types.h"
+
+struct swim;
+
+struct swim_config {
+    const struct swim_rules *rules;   /* borrowed for the life of the core */
+    const struct swim_crypto *crypto; /* the same */
+    uint8_t public_key[SWIM_PUBLIC_BYTES];
+    uint8_t secret_key[SWIM_SECRET_BYTES];
+    struct swim_keyring keyring;
+    uint8_t seed[SWIM_SEED_BYTES]; /* of all its randomness; never the same twice */
+    uint64_t persisted_boot;       /* what the last SWIM_PERSIST said; 0: none */
+    uint32_t mtu;                  /* bytes of a datagram, 0: 1400; at most SWIM_DATAGRAM_MAX */
+    uint8_t n_addrs;
+    struct swim_addr addrs[SWIM_ADDRS_MAX]; /* what others reach it by */
+    const void *meta;                       /* copied */
+    uint16_t n_meta;
+    bool clock_is_anchor; /* its wall clock is synchronised by something outside */
+};
+
+/* The first action is SWIM_PERSIST: do it durably before anything is sent. */
+struct swim *swim_new(const struct swim_config *config, struct swim_now now);
+void swim_free(struct swim *swim);
+
+/* ---- inputs ---- */
+
+/* stamp_ns: wall time at which the kernel received it; 0: now. bytes is overwritten. */
+void swim_on_datagram(struct swim *swim, struct swim_now now, const struct swim_addr *from,
+                      uint8_t *bytes, size_t n, int64_t stamp_ns);
+
+enum swim_stream_event {
+    SWIM_STREAM_ACCEPTED, /* the other side opened it; conn is a number of the driver's, ≥ 2^31 */
+    SWIM_STREAM_OPENED,   /* what SWIM_STREAM_OPEN asked for */
+    SWIM_STREAM_MESSAGE,  /* bytes: a whole message as one SWIM_STREAM_WRITE was */
+    SWIM_STREAM_CLOSED,   /* by the other side, or it never opened */
+};
+/* Messages are those of the secure channel: already opened, at most SWIM_STREAM_MESSAGE_MAX. */
+void swim_on_stream(struct swim *swim, struct swim_now now, uint32_t conn,
+                    enum swim_stream_event event, const struct swim_addr *from,
+                    const uint8_t *bytes, size_t n);
+
+void swim_on_time(struct swim *swim, struct swim_now now);
+
+/* Seeds to find others by; copied, at most SWIM_SEEDS_MAX; tried for ever. */
+void swim_join(struct swim *swim, struct swim_now now, const struct swim_addr *seeds, uint32_t n);
+/* Tells the others. SWIM_LEAVE_DONE follows when enough of them know, or a second later. */
+void swim_leave(struct swim *swim, struct swim_now now);
+/* A new version of the own record. False: too long. */
+bool swim_set_meta(struct swim *swim, struct swim_now now, const void *meta, size_t n);
+void swim_set_load(struct swim *swim, uint8_t load);
+/* The kernel dropped so many of our datagrams since the last call. */
+void swim_on_kernel_drops(struct swim *swim, struct swim_now now, uint32_t n);
+/* The key with which to seal; others that are installed still open. */
+void swim_set_keyring(struct swim *swim, const struct swim_keyring *keyring);
+
+/* ---- outputs ---- */
+
+enum swim_action_kind {
+    SWIM_SEND,         /* bytes to addr */
+    SWIM_STREAM_OPEN,  /* conn (< 2^31) to addr */
+    SWIM_STREAM_WRITE, /* bytes on conn */
+    SWIM_STREAM_CLOSE, /* conn; what was written goes out first */
+    SWIM_EVENT,
+    SWIM_PERSIST, /* boot, durably, before what follows */
+    SWIM_LEAVE_DONE,
+};
+
+enum swim_event_kind {
+    SWIM_EVENT_UP,      /* for each (member, boot) Up and Down alternate, beginning with Up */
+    SWIM_EVENT_DOWN,
+    SWIM_EVENT_LEFT,    /* final for that boot; instead of Down */
+    SWIM_EVENT_SUSPECT, /* still Up */
+    SWIM_EVENT_CLEARED, /* of that suspicion */
+    SWIM_EVENT_UPDATE,  /* a new record of the same boot */
+    SWIM_EVENT_CLONE,   /* another process speaks with our key */
+    SWIM_EVENT_ISOLATED, SWIM_EVENT_CONNECTED, /* we; sid 0 */
+};
+
+struct swim_action {
+    enum swim_action_kind kind;
+    struct swim_addr addr;
+    uint32_t conn;
+    const uint8_t *bytes; /* borrowed from the scratch until the next call */
+    size_t n;
+    enum swim_event_kind event;
+    uint64_t sid;
+    struct swim_incarnation incarnation;
+    uint64_t boot; /* SWIM_PERSIST */
+};
+
+/* Where messages are made; one may serve many cores, one after the other. */
+struct swim_scratch {
+    uint8_t bytes[SWIM_STREAM_MESSAGE_MAX];
+};
+
+/* False: nothing more. `now` may be fresher than the input's: time stamps are taken here. */
+bool swim_next(struct swim *swim, struct swim_now now, struct swim_scratch *scratch,
+               struct swim_action *action);
+/* Monotonic ns at which swim_on_time has something to do; UINT64_MAX: never. */
+uint64_t swim_deadline(const struct swim *swim);
+
+/* ---- looking ---- */
+
+struct swim_view {
+    struct swim_id id;
+    uint64_t sid;
+    struct swim_incarnation incarnation;
+    enum swim_state state;
+    bool degraded; /* reached by streams only */
+    struct swim_addr addr;
+    uint64_t since_ns; /* monotonic, of the state */
+    uint8_t load;
+    const uint8_t *record; /* borrowed until the next input */
+    uint16_t n_record;
+};
+
+uint64_t swim_self(const struct swim *swim);
+uint32_t swim_n_members(const struct swim *swim); /* known in any state, without itself */
+uint32_t swim_n_live(const struct swim *swim);    /* alive or suspect, with itself */
+/* In the order of sids; false behind the last. */
+bool swim_member_at(const struct swim *swim, uint32_t at, struct swim_view *view);
+bool swim_member_get(const struct swim *swim, uint64_t sid, struct swim_view *view);
+/* Sum over (id, boot, seq) of members held alive or suspect, itself included. */
+uint64_t swim_view_hash(const struct swim *swim);
+struct swim_incarnation swim_own_incarnation(const struct swim *swim);
+bool swim_is_isolated(const struct swim *swim);
+uint32_t swim_local_health(const struct swim *swim);
+/* Swarm time minus wall time, and how far that may be off. */
+int64_t swim_clock_correction(const struct swim *swim, uint64_t *bound_ns);
+
+/* Everything that was dropped, refused or lost, by cause; X-macro of names in swim_limits.h. */
+struct swim_counters {
+#define SWIM_COUNTER(name, what) uint64_t name;
+#include "shared/swarm/swim_counters.inc"
+#undef SWIM_COUNTER
+};
+const struct swim_counters *swim_get_counters(const struct swim *swim);
+/* Bytes that this core has on the heap. */
+size_t swim_memory(const struct swim *swim);

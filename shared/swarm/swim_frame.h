@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The frames of the protocol: positional msgpack arrays, first element the type. A datagram and a
+ * message of a stream hold a run of them (an array of frames; the count is not announced: frames
+ * follow each other to the end). Unknown types and elements after the known ones are read over.
+ *
+ *    1 PING    [1, seq u64, to sid, from sid, t1 i64, vhash u64, khash u64, n members, lh]
+ *    2 ACK     [2, seq, from sid, t2 i64, t3 i64, vhash, khash, n, lh, load, x i64, x_bound u64]
+ *    3 PINGREQ [3, seq, target sid, ttl_ms]
+ *    4 NACK    [4, seq]
+ *    5 FACK    [5, seq]
+ *    6 ALIVE   [6, record bin]
+ *    7 SUSPECT [7, sid, boot, seq, from sid, lh]
+ *    8 DEAD    [8, sid, boot, seq, from sid, n confirmations]
+ *    9 LEFT    [9, record bin]
+ *   10 YOUARE  [10, state, boot, seq]        what we hold of the receiver
+ *   11 DIGEST  [11, part, bin]               part: 0 the 64 bucket sums (64 × u64 LE) of the members,
+ *                                            1 list of members, 2 list with more to come (stream),
+ *                                            3 list of KV; lists are entries of 21 bytes:
+ *                                            sid u64 LE, boot u64 LE, seq u32 LE, state u8
+ *   12 WANT    [12, bin]                     sids, u64 LE each
+ *   13 KV      [13, owner sid, key bin16, version u64, flags u8, value bin]
+ *   14 HELLO   [14, seq u64, record bin]     first contact; answered with ALIVE of the answerer and an ACK
+ *   15 SYNC    [15, what u8]                 stream: 0 whole states wanted (push-pull), 1 deltas, 2 done
+ *   16 LEAVEACK[16, from sid]
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "shared/base/pack.h"
+#include "shared/base/unpack.h"
+#include "shared/swarm/swim_record.h"
+
+enum swim_frame_type {
+    SWIM_PING = 1,
+    SWIM_ACK = 2,
+    SWIM_PINGREQ = 3,
+    SWIM_NACK = 4,
+    SWIM_FACK = 5,
+    SWIM_ALIVE_FRAME = 6,
+    SWIM_SUSPECT_FRAME = 7,
+    SWIM_DEAD_FRAME = 8,
+    SWIM_LEFT_FRAME = 9,
+    SWIM_YOUARE = 10,
+    SWIM_DIGEST = 11,
+    SWIM_WANT = 12,
+    SWIM_KV = 13,
+    SWIM_HELLO = 14,
+    SWIM_SYNC = 15,
+    SWIM_LEAVEACK = 16,
+};
+
+#define SWIM_BUCKETS         64
+#define SWIM_DIGEST_ENTRY    21
+#define SWIM_BIN_MAX         1024  /* in a datagram */
+#define SWIM_STREAM_BIN_MAX  32768 /* in a message of a stream */
+#define SWIM_KV_KEY_BYTES    16
+#define SWIM_KV_VALUE_MAX    1024
+#define SWIM_FRAME_DEPTH     4
+
+/* One frame, decoded; which members mean something depends on the type. Pointers borrow. */
+struct swim_frame {
+    uint8_t type;
+    uint8_t state;  /* YOUARE, and DIGEST's part, SYNC's what, KV's flags */
+    uint8_t lh;     /* local health of the sender or accuser; DEAD: confirmations */
+    uint8_t load;
+    uint64_t seq;   /* of the probe */
+    uint64_t sid;   /* PING: to; PINGREQ, SUSPECT, DEAD: whom; KV: owner */
+    uint64_t from;  /* sender or accuser */
+    struct swim_incarnation incarnation;
+    int64_t t1, t2, t3; /* wall ns */
+    uint64_t vhash, khash;
+    uint32_t n_members;
+    uint32_t ttl_ms;
+    int64_t x_ns;       /* the sender's swarm-time correction */
+    uint64_t x_bound_ns;
+    uint64_t version;   /* KV */
+    const uint8_t *key; /* KV: SWIM_KV_KEY_BYTES */
+    const uint8_t *bin; /* record, entries, sids, value */
+    size_t n_bin;
+};
+
+/* Appends; pack->failed when there is no room (nothing half-written counts: check the length before). */
+void swim_frame_write(struct pack *pack, const struct swim_frame *frame);
+/* Bytes that swim_frame_write will take, at the most. */
+size_t swim_frame_size(const struct swim_frame *frame);
+
+enum swim_frame_read {
+    SWIM_FRAME_END,   /* no more */
+    SWIM_FRAME_OK,
+    SWIM_FRAME_OTHER, /* a type we do not know: read over */
+    SWIM_FRAME_BAD,   /* drop all of it */
+};
+/* The next frame of a run; max_bin bounds each byte string. */
+enum swim_frame_read swim_frame_read(struct unpack *run, size_t max_bin, struct swim_frame *frame);

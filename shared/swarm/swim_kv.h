@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Desired state: records (owner, key, version, value) that spread to every node by gossip and by an
+ * anti-entropy of their own, beside the members. The higher version wins; at equal versions the
+ * greater bytes do, so that all end with the same. Deleting is a version too: a tombstone with a
+ * time to be forgotten at. Rules: merge is commutative, associative and idempotent.
+ */
+#pragma once
+
+#include "shared/swarm/swim.h"
+
+#define SWIM_KV_MAX 1024 /* records, tombstones included */
+#define SWIM_KV_DELETED 1u
+
+struct swim_kv {
+    uint64_t owner; /* sid of who made it; a label, it proves nothing */
+    uint8_t key[SWIM_KV_KEY_BYTES];
+    uint64_t version;
+    uint8_t flags;        /* SWIM_KV_DELETED */
+    const uint8_t *value; /* borrowed */
+    uint16_t n_value;     /* at most SWIM_KV_VALUE_MAX */
+};
+
+enum swim_kv_result { SWIM_KV_TAKEN, SWIM_KV_OLD, SWIM_KV_FULL, SWIM_KV_TOO_LONG };
+
+/* A record made here; the driver gives the version. Spreads when it was taken. */
+enum swim_kv_result swim_kv_put(struct swim *swim, struct swim_now now, const struct swim_kv *kv);
+bool swim_kv_get(const struct swim *swim, const uint8_t key[SWIM_KV_KEY_BYTES], struct swim_kv *kv);
+uint32_t swim_kv_count(const struct swim *swim);
+bool swim_kv_at(const struct swim *swim, uint32_t at, struct swim_kv *kv);
+/* The next record that came or changed since the last call; false: none. */
+bool swim_kv_next_change(struct swim *swim, struct swim_kv *kv);
+uint64_t swim_kv_hash(const struct swim *swim);

@@ -4,8 +4,8 @@
  * message of a stream hold a run of them (an array of frames; the count is not announced: frames
  * follow each other to the end). Unknown types and elements after the known ones are read over.
  *
- *    1 PING    [1, seq u64, to sid, from sid, t1 i64, vhash u64, khash u64, n members, lh]
- *    2 ACK     [2, seq, from sid, t2 i64, t3 i64, vhash, khash, n, lh, load, x i64, x_bound u64]
+ *    1 PING    [1, seq u64, to sid, t1 i64, vhash u64, khash u32, n members, lh]
+ *    2 ACK     [2, seq, t2 i64, t3 - t2 u32, lh, load, x i64, x_bound u64, root sid]
  *    3 PINGREQ [3, seq, target sid, ttl_ms]
  *    4 NACK    [4, seq]
  *    5 FACK    [5, seq]
@@ -22,7 +22,9 @@
  *   13 KV      [13, owner sid, key bin16, version u64, flags u8, value bin]
  *   14 HELLO   [14, seq u64, record bin]     first contact; answered with ALIVE of the answerer and an ACK
  *   15 SYNC    [15, what u8]                 stream: 0 whole states wanted (push-pull), 1 deltas, 2 done
- *   16 LEAVEACK[16, from sid]
+ *   16 LEAVEACK[16]
+ *
+ * The sender of a datagram is known by the boot nonce of its envelope, which its record vouches for.
  */
 #pragma once
 
@@ -69,10 +71,12 @@ struct swim_frame {
     uint8_t load;
     uint64_t seq;   /* of the probe */
     uint64_t sid;   /* PING: to; PINGREQ, SUSPECT, DEAD: whom; KV: owner */
-    uint64_t from;  /* sender or accuser */
+    uint64_t from;  /* accuser */
+    uint64_t root;  /* ACK: whose clock the sender's swarm time follows */
     struct swim_incarnation incarnation;
     int64_t t1, t2, t3; /* wall ns */
-    uint64_t vhash, khash;
+    uint64_t vhash;
+    uint32_t khash;
     uint32_t n_members;
     uint32_t ttl_ms;
     int64_t x_ns;       /* the sender's swarm-time correction */

@@ -16,13 +16,18 @@
  *   10 YOUARE  [10, state, boot, seq]        what we hold of the receiver
  *   11 DIGEST  [11, part, bin]               part: 0 the 64 bucket sums (64 × u64 LE) of the members,
  *                                            1 list of members, 2 list with more to come (stream),
- *                                            3 list of KV; lists are entries of 21 bytes:
- *                                            sid u64 LE, boot u64 LE, seq u32 LE, state u8
+ *                                            3 list of KV. A list of members: the buckets that it
+ *                                            covers, a u64 LE of 64 bits, then entries of 21 bytes:
+ *                                            sid u64 LE, boot u64 LE, seq u32 LE, state u8. The
+ *                                            bucket of a member is the top 6 bits of its sid
  *   12 WANT    [12, bin]                     sids, u64 LE each
  *   13 KV      [13, owner sid, key bin16, version u64, flags u8, value bin]
  *   14 HELLO   [14, seq u64, record bin]     first contact; answered with ALIVE of the answerer and an ACK
- *   15 SYNC    [15, what u8]                 stream: 0 whole states wanted (push-pull), 1 deltas, 2 done
+ *   15 SYNC    [15, what u8]                 0 the whole state of the sender came before, and the
+ *                                            receiver's is wanted; 1 too much for datagrams, open a
+ *                                            stream; 2 that was all
  *   16 LEAVEACK[16]
+ *   17 VIEW    [17, vhash, khash u32, n members]   goes with gossip: who agrees needs no more of it
  *
  * The sender of a datagram is known by the boot nonce of its envelope, which its record vouches for.
  */
@@ -53,6 +58,7 @@ enum swim_frame_type {
     SWIM_HELLO = 14,
     SWIM_SYNC = 15,
     SWIM_LEAVEACK = 16,
+    SWIM_VIEW = 17,
 };
 
 #define SWIM_BUCKETS         64

@@ -2,11 +2,9 @@
  *
  * What goes on the wire: a clear head, the sealed frames, a tag.
  *
- *    0  u8  magic 0xD7      1  u8 version 1      2  u8 flags 0      3  u8 class (0 datagram, 1 stream)
- *    4  u32 key id, big endian
- *    8  16 bytes boot nonce, random for each life of a node
- *   24  u64 counter, big endian, from 1, never the same again
- *   32  ciphertext … 16 bytes tag
+ *    0  u8  magic 0xD7      1  u8 version 1      2  u8 flags 0      3  u8 class (0 datagram, 1
+ * stream) 4  u32 key id, big endian 8  16 bytes boot nonce, random for each life of a node 24  u64
+ * counter, big endian, from 1, never the same again 32  ciphertext … 16 bytes tag
  *
  * The nonce of the cipher is bytes 8 to 31; authenticated are also bytes 0 to 7 and the cluster id,
  * which is not sent. The nonce is the identity for the replay window too.
@@ -20,12 +18,14 @@
 #include "shared/swarm/swim_crypto.h"
 #include "shared/swarm/swim_record.h"
 
-#define SWIM_HEAD_BYTES    32
-#define SWIM_SEALED_EXTRA  (SWIM_HEAD_BYTES + SWIM_TAG_BYTES)
-#define SWIM_DATAGRAM_MAX  1452
-#define SWIM_MAGIC         0xD7
-#define SWIM_VERSION       1
-#define SWIM_KEYS_MAX      4
+#define SWIM_HEAD_BYTES   32
+#define SWIM_SEALED_EXTRA (SWIM_HEAD_BYTES + SWIM_TAG_BYTES)
+#define SWIM_DATAGRAM_MAX 1452
+#define SWIM_MAGIC        0xD7
+#define SWIM_VERSION      1
+#define SWIM_KEYS_MAX     4
+
+enum swim_class { SWIM_CLASS_DATAGRAM, SWIM_CLASS_STREAM };
 
 enum swim_key_state { SWIM_KEY_INSTALLED, SWIM_KEY_ACTIVE, SWIM_KEY_RETIRING };
 
@@ -49,11 +49,13 @@ struct swim_envelope {
     uint64_t counter;
 };
 
-/* The head alone, before anything costs: false when it cannot be ours. */
+/* The head alone, before anything costs: false when it cannot be ours (its size, its first bytes, a
+ * counter of 0). */
 bool swim_envelope_read(const uint8_t *bytes, size_t n, struct swim_envelope *envelope);
 const struct swim_key *swim_keyring_find(const struct swim_keyring *ring, uint32_t key_id);
 const struct swim_key *swim_keyring_active(const struct swim_keyring *ring); /* NULL: none */
-/* Frames stand at bytes + SWIM_HEAD_BYTES, n of them; head and tag are put around. Gives all bytes. */
+/* Frames stand at bytes + SWIM_HEAD_BYTES, n of them; head and tag are put around. Gives all bytes.
+ */
 size_t swim_envelope_seal(const struct swim_keyring *ring, const struct swim_key *key,
                           const struct swim_crypto *crypto, const struct swim_envelope *envelope,
                           uint8_t *bytes, size_t n);
@@ -62,8 +64,11 @@ bool swim_envelope_open(const struct swim_keyring *ring, const struct swim_key *
                         const struct swim_crypto *crypto, uint8_t *bytes, size_t n,
                         const uint8_t **frames, size_t *n_frames);
 
-/* The replay window of one boot nonce (RFC 6479): the highest counter and a bitmap of those before. */
+/* The replay window of one boot nonce (RFC 6479): the highest counter and a bitmap of those before.
+ */
 #define SWIM_REPLAY_BITS 1024
+/* How far behind the highest a counter may come: the last word is being reused. */
+#define SWIM_REPLAY_WINDOW (SWIM_REPLAY_BITS - 64)
 struct swim_replay {
     uint64_t highest;
     uint64_t seen[SWIM_REPLAY_BITS / 64];

@@ -37,7 +37,7 @@ struct field {
     {                                                                                              \
         FIELD_U32, AT(incarnation.seq)                                                             \
     }
-#define FIELDS_MAX 8 /* with the end */
+#define FIELDS_MAX 8
 
 _Static_assert(sizeof(struct swim_frame) <= UINT8_MAX, "offsets are bytes");
 
@@ -81,6 +81,7 @@ static const struct field layouts[][FIELDS_MAX + 1] = {
     [SWIM_HELLO] = {{FIELD_U64, AT(seq)}, {FIELD_RECORD, 0}},
     [SWIM_SYNC] = {{FIELD_U8, AT(state)}},
     [SWIM_LEAVEACK] = {{FIELD_END, 0}},
+    [SWIM_VIEW] = {{FIELD_U64, AT(vhash)}, {FIELD_U32, AT(khash)}, {FIELD_U32, AT(n_members)}},
 };
 
 static bool is_known(uint64_t type)
@@ -249,8 +250,15 @@ static void read_turn(struct unpack *u, struct swim_frame *frame)
 
 static bool digest_is_whole(const struct swim_frame *frame)
 {
-    return frame->state == SWIM_DIGEST_SUMS ? frame->n_bin == 8u * SWIM_BUCKETS
-                                            : frame->n_bin % SWIM_DIGEST_ENTRY == 0;
+    switch (frame->state) {
+    case SWIM_DIGEST_SUMS:
+        return frame->n_bin == 8u * SWIM_BUCKETS;
+    case SWIM_DIGEST_LIST:
+    case SWIM_DIGEST_MORE:
+        return frame->n_bin >= 8 && (frame->n_bin - 8) % SWIM_DIGEST_ENTRY == 0;
+    default:
+        return true; /* who reads it knows its entries */
+    }
 }
 
 static uint64_t most_of(uint8_t kind)

@@ -13,17 +13,17 @@
  *    7 SUSPECT [7, sid, boot, seq, from sid, lh]
  *    8 DEAD    [8, sid, boot, seq, from sid, n confirmations]
  *    9 LEFT    [9, record bin]
- *   10 YOUARE  [10, state, boot, seq]        what we hold of the receiver
- *   11 DIGEST  [11, part, bin]               part: 0 the 64 bucket sums (64 × u64 LE) of the
- * members, 1 list of members, 2 list with more to come (stream), 3 list of KV. A list of members:
- * the buckets that it covers, a u64 LE of 64 bits, then entries of 21 bytes: sid u64 LE, boot u64
- * LE, seq u32 LE, state u8. The bucket of a member is the top 6 bits of its sid 12 WANT    [12,
- * bin]                     sids, u64 LE each 13 KV      [13, owner sid, key bin16, version u64,
- * flags u8, value bin] 14 HELLO   [14, seq u64, record bin]     first contact; answered with ALIVE
- * of the answerer and an ACK 15 SYNC    [15, what u8]                 0 the whole state of the
- * sender came before, and the receiver's is wanted; 1 too much for datagrams, open a stream; 2 that
- * was all 16 LEAVEACK[16] 17 VIEW    [17, vhash, khash u32, n members]   goes with gossip: who
- * agrees needs no more of it
+ *   10 YOUARE  [10, state, boot, seq]     what we hold of the receiver
+ *   11 DIGEST  [11, part, bin]            enum swim_digest_part
+ *   12 WANT    [12, bin]                  sids, u64 LE each
+ *   13 KV      [13, owner sid, key bin16, version u64, flags u8, value bin]
+ *   14 HELLO   [14, seq u64, record bin]  first contact; answered with ALIVE of the answerer, ACK
+ *   15 SYNC    [15, what u8]              enum swim_sync_what
+ *   16 LEAVEACK[16]
+ *   17 VIEW    [17, vhash, khash u32, n members]  goes with gossip: who agrees needs no more of it
+ *
+ * A list of members: the buckets that it covers, a u64 LE of 64 bits, then entries of 21 bytes: sid
+ * u64 LE, boot u64 LE, seq u32 LE, state u8. The bucket of a member is the top 6 bits of its sid.
  *
  * The sender of a datagram is known by the boot nonce of its envelope, which its record vouches
  * for.
@@ -67,12 +67,18 @@ enum swim_frame_type {
 #define SWIM_FRAME_DEPTH        4 /* arrays and maps inside each other, the frame's own included */
 #define SWIM_FRAME_ELEMENTS_MAX 256
 
-/* The parts of a DIGEST. */
+/* The part of a DIGEST. */
 enum swim_digest_part {
-    SWIM_DIGEST_SUMS = 0,
-    SWIM_DIGEST_LIST = 1,
-    SWIM_DIGEST_MORE = 2,
-    SWIM_DIGEST_KV = 3,
+    SWIM_DIGEST_SUMS = 0, /* of the members: SWIM_BUCKETS × u64 LE */
+    SWIM_DIGEST_LIST = 1, /* of members; nothing follows */
+    SWIM_DIGEST_MORE = 2, /* of members; the next frame goes on (stream) */
+    SWIM_DIGEST_KV = 3,   /* of KV */
+};
+
+enum swim_sync_what {
+    SWIM_SYNC_WHOLE = 0,  /* the whole state of the sender came before, the receiver's is wanted */
+    SWIM_SYNC_STREAM = 1, /* too much for datagrams: open a stream */
+    SWIM_SYNC_DONE = 2,   /* that was all */
 };
 
 /* One frame, decoded; which members mean something depends on the type. Pointers borrow. */

@@ -3,8 +3,8 @@
  * The signed record of a member: what it says of itself in one incarnation. It travels and is kept
  * as its bytes; only the owner of the key can make one, so it may come from anybody.
  *
- *   msgpack [pk bin32, boot, boot_nonce bin16, seq, kind, [[family, ip, port]…], meta bin] ‖
- * signature 64
+ *   msgpack [pk bin32, boot, boot_nonce bin16, seq, kind, [[family, ip, port]…], meta bin]
+ *   signature, 64 bytes
  *
  * kind: 0 alive, 1 left. The signature covers "packetrecorder member 1" ‖ cluster id ‖ the msgpack
  * bytes. Elements after the known ones are kept and signed, and not understood (forward

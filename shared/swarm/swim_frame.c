@@ -37,7 +37,7 @@ struct field {
     {                                                                                              \
         FIELD_U32, AT(incarnation.seq)                                                             \
     }
-#define FIELDS_MAX 8
+#define FIELDS_MAX 9
 
 _Static_assert(sizeof(struct swim_frame) <= UINT8_MAX, "offsets are bytes");
 
@@ -56,7 +56,8 @@ static const struct field layouts[][FIELDS_MAX + 1] = {
                   {FIELD_U8, AT(load)},
                   {FIELD_I64, AT(x_ns)},
                   {FIELD_U64, AT(x_bound_ns)},
-                  {FIELD_U64, AT(root)}},
+                  {FIELD_U64, AT(root)},
+                  {FIELD_I64, AT(wall_ns)}},
     [SWIM_PINGREQ] = {{FIELD_U64, AT(seq)}, {FIELD_SID, AT(sid)}, {FIELD_U32, AT(ttl_ms)}},
     [SWIM_NACK] = {{FIELD_U64, AT(seq)}},
     [SWIM_FACK] = {{FIELD_U64, AT(seq)}},

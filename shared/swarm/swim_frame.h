@@ -5,7 +5,8 @@
  * follow each other to the end). Unknown types and elements after the known ones are read over.
  *
  *    1 PING    [1, seq u64, to sid, t1 i64, vhash u64, khash u32, n members, lh]
- *    2 ACK     [2, seq, t2 i64, t3 - t2 u32, lh, load, x i64, x_bound u64, root sid]
+ *    2 ACK     [2, seq, t2 i64, t3 - t2 u32, lh, load, x i64, x_bound u64, root u64,
+ *                wall i64]
  *    3 PINGREQ [3, seq, target sid, ttl_ms]
  *    4 NACK    [4, seq]
  *    5 FACK    [5, seq]
@@ -92,16 +93,17 @@ struct swim_frame {
     uint64_t from; /* accuser */
     uint64_t root; /* ACK: whose clock the sender's swarm time follows */
     struct swim_incarnation incarnation;
-    int64_t t1, t2, t3; /* wall ns */
+    int64_t t1, t2, t3; /* ns of steady clocks */
     uint64_t vhash;
     uint32_t khash;
     uint32_t n_members;
     uint32_t ttl_ms;
-    int64_t x_ns; /* the sender's swarm-time correction */
-    uint64_t x_bound_ns;
-    uint64_t version;   /* KV */
-    const uint8_t *key; /* KV: SWIM_KV_KEY_BYTES */
-    const uint8_t *bin; /* record, entries, sids, value */
+    int64_t x_ns;        /* the sender's swarm-time correction */
+    uint64_t x_bound_ns; /* as swim_clock_pack_bound makes it */
+    int64_t wall_ns;     /* the sender's wall clock minus its steady clock: 0 until it steps */
+    uint64_t version;    /* KV */
+    const uint8_t *key;  /* KV: SWIM_KV_KEY_BYTES */
+    const uint8_t *bin;  /* record, entries, sids, value */
     size_t n_bin;
 };
 

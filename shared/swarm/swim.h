@@ -86,14 +86,15 @@ enum swim_action_kind {
 };
 
 enum swim_event_kind {
-    SWIM_EVENT_UP,      /* for each (member, boot) Up and Down alternate, beginning with Up */
+    SWIM_EVENT_UP, /* for each (member, boot) Up and Down alternate, beginning with Up */
     SWIM_EVENT_DOWN,
     SWIM_EVENT_LEFT,    /* final for that boot; instead of Down */
     SWIM_EVENT_SUSPECT, /* still Up */
     SWIM_EVENT_CLEARED, /* of that suspicion */
     SWIM_EVENT_UPDATE,  /* a new record of the same boot */
     SWIM_EVENT_CLONE,   /* another process speaks with our key */
-    SWIM_EVENT_ISOLATED, SWIM_EVENT_CONNECTED, /* we; sid 0 */
+    SWIM_EVENT_ISOLATED,
+    SWIM_EVENT_CONNECTED, /* we; sid 0 */
 };
 
 struct swim_action {
@@ -146,7 +147,7 @@ struct swim_incarnation swim_own_incarnation(const struct swim *swim);
 bool swim_is_isolated(const struct swim *swim);
 uint32_t swim_local_health(const struct swim *swim);
 /* Swarm time minus wall time, and how far that may be off. */
-int64_t swim_clock_correction(const struct swim *swim, uint64_t *bound_ns);
+int64_t swim_time_correction(const struct swim *swim, struct swim_now now, uint64_t *bound_ns);
 
 /* Everything that was dropped, refused or lost, by cause; X-macro of names in swim_limits.h. */
 struct swim_counters {

@@ -24,9 +24,10 @@
 #include "shared/swarm/swim_types.h"
 
 #define SWIM_CLOCK_SETTLE (5000 * SWIM_MS)
-#define SWIM_CLOCK_STEP   20000 /* ns: a lesser step of the wall clock is not told from reading it \
-                                 */
-#define SWIM_CLOCK_DOUBTS 3     /* views in a row that contradict ours, until we believe them */
+#define SWIM_CLOCK_STEP                                                                            \
+    20000                   /* ns: a lesser step of the wall clock is not told from reading it     \
+                             */
+#define SWIM_CLOCK_DOUBTS 3 /* views in a row that contradict ours, until we believe them */
 /* A kernel's receive stamp is believed when it is at most so old. */
 #define SWIM_CLOCK_LAG_MAX (1000 * SWIM_MS)
 

@@ -2,9 +2,9 @@
  *
  * The cryptography of the swarm behind one table of functions, so that the simulator can run with
  * the real one or with a fast stand-in that keeps every size and every check. Pure functions of
- * their arguments. swim_crypto_sodium is libsodium's Ed25519, XChaCha20-Poly1305 (IETF) and BLAKE2b;
- * swim_crypto_null has 16-byte checksums in the places of tags and 64-byte checksums in those of
- * signatures: it finds every damage, and keeps no secret.
+ * their arguments. swim_crypto_sodium is libsodium's Ed25519, XChaCha20-Poly1305 (IETF) and
+ * BLAKE2b; swim_crypto_null has 16-byte checksums in the places of tags and 64-byte checksums in
+ * those of signatures: it finds every damage, and keeps no secret.
  */
 #pragma once
 
@@ -46,3 +46,5 @@ uint32_t swim_key_id(const uint8_t key[SWIM_KEY_BYTES]);
 /* SipHash-2-4 with a fixed key: what view hashes, rendezvous and schedules are made of. Equal on
  * every node. */
 uint64_t swim_hash(const void *bytes, size_t n);
+/* Zeroes that the compiler does not leave out. */
+void swim_wipe(void *bytes, size_t n);

@@ -80,6 +80,7 @@ enum swim_sync_what {
     SWIM_SYNC_WHOLE = 0,  /* the whole state of the sender came before, the receiver's is wanted */
     SWIM_SYNC_STREAM = 1, /* too much for datagrams: open a stream */
     SWIM_SYNC_DONE = 2,   /* that was all */
+    SWIM_SYNC_DELTA = 3,  /* what follows in this datagram is from an exchange, not gossip */
 };
 
 /* One frame, decoded; which members mean something depends on the type. Pointers borrow. */

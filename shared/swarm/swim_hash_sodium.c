@@ -39,3 +39,8 @@ uint64_t swim_hash(const void *bytes, size_t n)
     crypto_shorthash(hash, bytes, n, hash_key);
     return get_le64(hash);
 }
+
+void swim_wipe(void *bytes, size_t n)
+{
+    sodium_memzero(bytes, n);
+}

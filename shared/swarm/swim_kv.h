@@ -9,7 +9,7 @@
 
 #include "shared/swarm/swim.h"
 
-#define SWIM_KV_MAX 1024 /* records, tombstones included */
+#define SWIM_KV_MAX     1024 /* records, tombstones included */
 #define SWIM_KV_DELETED 1u
 
 struct swim_kv {

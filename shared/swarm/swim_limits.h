@@ -4,11 +4,11 @@
  */
 #pragma once
 
-#define SWIM_MEMBERS_MAX        16384  /* known in any state; more are counted and not taken */
+#define SWIM_MEMBERS_MAX        16384 /* known in any state; more are counted and not taken */
 #define SWIM_SEEDS_MAX          16
-#define SWIM_OUTBOX_MAX         1024   /* messages that wait for swim_next; more are counted */
-#define SWIM_CONNS_MAX          32     /* streams, both directions */
-#define SWIM_STREAM_MESSAGE_MAX 49152  /* bytes of one message on a stream */
+#define SWIM_OUTBOX_MAX         1024  /* messages that wait for swim_next; more are counted */
+#define SWIM_CONNS_MAX          1024  /* streams, both directions */
+#define SWIM_STREAM_MESSAGE_MAX 49152 /* bytes of one message on a stream */
 #define SWIM_MTU                1400
 #define SWIM_MTU_LEAST          1232
 #define SWIM_PROBES_MAX         32     /* of ours that run at the same time */

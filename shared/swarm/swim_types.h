@@ -70,5 +70,5 @@ struct swim_now {
     int64_t wall_ns;
 };
 
-#define SWIM_MS 1000000ull /* ns */
+#define SWIM_MS    1000000ull /* ns */
 #define SWIM_NEVER UINT64_MAX

@@ -1,0 +1,538 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The front of the core: inputs come in here, are taken apart and handed on.
+ */
+#include "shared/swarm/swim.h"
+
+#include <string.h>
+
+#include "shared/base/mem.h"
+#include "shared/swarm/swim_internal.h"
+
+#define HELLO_BACK_GAP_NS (10 * SWIM_MS)
+#define TELL_DEAD_GAP_NS  (250 * SWIM_MS)
+
+/* ---- life ---- */
+
+static void start_timers(struct swim *swim)
+{
+    const struct swim_rules *rules = swim->rules;
+    uint64_t chance = swim_random_below(&swim->random, rules->probe_interval_ms);
+
+    for (int kind = 0; kind < N_TIMER_KINDS; kind++) {
+        swim->own_timers[kind].kind = (uint8_t)kind;
+    }
+    swim_arm(swim, TIMER_PROBE, chance);
+    swim_arm(swim, TIMER_EXPIRE, 60000);
+    if (rules->digest_ms > 0) {
+        swim_arm(swim, TIMER_DIGEST, swim_random_below(&swim->random, rules->digest_ms));
+    }
+    if (rules->push_pull_ms != NULL) {
+        swim_arm(swim, TIMER_PUSH_PULL, swim_random_below(&swim->random, rules->push_pull_ms(1)));
+    }
+}
+
+static void choose_boot(struct swim *swim, const struct swim_config *config)
+{
+    uint64_t wall_ms = swim->now.wall_ns > 0 ? (uint64_t)swim->now.wall_ns / SWIM_MS : 0;
+
+    swim->own.incarnation.boot =
+        wall_ms > config->persisted_boot ? wall_ms : config->persisted_boot + 1;
+    for (int i = 0; i < SWIM_NONCE_BYTES; i += 8) {
+        put_le64(swim->own.boot_nonce + i, swim_random_u64(&swim->random));
+    }
+    swim->persist_due = true;
+}
+
+static void make_self(struct swim *swim)
+{
+    uint8_t bytes[SWIM_RECORD_MAX];
+    const struct swim_id id = swim_id_of(swim->own.public_key);
+
+    swim->self = swim_add_member(swim, &id);
+    size_t n = swim_record_write(&swim->own, swim->crypto, swim->secret_key,
+                                 swim->keyring.cluster_id, bytes);
+    REQUIRE(n > 0);
+    swim_set_record(swim, swim->self, bytes, n);
+    swim_set_nonce(swim, swim->self, swim->own.boot_nonce);
+    swim->self->addr = swim->own.addrs[0];
+    swim_set_member(swim, swim->self, swim->own.incarnation, SWIM_ALIVE);
+}
+
+struct swim *swim_new(const struct swim_config *config, struct swim_now now)
+{
+    struct swim *swim = x_alloc(sizeof *swim);
+
+    swim->heap_bytes = sizeof *swim;
+    swim->rules = config->rules;
+    swim->crypto = config->crypto;
+    swim->keyring = config->keyring;
+    swim->now = now;
+    swim->heard_ns = now.mono_ns;
+    swim->probed_epoch = -1;
+    swim->mtu = config->mtu == 0 ? SWIM_MTU : config->mtu;
+    REQUIRE(swim->mtu >= SWIM_MTU_LEAST && swim->mtu <= SWIM_DATAGRAM_MAX);
+    REQUIRE(config->n_meta <= SWIM_META_MAX && config->n_addrs > 0 &&
+            config->n_addrs <= SWIM_ADDRS_MAX);
+    memcpy(swim->secret_key, config->secret_key, SWIM_SECRET_BYTES);
+    memcpy(swim->own.public_key, config->public_key, SWIM_PUBLIC_BYTES);
+    memcpy(swim->own.addrs, config->addrs, sizeof swim->own.addrs);
+    swim->own.n_addrs = config->n_addrs;
+    if (config->n_meta > 0) {
+        memcpy(swim->meta, config->meta, config->n_meta);
+    }
+    swim->own.meta = swim->meta;
+    swim->own.n_meta = config->n_meta;
+    swim_random_init(&swim->random, config->seed);
+    swim->outbox = swim_get_memory(swim, SWIM_OUTBOX_MAX * sizeof *swim->outbox);
+    choose_boot(swim, config);
+    make_self(swim);
+    swim_clock_init(&swim->clock, swim->self->sid, swim->own.incarnation.boot,
+                    config->clock_is_anchor, now);
+    start_timers(swim);
+    swim->looked_ns = now.mono_ns;
+    return swim;
+}
+
+void swim_free(struct swim *swim)
+{
+    if (swim == NULL) {
+        return;
+    }
+    swim_probes_void(swim);
+    swim_streams_deinit(swim);
+    swim_outbox_deinit(swim);
+    swim_kv_deinit(swim);
+    swim_members_deinit(swim);
+    swim_give_memory(swim, swim->shuffled, swim->cap_shuffled * sizeof *swim->shuffled);
+    swim_timers_deinit(&swim->timers);
+    swim_wipe(swim, sizeof *swim);
+    mem_free(swim);
+}
+
+/* ---- time ---- */
+
+void swim_arm(struct swim *swim, enum timer_kind kind, uint64_t ms)
+{
+    swim_timer_arm(&swim->timers, &swim->own_timers[kind], swim->now.mono_ns + ms * SWIM_MS);
+}
+
+void swim_look(struct swim *swim, struct swim_now now)
+{
+    uint64_t due_ns = swim_timers_next(&swim->timers);
+    /* Of a backlog of inputs only the first is late. */
+    uint64_t since_ns = due_ns > swim->looked_ns ? due_ns : swim->looked_ns;
+
+    swim->now = now;
+    swim->looked_ns = now.mono_ns;
+    (void)swim_clock_look(&swim->clock, now);
+    if (due_ns < now.mono_ns && since_ns < now.mono_ns) {
+        swim_on_lateness(swim, now.mono_ns - since_ns);
+    }
+}
+
+static void on_timer(struct swim *swim, struct swim_timer *timer)
+{
+    switch ((enum timer_kind)timer->kind) {
+    case TIMER_PROBE:
+        swim_on_probe_timer(swim);
+        break;
+    case TIMER_PROBING:
+        swim_on_probing_timer(swim, container_of(timer, struct swim_probe, timer));
+        break;
+    case TIMER_RELAY:
+        swim_on_relay_timer(swim, container_of(timer, struct swim_relay, timer));
+        break;
+    case TIMER_SUSPICION:
+        swim_on_suspicion_timer(swim, container_of(timer, struct swim_suspicion, timer));
+        break;
+    case TIMER_CONN:
+        swim_on_conn_timer(swim, container_of(timer, struct swim_conn, timer));
+        break;
+    case TIMER_GOSSIP:
+        swim_on_gossip_timer(swim);
+        break;
+    case TIMER_SYNC:
+        swim_on_sync_timer(swim);
+        break;
+    case TIMER_PUSH_PULL:
+        swim_on_push_pull_timer(swim);
+        break;
+    case TIMER_DIGEST:
+        swim_on_digest_timer(swim);
+        break;
+    case TIMER_JOIN:
+        swim_on_join_timer(swim);
+        break;
+    case TIMER_JOIN_SYNC:
+        swim_on_join_sync_timer(swim);
+        break;
+    case TIMER_RECONNECT:
+        swim_on_reconnect_timer(swim);
+        break;
+    case TIMER_REFUTE:
+        swim_on_refute_timer(swim);
+        break;
+    case TIMER_ISOLATION:
+        swim_on_isolation_timer(swim);
+        break;
+    case TIMER_EXPIRE:
+        swim_on_expire_timer(swim);
+        break;
+    case TIMER_LEAVE:
+        swim_on_leave_timer(swim);
+        break;
+    case TIMER_CLONE:
+        swim_on_clone_timer(swim);
+        break;
+    case N_TIMER_KINDS:
+        break;
+    }
+}
+
+void swim_on_time(struct swim *swim, struct swim_now now)
+{
+    struct swim_timer *timer;
+
+    swim_look(swim, now);
+    while ((timer = swim_timers_pop(&swim->timers, now.mono_ns)) != NULL) {
+        on_timer(swim, timer);
+    }
+}
+
+uint64_t swim_deadline(const struct swim *swim)
+{
+    return swim_timers_next(&swim->timers);
+}
+
+bool swim_root_is_live(const struct swim *swim, uint64_t root)
+{
+    const struct swim_members *table = &swim->table;
+
+    /* The root has the upper half of its founder's sid. */
+    for (uint32_t at = swim_members_place(table, root & 0xffffffff00000000u);
+         at < table->n && table->sids[at] >> 32 == root >> 32; at++) {
+        const struct swim_member *member = table->members[at];
+        if (swim_is_live(member) && swim_root_is_of(root, member->sid, member->incarnation.boot)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void swim_take_clock(struct swim *swim, struct swim_member *from, const struct swim_frame *ack,
+                     int64_t t1, int64_t t4)
+{
+    const struct swim_stamps stamps = {.t1 = t1,
+                                       .t2 = ack->t2,
+                                       .t3 = ack->t3,
+                                       .t4 = t4,
+                                       .mono_ns = swim_clock_mono(&swim->clock, t4)};
+    struct swim_clock_view view = {.root = ack->root, .x_ns = ack->x_ns};
+    struct swim_estimate offset;
+
+    swim_clock_unpack_bound(ack->x_bound_ns, &view);
+    if (swim_offset_take(&from->offset, &stamps) &&
+        swim_offset_get(&from->offset, swim->now.mono_ns, &offset) &&
+        swim_root_is_live(swim, ack->root)) {
+        (void)swim_clock_take(&swim->clock, &offset, &view, swim_clock_mono(&swim->clock, t1),
+                              swim->now.mono_ns);
+    }
+}
+
+/* ---- frames ---- */
+
+static void ask_who(struct swim *swim, const struct swim_addr *from)
+{
+    /* Bounded: a flood of strangers costs at most so many answers. */
+    if (swim->now.mono_ns - swim->hello_back_ns >= HELLO_BACK_GAP_NS || swim->hello_back_ns == 0) {
+        swim->hello_back_ns = swim->now.mono_ns;
+        swim_hello(swim, from);
+    }
+}
+
+static void acknowledge(struct swim *swim, const struct swim_message *m, uint64_t seq)
+{
+    struct swim_work *work =
+        swim_post(swim, WORK_FRAME, m->from, m->sender == NULL ? 0 : m->sender->sid);
+
+    if (work != NULL) {
+        work->stamped = true;
+        work->suspicious = m->sender != NULL && m->sender->state != SWIM_ALIVE;
+        work->frame = (struct swim_frame){.type = SWIM_ACK, .seq = seq, .t2 = m->received};
+    }
+}
+
+static void tell_own_record(struct swim *swim, const struct swim_message *m)
+{
+    struct swim_work *work =
+        swim_post(swim, WORK_FRAME, m->from, m->sender == NULL ? 0 : m->sender->sid);
+
+    if (work != NULL) {
+        work->frame = (struct swim_frame){
+            .type = SWIM_ALIVE_FRAME, .bin = swim->self->record, .n_bin = swim->self->n_record};
+    }
+}
+
+static void on_ping(struct swim *swim, const struct swim_message *m, const struct swim_frame *frame)
+{
+    if (m->conn != 0) {
+        swim_stream_on_ping(swim, m->conn, frame);
+        return;
+    }
+    if (frame->sid != swim->self->sid || swim->left) {
+        return; /* another lived at this address */
+    }
+    acknowledge(swim, m, frame->seq);
+    if (m->sender == NULL) {
+        ask_who(swim, m->from);
+    } else if (swim_is_live(m->sender)) {
+        swim_sync_compare(swim, m->sender, frame);
+    }
+}
+
+static void on_ack(struct swim *swim, const struct swim_message *m, const struct swim_frame *frame)
+{
+    if (m->conn != 0) {
+        swim_stream_on_ack(swim, m->conn, frame);
+        return;
+    }
+    bool ours = swim_probe_on_ack(swim, m->sender, frame, m->received) ||
+                swim_relay_on_ack(swim, m->sender, frame, m->received);
+    if (swim->other.seq != 0 && frame->seq == swim->other.seq) {
+        swim->other.seq = 0;
+        swim_on_clone_answer(swim); /* somebody took a ping to us for one to itself */
+    }
+    if (swim->hello_seq != 0 && frame->seq == swim->hello_seq) {
+        ours = true;
+        swim_join_answered(swim, m->from);
+    }
+    if (ours && m->sender != NULL) {
+        m->sender->fresh = true; /* nobody else could know the number: no replay */
+        swim_hear(swim, m->sender);
+    }
+}
+
+static void on_hello(struct swim *swim, struct swim_message *m, const struct swim_frame *frame)
+{
+    struct swim_member *member = swim_merge_record(swim, frame->bin, frame->n_bin, m->synced);
+
+    if (m->conn != 0 || member == NULL || swim->left) {
+        return;
+    }
+    if (m->sender == NULL &&
+        memcmp(member->boot_nonce, m->envelope->boot_nonce, SWIM_NONCE_BYTES) == 0) {
+        m->sender = member;
+        swim_replay_take(&member->replay, m->envelope->counter);
+    }
+    tell_own_record(swim, m); /* first, so that the answer's sender is known */
+    acknowledge(swim, m, frame->seq);
+}
+
+static void on_you_are(struct swim *swim, const struct swim_message *m,
+                       const struct swim_frame *frame)
+{
+    if (frame->state != SWIM_ALIVE) {
+        swim_refute(swim, frame->incarnation);
+    }
+    if (swim_incarnation_compare(frame->incarnation, swim->own.incarnation) < 0 && m->conn == 0 &&
+        !swim->left) {
+        tell_own_record(swim, m);
+    }
+}
+
+static void on_left(struct swim *swim, const struct swim_message *m, const struct swim_frame *frame)
+{
+    const struct swim_member *member = swim_merge_record(swim, frame->bin, frame->n_bin, m->synced);
+
+    if (member != NULL && m->sender == member && m->conn == 0) {
+        swim_post_frame(swim, member, &(struct swim_frame){.type = SWIM_LEAVEACK});
+    }
+}
+
+static void on_sync(struct swim *swim, struct swim_message *m, const struct swim_frame *frame)
+{
+    if (m->conn != 0) {
+        swim_stream_on_sync(swim, m->conn, frame);
+    } else if (frame->state == SWIM_SYNC_DELTA) {
+        m->synced = true;
+    } else if (frame->state == SWIM_SYNC_STREAM && m->sender != NULL) {
+        (void)swim_stream_open(swim, m->from, CONN_DELTA, 0);
+    }
+}
+
+static void on_frame(struct swim *swim, struct swim_message *m, const struct swim_frame *frame)
+{
+    bool by_sync = m->synced;
+
+    switch ((enum swim_frame_type)frame->type) {
+    case SWIM_PING:
+        on_ping(swim, m, frame);
+        break;
+    case SWIM_ACK:
+        on_ack(swim, m, frame);
+        break;
+    case SWIM_PINGREQ:
+        swim_relay_on_request(swim, m->from, frame);
+        break;
+    case SWIM_NACK:
+        swim_probe_on_nack(swim, frame->seq);
+        break;
+    case SWIM_FACK:
+        swim_probe_on_fack(swim, frame->seq);
+        break;
+    case SWIM_ALIVE_FRAME:
+        (void)swim_merge_record(swim, frame->bin, frame->n_bin, by_sync);
+        break;
+    case SWIM_LEFT_FRAME:
+        on_left(swim, m, frame);
+        break;
+    case SWIM_SUSPECT_FRAME:
+        swim_merge_suspect(swim, frame->sid, frame->incarnation, frame->from, frame->lh);
+        break;
+    case SWIM_DEAD_FRAME:
+        swim_merge_dead(swim, frame->sid, frame->incarnation, frame->from, frame->lh, by_sync);
+        break;
+    case SWIM_YOUARE:
+        on_you_are(swim, m, frame);
+        break;
+    case SWIM_DIGEST:
+        swim_on_digest(swim, m->from, m->sender == NULL ? 0 : m->sender->sid, m->conn, frame);
+        break;
+    case SWIM_WANT:
+        swim_on_want(swim, m->from, m->conn, frame);
+        break;
+    case SWIM_KV:
+        swim_kv_on_frame(swim, frame);
+        break;
+    case SWIM_HELLO:
+        on_hello(swim, m, frame);
+        break;
+    case SWIM_SYNC:
+        on_sync(swim, m, frame);
+        break;
+    case SWIM_LEAVEACK:
+        swim_on_leave_ack(swim);
+        break;
+    case SWIM_VIEW:
+        if (m->sender != NULL && swim_is_live(m->sender)) {
+            swim_sync_compare(swim, m->sender, frame);
+        }
+        break;
+    }
+}
+
+void swim_take_frames(struct swim *swim, const uint8_t *bytes, size_t n, struct swim_message *m)
+{
+    size_t most = m->conn != 0 ? SWIM_STREAM_BIN_MAX : SWIM_BIN_MAX;
+    struct unpack run = unpack_from(bytes, n);
+    struct swim_frame frame;
+    enum swim_frame_read read;
+
+    while ((read = swim_frame_read(&run, most, &frame)) != SWIM_FRAME_END) {
+        if (read == SWIM_FRAME_BAD) {
+            swim->counters.bad_frames++;
+            return;
+        }
+        if (read == SWIM_FRAME_OK) {
+            on_frame(swim, m, &frame);
+        }
+    }
+}
+
+/* ---- datagrams ---- */
+
+/* Opens it in place, or counts why not. */
+static bool open_datagram(struct swim *swim, uint8_t *bytes, size_t n,
+                          struct swim_envelope *envelope, const uint8_t **frames, size_t *n_frames,
+                          struct swim_member **sender)
+{
+    if (n > SWIM_DATAGRAM_MAX || !swim_envelope_read(bytes, n, envelope) || envelope->class != 0) {
+        swim->counters.malformed++;
+        return false;
+    }
+    const struct swim_key *key = swim_keyring_find(&swim->keyring, envelope->key_id);
+    if (key == NULL) {
+        swim->counters.foreign_key++;
+        return false;
+    }
+    if (memcmp(envelope->boot_nonce, swim->own.boot_nonce, SWIM_NONCE_BYTES) == 0) {
+        swim->counters.reflected++;
+        return false;
+    }
+    *sender = swim_find_nonce(swim, envelope->boot_nonce);
+    if (*sender != NULL && !swim_replay_is_new(&(*sender)->replay, envelope->counter)) {
+        swim->counters.replayed++;
+        return false;
+    }
+    if (!swim_envelope_open(&swim->keyring, key, swim->crypto, bytes, n, frames, n_frames)) {
+        swim->counters.forged++;
+        return false;
+    }
+    return true;
+}
+
+/* Who speaks though we hold it dead is told so, and can object. */
+static void tell_the_dead(struct swim *swim, const struct swim_member *sender)
+{
+    if (sender->state == SWIM_DEAD && swim->now.mono_ns - sender->heard_ns >= TELL_DEAD_GAP_NS) {
+        swim_post_frame(swim, sender,
+                        &(struct swim_frame){.type = SWIM_YOUARE,
+                                             .state = sender->state,
+                                             .incarnation = sender->incarnation});
+    }
+}
+
+void swim_on_datagram(struct swim *swim, struct swim_now now, const struct swim_addr *from,
+                      uint8_t *bytes, size_t n, int64_t stamp_ns)
+{
+    struct swim_envelope envelope;
+    struct swim_member *sender = NULL;
+    const uint8_t *frames;
+    size_t n_frames;
+
+    swim_look(swim, now);
+    if (swim->silenced || !open_datagram(swim, bytes, n, &envelope, &frames, &n_frames, &sender)) {
+        return;
+    }
+    swim->counters.datagrams_received++;
+    swim->counters.bytes_received += n;
+    if (sender != NULL) {
+        swim_replay_take(&sender->replay, envelope.counter);
+        if (sender->fresh) {
+            tell_the_dead(swim, sender);
+            swim_hear(swim, sender);
+        }
+    } else {
+        swim->counters.unknown_sender++;
+    }
+    struct swim_message m = {.sender = sender,
+                             .from = from,
+                             .envelope = &envelope,
+                             .received = swim_clock_received(&swim->clock, now, stamp_ns)};
+    swim_take_frames(swim, frames, n_frames, &m);
+}
+
+/* ---- local inputs ---- */
+
+bool swim_set_meta(struct swim *swim, struct swim_now now, const void *meta, size_t n)
+{
+    if (n > SWIM_META_MAX) {
+        return false;
+    }
+    swim_look(swim, now);
+    memcpy(swim->meta, meta, n);
+    swim->own.n_meta = (uint16_t)n;
+    swim_renew_record(swim);
+    return true;
+}
+
+void swim_set_load(struct swim *swim, uint8_t load)
+{
+    swim->load = load;
+}
+
+void swim_set_keyring(struct swim *swim, const struct swim_keyring *keyring)
+{
+    swim->keyring = *keyring;
+}

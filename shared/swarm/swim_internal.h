@@ -1,0 +1,446 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The inside of the core: what its files share. One struct swim holds everything; members live in a
+ * table sorted by short id and are referred to by pointer, since a member is freed only when its
+ * tombstone has expired, which happens between inputs and after swim_forget_uses(). The node itself
+ * is a member of the table too.
+ *
+ * Who calls whom: swim.c takes an input apart and calls the rooms below by frame; they change
+ * members through swim_merge.c only, and say what is to be sent through swim_outbox.c only.
+ */
+#pragma once
+
+#include "shared/swarm/swim.h"
+#include "shared/swarm/swim_clock.h"
+#include "shared/swarm/swim_frame.h"
+#include "shared/swarm/swim_random.h"
+#include "shared/swarm/swim_timer.h"
+
+enum timer_kind {
+    TIMER_PROBE,     /* the next one is due */
+    TIMER_PROBING,   /* a stage of a struct swim_probe */
+    TIMER_RELAY,     /* of a struct swim_relay */
+    TIMER_SUSPICION, /* of a struct swim_suspicion */
+    TIMER_GOSSIP,
+    TIMER_SYNC, /* the views differ: still? */
+    TIMER_PUSH_PULL,
+    TIMER_DIGEST,
+    TIMER_JOIN, /* seeds */
+    TIMER_JOIN_SYNC,
+    TIMER_RECONNECT,
+    TIMER_REFUTE,
+    TIMER_ISOLATION,
+    TIMER_EXPIRE, /* tombstones */
+    TIMER_LEAVE,
+    TIMER_CONN, /* of a struct swim_conn */
+    TIMER_CLONE,
+    N_TIMER_KINDS,
+};
+
+/* A suspicion under way (Lifeguard, arXiv 1707.00788 section IV-B). */
+struct swim_suspicion {
+    struct swim_timer timer;
+    struct swim_member *member;
+    struct swim_suspicion *next;
+    uint64_t started_ns;
+    uint64_t accusers[SWIM_CONFIRMATIONS_MAX];
+    uint8_t n_accusers;
+    uint8_t n_confirmed; /* of them, those that count */
+    uint8_t told_lh;     /* of the accuser that is gossiped */
+    uint64_t told_from;
+    uint32_t min_ms, max_ms;
+    uint32_t needed;        /* confirmations that bring it to min_ms */
+    bool unconfirmable_max; /* where nobody can confirm: the longest, not the shortest */
+};
+
+struct swim_member {
+    struct swim_id id;
+    uint64_t sid;
+    struct swim_incarnation incarnation;
+    uint64_t hash; /* of (id, incarnation), as in the view hash */
+    uint8_t state;
+    uint8_t load;
+    uint8_t n_flaps;
+    uint8_t n_refuted; /* suspicions of it that were wrong, lately */
+    bool up;           /* as the application was told */
+    bool degraded;
+    bool fresh; /* it has answered us in this life: no replay */
+    uint64_t since_ns;
+    uint64_t heard_ns; /* directly */
+    uint64_t died_ns;  /* the last time */
+    uint64_t refuted_ns;
+    uint32_t srtt_us; /* 0: none yet */
+    uint32_t rttvar_us;
+    struct swim_addr addr;
+    uint8_t boot_nonce[SWIM_NONCE_BYTES];
+    struct swim_member *next_by_nonce;
+    struct swim_replay replay;
+    struct swim_offset offset;
+    struct swim_suspicion *suspicion; /* owned; while suspect */
+    uint64_t dead_from;
+    uint8_t dead_confirmed;
+    uint8_t *record; /* owned */
+    uint16_t n_record;
+    uint16_t queue_tier; /* + 1; 0: not queued */
+    uint8_t queue_kind;  /* enum rumor_kind */
+    struct swim_member *queue_next, *queue_prev;
+};
+
+enum probe_kind {
+    PROBE_ROUTINE,
+    PROBE_WITNESS, /* of a fresh suspicion */
+};
+
+enum probe_stage { PROBE_FREE, PROBE_WAITING, PROBE_DIRECT, PROBE_INDIRECT };
+
+struct swim_probe {
+    struct swim_timer timer;
+    uint8_t kind;
+    uint8_t stage;
+    uint8_t n_helpers;
+    uint8_t n_nacks;
+    bool by_stream; /* a stream answered */
+    uint64_t seq;
+    uint64_t target;
+    uint64_t sent_ns;
+    int64_t t1;
+    uint64_t verdict_ns;
+    uint32_t conn; /* 0: none */
+};
+
+/* A probe for somebody else. */
+struct swim_relay {
+    struct swim_timer timer; /* armed while in use */
+    uint64_t seq;            /* ours */
+    uint64_t asked_seq;
+    uint64_t target;
+    struct swim_addr asker;
+    int64_t t1;
+    uint64_t sent_ns;
+};
+
+enum conn_purpose { CONN_PING, CONN_PUSH_PULL, CONN_DELTA, CONN_ACCEPTED };
+
+/* A stream, from its opening to its close. */
+struct swim_conn {
+    struct swim_timer timer; /* its life; armed while in use */
+    uint32_t id;             /* 0: free */
+    uint8_t purpose;
+    bool opened;
+    bool closing; /* behind what is still to be written */
+    struct swim_addr addr;
+    uint64_t probe_seq; /* CONN_PING */
+    uint64_t listed;    /* the last sid of their list so far */
+};
+
+/* A message to be made when it is its turn. */
+enum work_kind {
+    WORK_FRAME, /* one frame; on a datagram with YOUARE and gossip behind */
+    WORK_HELLO,
+    WORK_GOSSIP, /* gossip alone */
+    WORK_SUMS,
+    WORK_LIST,  /* members in the buckets of `mask` */
+    WORK_BRING, /* what we hold of sids */
+    WORK_WANT,  /* sids */
+    WORK_KV,
+    WORK_OPEN,
+    WORK_CLOSE,
+};
+
+#define WORK_SIDS_INLINE SWIM_DELTA_UDP_MOST
+
+struct swim_work {
+    uint8_t kind;
+    bool stamped;    /* PING, ACK: time stamps are put in when it goes out */
+    bool suspicious; /* YOUARE goes with it */
+    uint8_t probe;   /* index + 1 of the probe whose t1 it is */
+    uint8_t relay;   /* the same of a relay */
+    uint32_t conn;   /* 0: a datagram */
+    struct swim_addr addr;
+    uint64_t peer; /* sid or 0 */
+    uint64_t mask;
+    uint32_t n_sids, at;
+    uint64_t *sids; /* owned; NULL: inline_sids */
+    uint64_t inline_sids[WORK_SIDS_INLINE];
+    struct swim_frame frame;
+    uint8_t frame_bytes[SWIM_KV_KEY_BYTES]; /* what frame.key points to */
+};
+
+struct swim_event {
+    uint8_t event;
+    uint64_t sid;
+    struct swim_incarnation incarnation;
+};
+
+#define RUMOR_TIERS 64
+enum rumor_kind { RUMOR_SMALL, RUMOR_LARGE, N_RUMOR_KINDS };
+
+struct swim_rumors {
+    struct swim_member *tiers[N_RUMOR_KINDS][RUMOR_TIERS]; /* by how often it was sent */
+    uint32_t n;
+};
+
+struct swim_members {
+    uint64_t *sids; /* sorted; in step with members */
+    struct swim_member **members;
+    uint32_t n, cap;
+    uint32_t n_live; /* alive or suspect, ourselves included */
+    struct swim_member **by_nonce;
+    uint32_t n_by_nonce; /* a power of two */
+    uint64_t bucket_sums[SWIM_BUCKETS];
+    uint64_t *live; /* sorted sids of the live; rebuilt when stale */
+    uint32_t n_in_live, cap_live;
+    bool live_is_stale;
+};
+
+struct swim {
+    const struct swim_rules *rules;
+    const struct swim_crypto *crypto;
+    struct swim_keyring keyring;
+    uint8_t secret_key[SWIM_SECRET_BYTES];
+    struct swim_random random;
+    struct swim_timers timers;
+    struct swim_timer own_timers[N_TIMER_KINDS];
+    struct swim_now now; /* of the input at work */
+    struct swim_member *self;
+    struct swim_record own; /* what the record is made of */
+    uint8_t meta[SWIM_META_MAX];
+    uint64_t counter; /* of the envelope */
+    uint32_t mtu;
+    uint8_t load;
+    bool leaving, left, silenced;
+    bool persist_due, leave_done_due;
+
+    struct swim_members table;
+    struct swim_rumors rumors;
+    struct swim_suspicion *suspicions;
+    struct swim_counters counters;
+    size_t heap_bytes;
+
+    uint32_t lh;                  /* local health: 0 is well (Lifeguard) */
+    uint64_t late_ns, dropped_ns; /* last time that they made it worse */
+    uint64_t heard_ns;            /* anything fresh, from anybody */
+    bool isolated;
+    uint64_t suspected_ns;       /* our own last new suspicion */
+    uint32_t srtt_us, rttvar_us; /* of all peers */
+
+    struct swim_clock clock;
+    int64_t probed_epoch;
+    uint64_t scheduled; /* sid of whom the timer is for */
+    uint64_t *shuffled; /* round robin */
+    uint32_t n_shuffled, at_shuffled, cap_shuffled;
+    struct swim_probe probes[SWIM_PROBES_MAX];
+    struct swim_relay relays[SWIM_RELAYS_MAX];
+
+    struct swim_conn **conns;
+    uint32_t n_conns, cap_conns;
+    uint32_t last_conn;
+    struct swim_addr seeds[SWIM_SEEDS_MAX];
+    uint32_t n_seeds;
+    uint32_t join_failures;
+    uint32_t join_syncs_left;
+    uint64_t hello_seq;            /* of the hellos under way */
+    uint64_t sync_peer, sync_hash; /* whose view differed, and what it was */
+    uint64_t synced_ns;
+    uint64_t refuted_ns;
+    uint64_t hello_back_ns;
+    uint32_t n_leave_acks;
+    struct { /* a life of ours that is not this one: is it live? */
+        uint8_t nonce[SWIM_NONCE_BYTES];
+        struct swim_addr addr;
+        struct swim_incarnation incarnation;
+        uint64_t seq;
+    } other;
+
+    uint64_t looked_ns;       /* the time of the last input */
+    struct swim_work *outbox; /* a ring of SWIM_OUTBOX_MAX */
+    uint32_t out_at, out_n;
+    struct swim_event *events;
+    uint32_t event_at, n_events, cap_events;
+    struct swim_kv_state *kv; /* swim_kv.c */
+};
+
+/* What the frames of one message have in common. */
+struct swim_message {
+    struct swim_member *sender; /* NULL: not known */
+    const struct swim_addr *from;
+    const struct swim_envelope *envelope; /* NULL on a stream */
+    uint32_t conn;                        /* 0: a datagram */
+    int64_t received;                     /* on the steady clock */
+    bool synced;                          /* from an exchange */
+};
+
+/* ---- memory, counted (swim_members.c) ---- */
+void *swim_get_memory(struct swim *swim, size_t n);
+void *swim_grow_memory(struct swim *swim, void *p, size_t old_n, size_t n);
+void swim_give_memory(struct swim *swim, void *p, size_t n);
+
+/* ---- the table (swim_members.c) ---- */
+/* Where sid is in the sorted array, or where it would be. */
+uint32_t swim_members_place(const struct swim_members *table, uint64_t sid);
+struct swim_member *swim_find(const struct swim *swim, uint64_t sid);
+struct swim_member *swim_find_nonce(const struct swim *swim, const uint8_t nonce[SWIM_NONCE_BYTES]);
+/* NULL when there are too many. Dead and without a record until it is given one. */
+struct swim_member *swim_add_member(struct swim *swim, const struct swim_id *id);
+void swim_remove_member(struct swim *swim, struct swim_member *member);
+/* Changes what the sums, the count of the live and the schedule see. */
+void swim_set_member(struct swim *swim, struct swim_member *member,
+                     struct swim_incarnation incarnation, enum swim_state state);
+void swim_set_nonce(struct swim *swim, struct swim_member *member,
+                    const uint8_t nonce[SWIM_NONCE_BYTES]);
+void swim_set_record(struct swim *swim, struct swim_member *member, const uint8_t *bytes, size_t n);
+/* Sorted sids of the live, ourselves included; *n. */
+const uint64_t *swim_live(struct swim *swim, uint32_t *n);
+/* A random live member that is not ourselves, nor `but`; NULL: none. */
+struct swim_member *swim_random_live(struct swim *swim, uint64_t but);
+static inline bool swim_is_live(const struct swim_member *member)
+{
+    return member->state == SWIM_ALIVE || member->state == SWIM_SUSPECT;
+}
+static inline uint32_t swim_bucket(uint64_t sid)
+{
+    return (uint32_t)(sid >> 58);
+}
+void swim_members_deinit(struct swim *swim);
+
+/* ---- what changes a member (swim_merge.c) ---- */
+/* > 0 when (a, state_a) takes precedence over (b, state_b), 0 when they are the same. */
+int swim_precedence(struct swim_incarnation a, enum swim_state state_a, struct swim_incarnation b,
+                    enum swim_state state_b);
+/* A record of anybody, alive or left; by_sync: it comes from an exchange and need not be gossiped.
+ * Gives the member it is about, or NULL. */
+struct swim_member *swim_merge_record(struct swim *swim, const uint8_t *bytes, size_t n,
+                                      bool by_sync);
+void swim_merge_suspect(struct swim *swim, uint64_t sid, struct swim_incarnation incarnation,
+                        uint64_t from, uint32_t lh);
+void swim_merge_dead(struct swim *swim, uint64_t sid, struct swim_incarnation incarnation,
+                     uint64_t from, uint32_t confirmed, bool by_sync);
+void swim_declare_dead(struct swim *swim, struct swim_member *member, uint64_t from,
+                       uint32_t confirmed);
+void swim_event(struct swim *swim, enum swim_event_kind event, const struct swim_member *member);
+
+/* ---- ourselves (swim_self.c) ---- */
+void swim_renew_record(struct swim *swim); /* seq + 1, signed, gossiped */
+void swim_refute(struct swim *swim, struct swim_incarnation accused);
+void swim_on_refute_timer(struct swim *swim);
+void swim_on_own_record(struct swim *swim, const struct swim_record *record);
+void swim_on_clone_answer(struct swim *swim);
+void swim_on_clone_timer(struct swim *swim);
+void swim_worsen(struct swim *swim, uint32_t n);
+void swim_better(struct swim *swim);
+void swim_hear(struct swim *swim, struct swim_member *from);
+void swim_on_isolation_timer(struct swim *swim);
+void swim_on_lateness(struct swim *swim, uint64_t late_ns);
+void swim_on_leave_timer(struct swim *swim);
+void swim_on_leave_ack(struct swim *swim);
+
+/* ---- suspicions (swim_suspicion.c) ---- */
+void swim_suspicion_begin(struct swim *swim, struct swim_member *member, uint64_t from,
+                          uint32_t lh);
+void swim_suspicion_confirm(struct swim *swim, struct swim_member *member, uint64_t from,
+                            uint32_t lh);
+void swim_suspicion_end(struct swim *swim, struct swim_member *member);
+void swim_suspicions_restart(struct swim *swim);
+void swim_suspicions_delay(struct swim *swim, uint64_t ns);
+void swim_on_suspicion_timer(struct swim *swim, struct swim_suspicion *suspicion);
+void swim_accuse(struct swim *swim, struct swim_member *member); /* ours */
+
+/* ---- probes (swim_probe.c, swim_schedule.c, swim_relay.c) ---- */
+void swim_probe_schedule(struct swim *swim); /* arms TIMER_PROBE */
+struct swim_member *swim_probe_choose(struct swim *swim);
+void swim_on_probe_timer(struct swim *swim);
+void swim_probe_begin(struct swim *swim, struct swim_member *member, enum probe_kind kind,
+                      uint32_t delay_ms);
+void swim_on_probing_timer(struct swim *swim, struct swim_probe *probe);
+/* True: it was an answer to a probe of ours. */
+bool swim_probe_on_ack(struct swim *swim, struct swim_member *from, const struct swim_frame *ack,
+                       int64_t t4);
+void swim_probe_on_fack(struct swim *swim, uint64_t seq);
+void swim_probe_on_nack(struct swim *swim, uint64_t seq);
+void swim_probe_on_stream(struct swim *swim, uint64_t seq);
+void swim_probes_void(struct swim *swim);
+bool swim_is_witness(struct swim *swim, const struct swim_member *member);
+void swim_relay_on_request(struct swim *swim, const struct swim_addr *asker,
+                           const struct swim_frame *request);
+bool swim_relay_on_ack(struct swim *swim, struct swim_member *from, const struct swim_frame *ack,
+                       int64_t t4);
+/* The four stamps of an answered ping. */
+void swim_take_clock(struct swim *swim, struct swim_member *from, const struct swim_frame *ack,
+                     int64_t t1, int64_t t4);
+/* A live member that founded this timeline, or ourselves. */
+bool swim_root_is_live(const struct swim *swim, uint64_t root);
+void swim_on_relay_timer(struct swim *swim, struct swim_relay *relay);
+void swim_take_round_trip(struct swim *swim, struct swim_member *member, uint64_t ns);
+
+/* ---- gossip (swim_rumors.c) ---- */
+void swim_rumor(struct swim *swim, struct swim_member *member); /* tell of it, from the start */
+void swim_rumor_drop(struct swim *swim, struct swim_member *member);
+/* Fills what room there is; gives what was put in. */
+uint32_t swim_rumors_fill(struct swim *swim, struct pack *pack);
+/* A peer is known to hold all that we do: as if each record had been sent once more. */
+void swim_rumors_known(struct swim *swim);
+void swim_on_gossip_timer(struct swim *swim);
+
+/* ---- messages (swim_outbox.c) ---- */
+/* A slot to be filled, zeroed but for its kind and place; NULL when too many wait (counted). */
+struct swim_work *swim_post(struct swim *swim, enum work_kind kind, const struct swim_addr *addr,
+                            uint64_t peer);
+struct swim_work *swim_post_conn(struct swim *swim, enum work_kind kind, uint32_t conn);
+void swim_post_frame(struct swim *swim, const struct swim_member *to,
+                     const struct swim_frame *frame);
+/* Copies them; 0 sids: nothing is posted. */
+void swim_post_sids(struct swim *swim, enum work_kind kind, const struct swim_addr *addr,
+                    uint32_t conn, const uint64_t *sids, uint32_t n);
+void swim_outbox_deinit(struct swim *swim);
+
+/* ---- anti-entropy (swim_sync.c, swim_stream.c) ---- */
+void swim_sync_compare(struct swim *swim, struct swim_member *from, const struct swim_frame *frame);
+void swim_on_sync_timer(struct swim *swim);
+void swim_on_digest(struct swim *swim, const struct swim_addr *from, uint64_t peer, uint32_t conn,
+                    const struct swim_frame *frame);
+void swim_on_want(struct swim *swim, const struct swim_addr *from, uint32_t conn,
+                  const struct swim_frame *frame);
+void swim_on_push_pull_timer(struct swim *swim);
+void swim_on_digest_timer(struct swim *swim);
+/* Opens a stream; 0: too many. */
+uint32_t swim_stream_open(struct swim *swim, const struct swim_addr *addr,
+                          enum conn_purpose purpose, uint64_t probe_seq);
+struct swim_conn *swim_conn_find(const struct swim *swim, uint32_t id);
+void swim_conn_close(struct swim *swim, struct swim_conn *conn);
+void swim_conn_closed(struct swim *swim, uint32_t id); /* as was asked for */
+void swim_stream_say_done(struct swim *swim, struct swim_conn *conn);
+void swim_stream_on_sync(struct swim *swim, uint32_t id, const struct swim_frame *frame);
+void swim_stream_on_ping(struct swim *swim, uint32_t id, const struct swim_frame *ping);
+void swim_stream_on_ack(struct swim *swim, uint32_t id, const struct swim_frame *ack);
+void swim_on_conn_timer(struct swim *swim, struct swim_conn *conn);
+void swim_streams_deinit(struct swim *swim);
+
+/* ---- finding others (swim_join.c) ---- */
+void swim_on_join_timer(struct swim *swim);
+void swim_on_join_sync_timer(struct swim *swim);
+void swim_on_reconnect_timer(struct swim *swim);
+void swim_on_expire_timer(struct swim *swim);
+void swim_join_answered(struct swim *swim, const struct swim_addr *from);
+void swim_hello(struct swim *swim, const struct swim_addr *to);
+
+/* ---- desired state (swim_kv.c) ---- */
+void swim_kv_compare(struct swim *swim, struct swim_member *from, uint32_t khash);
+void swim_kv_on_list(struct swim *swim, const struct swim_addr *from, uint32_t conn,
+                     const struct swim_frame *frame);
+void swim_kv_on_frame(struct swim *swim, const struct swim_frame *frame);
+/* What a WORK_KV says; true when all of it is said. */
+bool swim_kv_write(struct swim *swim, struct swim_work *work, struct pack *pack);
+/* Rumors of records, into what room there is. */
+void swim_kv_fill(struct swim *swim, struct pack *pack);
+void swim_kv_deinit(struct swim *swim);
+
+/* The time has come to be `now`: before every input. Sees stalls and steps of the wall clock. */
+void swim_look(struct swim *swim, struct swim_now now);
+/* Arms one of the timers that there is one of, `ms` from now. */
+void swim_arm(struct swim *swim, enum timer_kind kind, uint64_t ms);
+static inline bool swim_is_armed(const struct swim *swim, enum timer_kind kind)
+{
+    return swim_timer_is_armed(&swim->own_timers[kind]);
+}
+/* Every frame of a message, in order. conn 0: a datagram. */
+void swim_take_frames(struct swim *swim, const uint8_t *bytes, size_t n, struct swim_message *m);

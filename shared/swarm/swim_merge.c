@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The one place where what we hold of a member changes. What is heard either takes precedence over
+ * what is held or does nothing, so the order in which it comes does not matter. Only a record
+ * signed by the member moves its incarnation; a suspicion or a death must be about exactly the
+ * incarnation that we hold.
+ */
+#include <string.h>
+
+#include "shared/swarm/swim_internal.h"
+
+int swim_precedence(struct swim_incarnation a, enum swim_state state_a, struct swim_incarnation b,
+                    enum swim_state state_b)
+{
+    if (a.boot == b.boot && (state_a == SWIM_LEFT) != (state_b == SWIM_LEFT)) {
+        return state_a == SWIM_LEFT ? 1 : -1; /* leaving is final for a life */
+    }
+    int order = swim_incarnation_compare(a, b);
+
+    return order != 0 ? order : (int)state_a - (int)state_b;
+}
+
+void swim_event(struct swim *swim, enum swim_event_kind event, const struct swim_member *member)
+{
+    if (swim->n_events == swim->cap_events) {
+        uint32_t cap = swim->cap_events == 0 ? 16 : swim->cap_events * 2;
+        swim->events = swim_grow_memory(swim, swim->events, swim->cap_events * sizeof *swim->events,
+                                        cap * sizeof *swim->events);
+        swim->cap_events = cap;
+    }
+    swim->events[swim->n_events++] = (struct swim_event){
+        .event = (uint8_t)event,
+        .sid = member == NULL ? 0 : member->sid,
+        .incarnation = member == NULL ? (struct swim_incarnation){0} : member->incarnation,
+    };
+}
+
+static void say_up(struct swim *swim, struct swim_member *member)
+{
+    if (!member->up && member != swim->self) {
+        member->up = true;
+        swim_event(swim, SWIM_EVENT_UP, member);
+    }
+}
+
+static void say_down(struct swim *swim, struct swim_member *member, enum swim_event_kind event)
+{
+    if (member->up) {
+        member->up = false;
+        swim_event(swim, event, member);
+    }
+}
+
+/* Who comes back from the dead again and again is given more time (rules->damping). */
+static void count_flap(struct swim *swim, struct swim_member *member)
+{
+    if (swim->now.mono_ns - member->died_ns > SWIM_FLAP_WINDOW_MS * SWIM_MS) {
+        member->n_flaps = 0;
+    }
+    if (member->n_flaps < SWIM_FLAP_MOST) {
+        member->n_flaps++;
+    }
+}
+
+static void take_alive(struct swim *swim, struct swim_member *member,
+                       const struct swim_record *record, bool is_new)
+{
+    enum swim_state was = (enum swim_state)member->state;
+    bool other_boot = !is_new && record->incarnation.boot != member->incarnation.boot;
+
+    if (was == SWIM_SUSPECT) {
+        swim_suspicion_end(swim, member);
+        if (!other_boot) {
+            member->n_refuted = member->n_refuted < 2 ? (uint8_t)(member->n_refuted + 1) : 2;
+            member->refuted_ns = swim->now.mono_ns;
+            swim->counters.suspicions_cleared++;
+        }
+    }
+    if (was == SWIM_DEAD && !is_new && !other_boot) {
+        count_flap(swim, member);
+    }
+    if (other_boot) {
+        say_down(swim, member, SWIM_EVENT_DOWN); /* that life is over */
+        member->degraded = false;
+    }
+    swim_set_member(swim, member, record->incarnation, SWIM_ALIVE);
+    if (was == SWIM_SUSPECT && !other_boot) {
+        swim_event(swim, SWIM_EVENT_CLEARED, member);
+    } else if (was == SWIM_ALIVE && !other_boot) {
+        swim_event(swim, SWIM_EVENT_UPDATE, member);
+    }
+    say_up(swim, member);
+}
+
+static void take_left(struct swim *swim, struct swim_member *member,
+                      const struct swim_record *record)
+{
+    swim_suspicion_end(swim, member);
+    if (record->incarnation.boot != member->incarnation.boot) {
+        say_down(swim, member, SWIM_EVENT_DOWN);
+    }
+    swim_set_member(swim, member, record->incarnation, SWIM_LEFT);
+    say_down(swim, member, SWIM_EVENT_LEFT);
+}
+
+/* Values that no honest node would sign. */
+static bool is_possible(const struct swim *swim, const struct swim_record *record)
+{
+    uint64_t wall_ms = swim->now.wall_ns > 0 ? (uint64_t)swim->now.wall_ns / SWIM_MS : 0;
+
+    return record->incarnation.boot <= wall_ms + SWIM_BOOT_AHEAD_MS &&
+           record->incarnation.seq < UINT32_MAX && record->n_addrs > 0;
+}
+
+static struct swim_member *admit(struct swim *swim, const struct swim_id *id,
+                                 const struct swim_record *record)
+{
+    /* Whom we never knew and who left is nobody to us. */
+    return record->left ? NULL : swim_add_member(swim, id);
+}
+
+struct swim_member *swim_merge_record(struct swim *swim, const uint8_t *bytes, size_t n,
+                                      bool by_sync)
+{
+    struct swim_record record;
+    bool is_new = false;
+
+    if (!swim_record_read(bytes, n, &record)) {
+        swim->counters.bad_records++;
+        return NULL;
+    }
+    const struct swim_id id = swim_id_of(record.public_key);
+    struct swim_member *member = swim_find(swim, swim_sid(&id));
+    enum swim_state state = record.left ? SWIM_LEFT : SWIM_ALIVE;
+    if (member != NULL && (memcmp(&member->id, &id, sizeof id) != 0 ||
+                           swim_precedence(record.incarnation, state, member->incarnation,
+                                           (enum swim_state)member->state) <= 0)) {
+        return memcmp(&member->id, &id, sizeof id) == 0 ? member : NULL; /* nothing new */
+    }
+    if (!is_possible(swim, &record) ||
+        !swim_record_is_signed(bytes, n, &record, swim->crypto, swim->keyring.cluster_id)) {
+        swim->counters.bad_records++;
+        return NULL;
+    }
+    if (member == swim->self) {
+        swim_on_own_record(swim, &record);
+        return NULL;
+    }
+    if (member == NULL) {
+        member = admit(swim, &id, &record);
+        is_new = true;
+    }
+    if (member == NULL) {
+        return NULL;
+    }
+    swim_set_record(swim, member, bytes, n);
+    swim_set_nonce(swim, member, record.boot_nonce);
+    member->addr = record.addrs[0];
+    if (record.left) {
+        take_left(swim, member, &record);
+    } else {
+        take_alive(swim, member, &record, is_new);
+    }
+    if (!by_sync || swim->rules->gossip_synced) {
+        swim_rumor(swim, member);
+    }
+    return member;
+}
+
+void swim_merge_suspect(struct swim *swim, uint64_t sid, struct swim_incarnation incarnation,
+                        uint64_t from, uint32_t lh)
+{
+    struct swim_member *member = swim_find(swim, sid);
+
+    if (member == NULL || swim_incarnation_compare(member->incarnation, incarnation) != 0) {
+        return;
+    }
+    if (member == swim->self) {
+        swim_refute(swim, incarnation);
+    } else if (member->state == SWIM_ALIVE) {
+        swim_suspicion_begin(swim, member, from, lh);
+    } else if (member->state == SWIM_SUSPECT) {
+        swim_suspicion_confirm(swim, member, from, lh);
+    }
+}
+
+void swim_declare_dead(struct swim *swim, struct swim_member *member, uint64_t from,
+                       uint32_t confirmed)
+{
+    swim_suspicion_end(swim, member);
+    swim_set_member(swim, member, member->incarnation, SWIM_DEAD);
+    member->dead_from = from;
+    member->dead_confirmed = (uint8_t)confirmed;
+    member->died_ns = swim->now.mono_ns;
+    member->degraded = false;
+    swim->counters.deaths++;
+    say_down(swim, member, SWIM_EVENT_DOWN);
+    swim_rumor(swim, member);
+    if (!swim_is_armed(swim, TIMER_RECONNECT) && swim->rules->reconnect_ms > 0) {
+        swim_arm(swim, TIMER_RECONNECT,
+                 swim_random_below(&swim->random, swim->rules->reconnect_ms));
+    }
+}
+
+void swim_merge_dead(struct swim *swim, uint64_t sid, struct swim_incarnation incarnation,
+                     uint64_t from, uint32_t confirmed, bool by_sync)
+{
+    struct swim_member *member = swim_find(swim, sid);
+
+    if (member == NULL || swim_incarnation_compare(member->incarnation, incarnation) != 0) {
+        return;
+    }
+    if (member == swim->self) {
+        swim_refute(swim, incarnation);
+        return;
+    }
+    if (!swim_is_live(member)) {
+        return;
+    }
+    /* The word of one is not enough while its subject had no time to object: then it is a suspicion
+     * more (swarm.md S6). Nor is that of another half of a partition. */
+    bool doubted =
+        by_sync || member->state != SWIM_SUSPECT ||
+        swim->now.mono_ns - member->suspicion->started_ns < swim->rules->dead_doubt_ms * SWIM_MS;
+    if (doubted && (by_sync || swim->rules->dead_doubt_ms > 0)) {
+        swim_merge_suspect(swim, sid, incarnation, from, by_sync ? UINT8_MAX : 0);
+    } else {
+        swim_declare_dead(swim, member, from, confirmed);
+    }
+}

@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What a node knows and says of itself: its record, its refutations, its health (Lifeguard's local
+ * health multiplier), whether it hears anybody at all, and whether another process lives with its
+ * key.
+ */
+#include <string.h>
+
+#include "shared/swarm/swim_internal.h"
+
+/* One more for each second of being late or of losing datagrams. */
+#define WORSEN_GAP_NS  (1000 * SWIM_MS)
+#define LATE_NS        (100 * SWIM_MS)
+#define CLONE_RISE_MS  3000
+#define LEAVE_ACKS     3
+#define ISOLATED_LEAST 2 /* live members, ourselves included, below which silence means nothing */
+
+static void sign_record(struct swim *swim)
+{
+    uint8_t bytes[SWIM_RECORD_MAX];
+    size_t n = swim_record_write(&swim->own, swim->crypto, swim->secret_key,
+                                 swim->keyring.cluster_id, bytes);
+
+    swim_set_record(swim, swim->self, bytes, n);
+    swim_set_member(swim, swim->self, swim->own.incarnation,
+                    swim->own.left ? SWIM_LEFT : SWIM_ALIVE);
+    swim_rumor(swim, swim->self);
+}
+
+void swim_renew_record(struct swim *swim)
+{
+    swim->own.incarnation.seq++;
+    sign_record(swim);
+}
+
+/* ---- refuting ---- */
+
+void swim_refute(struct swim *swim, struct swim_incarnation accused)
+{
+    if (swim_incarnation_compare(accused, swim->own.incarnation) != 0 || swim->left) {
+        return; /* answered already; or nobody but us could have made it */
+    }
+    uint64_t next_ns = swim->refuted_ns + SWIM_REFUTE_GAP_MS * SWIM_MS;
+    if (swim->refuted_ns != 0 && swim->now.mono_ns < next_ns) {
+        if (!swim_is_armed(swim, TIMER_REFUTE)) {
+            swim_timer_arm(&swim->timers, &swim->own_timers[TIMER_REFUTE], next_ns);
+        }
+        return;
+    }
+    swim_on_refute_timer(swim);
+}
+
+void swim_on_refute_timer(struct swim *swim)
+{
+    if (swim->left || swim->silenced) {
+        return;
+    }
+    swim->refuted_ns = swim->now.mono_ns;
+    swim->counters.refutations++;
+    swim_worsen(swim, 1);
+    swim_renew_record(swim);
+}
+
+/* ---- another process with our key ---- */
+
+/* Older than we: perhaps our own last life, whose record still goes round. It is asked. */
+static void look_for_clone(struct swim *swim, const struct swim_record *record)
+{
+    if (swim_addr_is_same(&record->addrs[0], &swim->own.addrs[0]) || swim->other.seq != 0) {
+        return;
+    }
+    memcpy(swim->other.nonce, record->boot_nonce, SWIM_NONCE_BYTES);
+    swim->other.addr = record->addrs[0];
+    swim->other.incarnation = record->incarnation;
+    swim->other.seq = swim_random_u64(&swim->random) | 1;
+    struct swim_work *work = swim_post(swim, WORK_FRAME, &swim->other.addr, 0);
+    if (work != NULL) {
+        work->stamped = true;
+        work->frame =
+            (struct swim_frame){.type = SWIM_PING, .seq = swim->other.seq, .sid = swim->self->sid};
+    }
+}
+
+void swim_on_own_record(struct swim *swim, const struct swim_record *record)
+{
+    if (memcmp(record->boot_nonce, swim->own.boot_nonce, SWIM_NONCE_BYTES) == 0) {
+        return;
+    }
+    if (record->incarnation.boot < swim->own.incarnation.boot) {
+        look_for_clone(swim, record);
+        return;
+    }
+    /* Newer than we, and signed with our key: it can only be another process. It stops, being the
+     * younger; then this one takes its place in the order, or nobody would hear it again. */
+    swim->counters.clones++;
+    swim->other.incarnation = record->incarnation;
+    swim_event(swim, SWIM_EVENT_CLONE, swim->self);
+    if (!swim_is_armed(swim, TIMER_CLONE)) {
+        swim_arm(swim, TIMER_CLONE, CLONE_RISE_MS);
+    }
+}
+
+void swim_on_clone_answer(struct swim *swim)
+{
+    swim->counters.clones++;
+    swim->silenced = true;
+    swim_event(swim, SWIM_EVENT_CLONE, swim->self);
+}
+
+void swim_on_clone_timer(struct swim *swim)
+{
+    if (swim->silenced || swim->left || swim->other.incarnation.boot < swim->own.incarnation.boot) {
+        return;
+    }
+    swim->own.incarnation.boot = swim->other.incarnation.boot + 1;
+    swim->persist_due = true;
+    swim_renew_record(swim);
+}
+
+/* ---- health ---- */
+
+void swim_worsen(struct swim *swim, uint32_t n)
+{
+    swim->lh = swim->lh + n > swim->rules->health_most ? swim->rules->health_most : swim->lh + n;
+}
+
+void swim_better(struct swim *swim)
+{
+    swim->lh -= swim->lh > 0 ? 1 : 0;
+}
+
+void swim_on_kernel_drops(struct swim *swim, struct swim_now now, uint32_t n)
+{
+    swim->now = now;
+    swim->counters.kernel_drops += n;
+    if (n > 0 && swim->rules->measured_health && now.mono_ns - swim->dropped_ns >= WORSEN_GAP_NS) {
+        swim->dropped_ns = now.mono_ns;
+        swim_worsen(swim, 1);
+    }
+}
+
+void swim_on_lateness(struct swim *swim, uint64_t late_ns)
+{
+    if (swim->rules->measured_health && late_ns > LATE_NS &&
+        swim->now.mono_ns - swim->late_ns >= WORSEN_GAP_NS) {
+        swim->late_ns = swim->now.mono_ns;
+        swim_worsen(swim, 1);
+    }
+    if (swim->rules->stall_ms > 0 && late_ns > swim->rules->stall_ms * SWIM_MS) {
+        swim->counters.stalls++;
+        swim_probes_void(swim);
+        swim_suspicions_delay(swim, late_ns);
+    }
+}
+
+/* ---- hearing others ---- */
+
+void swim_hear(struct swim *swim, struct swim_member *from)
+{
+    swim->heard_ns = swim->now.mono_ns;
+    from->heard_ns = swim->now.mono_ns;
+    if (swim->isolated) {
+        swim->isolated = false;
+        swim_suspicions_restart(swim);
+        swim_event(swim, SWIM_EVENT_CONNECTED, NULL);
+    }
+    if (swim->rules->isolation && !swim_is_armed(swim, TIMER_ISOLATION)) {
+        swim_arm(swim, TIMER_ISOLATION, swim->rules->isolated_after_ms);
+    }
+}
+
+void swim_on_isolation_timer(struct swim *swim)
+{
+    uint64_t after_ns = swim->rules->isolated_after_ms * SWIM_MS;
+    uint64_t due_ns = swim->heard_ns + after_ns;
+
+    if (swim->now.mono_ns < due_ns) {
+        swim_timer_arm(&swim->timers, &swim->own_timers[TIMER_ISOLATION], due_ns);
+    } else if (swim->table.n_live > ISOLATED_LEAST && !swim->isolated) {
+        swim->isolated = true;
+        swim->counters.isolations++;
+        swim_event(swim, SWIM_EVENT_ISOLATED, NULL);
+    } else if (!swim->isolated) {
+        swim_arm(swim, TIMER_ISOLATION, swim->rules->isolated_after_ms);
+    }
+}
+
+/* ---- leaving ---- */
+
+static uint32_t log2_of(uint32_t n)
+{
+    uint32_t bits = 0;
+
+    while (n > 1u << bits) {
+        bits++;
+    }
+    return bits;
+}
+
+void swim_leave(struct swim *swim, struct swim_now now)
+{
+    uint32_t n;
+
+    swim->now = now;
+    if (swim->leaving) {
+        return;
+    }
+    swim->leaving = true;
+    swim->own.left = true;
+    swim_renew_record(swim);
+    swim->left = true;
+    const uint64_t *live = swim_live(swim, &n); /* without us now */
+    uint32_t tell = 2 * log2_of(n + 1) + 3;
+    uint32_t start = (uint32_t)swim_random_below(&swim->random, n);
+    for (uint32_t i = 0; i < n && i < tell; i++) {
+        /* A stride through the sorted ids is as good as chance: they are hashes. */
+        const struct swim_member *member = swim_find(swim, live[(start + i) % n]);
+        swim_post_frame(swim, member,
+                        &(struct swim_frame){.type = SWIM_LEFT_FRAME,
+                                             .bin = swim->self->record,
+                                             .n_bin = swim->self->n_record});
+    }
+    swim_arm(swim, TIMER_LEAVE, n == 0 ? 0 : SWIM_LEAVE_MS);
+}
+
+void swim_on_leave_ack(struct swim *swim)
+{
+    uint32_t wanted = swim->table.n_live < LEAVE_ACKS ? swim->table.n_live : LEAVE_ACKS;
+
+    if (swim->leaving && ++swim->n_leave_acks >= wanted && swim_is_armed(swim, TIMER_LEAVE)) {
+        swim_timer_cancel(&swim->timers, &swim->own_timers[TIMER_LEAVE]);
+        swim_on_leave_timer(swim);
+    }
+}
+
+void swim_on_leave_timer(struct swim *swim)
+{
+    swim->leave_done_due = true;
+    swim->silenced = true;
+}

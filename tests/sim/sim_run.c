@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * swim_sim: the simulator as a program.
+ *
+ *     swim_sim story NAME|all [options]     a story (swim_sim stories lists them)
+ *     swim_sim random [options]             a random mixture of faults, one run for each seed
+ *     swim_sim table NAME [options]         figures (swim_sim tables lists them)
+ *
+ *     --seed S  --seeds N  --nodes N  --rules lan|fast|wan|memberlist  --loss PERCENT
+ *     --latency lan|loopback|wan  --seconds T  --crypto null|sodium  --trace
+ *
+ * Every failure is printed with its seed; the exit code says whether there was one.
+ */
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "shared/base/mem.h"
+#include "tests/sim/sim_random_run.h"
+#include "tests/sim/sim_stories.h"
+#include "tests/sim/sim_tables.h"
+
+struct named {
+    const char *name;
+    const void *what;
+};
+
+static const struct named rules_of[] = {
+    {"lan", &swim_rules_lan},
+    {"fast", &swim_rules_fast},
+    {"wan", &swim_rules_wan},
+    {"memberlist", &swim_rules_memberlist},
+    {NULL, NULL},
+};
+static const struct named latency_of[] = {
+    {"lan", &sim_latency_lan},
+    {"loopback", &sim_latency_loopback},
+    {"wan", &sim_latency_wan},
+    {NULL, NULL},
+};
+static const struct named crypto_of[] = {
+    {"null", &swim_crypto_null},
+    {"sodium", &swim_crypto_sodium},
+    {NULL, NULL},
+};
+
+static void usage(void)
+{
+    fputs("usage: swim_sim story NAME|all | stories | random | table NAME | tables\n"
+          "  [--seed S] [--seeds N] [--nodes N] [--rules lan|fast|wan|memberlist]\n"
+          "  [--latency lan|loopback|wan] [--loss PERCENT] [--seconds T]\n"
+          "  [--crypto null|sodium] [--trace]\n",
+          stderr);
+    exit(2);
+}
+
+static const void *find_named(const struct named *all, const char *name)
+{
+    for (; all->name != NULL; all++) {
+        if (strcmp(all->name, name) == 0) {
+            return all->what;
+        }
+    }
+    usage();
+    return NULL;
+}
+
+struct run {
+    struct swim_sim_opts opts;
+    uint32_t n_seeds;
+    uint32_t seconds;
+};
+
+static uint64_t number(const char *text)
+{
+    char *end;
+    uint64_t n = strtoull(text, &end, 10);
+
+    if (end == text || *end != '\0') {
+        usage();
+    }
+    return n;
+}
+
+static void set(struct run *run, const char *name, const char *value)
+{
+    struct swim_sim_opts *o = &run->opts;
+
+    if (strcmp(name, "seed") == 0) {
+        o->seed = number(value);
+    } else if (strcmp(name, "seeds") == 0) {
+        run->n_seeds = (uint32_t)number(value);
+    } else if (strcmp(name, "nodes") == 0) {
+        o->n_nodes = (uint32_t)number(value);
+    } else if (strcmp(name, "rules") == 0) {
+        o->rules = find_named(rules_of, value);
+    } else if (strcmp(name, "latency") == 0) {
+        o->latency = find_named(latency_of, value);
+    } else if (strcmp(name, "crypto") == 0) {
+        o->crypto = find_named(crypto_of, value);
+    } else if (strcmp(name, "loss") == 0) {
+        o->loss_ppm = (uint32_t)(strtod(value, NULL) * SIM_PPM / 100);
+    } else if (strcmp(name, "seconds") == 0) {
+        run->seconds = (uint32_t)number(value);
+    } else {
+        o->trace = true;
+    }
+}
+
+static void read_options(struct run *run, int argc, char **argv)
+{
+    static const struct option options[] = {
+        {"seed", required_argument, NULL, 0},    {"seeds", required_argument, NULL, 0},
+        {"nodes", required_argument, NULL, 0},   {"rules", required_argument, NULL, 0},
+        {"latency", required_argument, NULL, 0}, {"crypto", required_argument, NULL, 0},
+        {"loss", required_argument, NULL, 0},    {"seconds", required_argument, NULL, 0},
+        {"trace", no_argument, NULL, 0},         {NULL, 0, NULL, 0},
+    };
+    int at;
+    int c;
+
+    while ((c = getopt_long(argc, argv, "", options, &at)) != -1) {
+        if (c != 0) {
+            usage();
+        }
+        set(run, options[at].name, optarg);
+    }
+}
+
+static double real_s(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+/* ---- stories ---- */
+
+static bool tell(const struct sim_story *story, const struct swim_sim_opts *opts)
+{
+    struct swim_sim *sim = swim_sim_new(opts);
+    bool passed = story->tell(sim) && swim_sim_failure(sim) == NULL;
+
+    printf("%s %s seed %" PRIu64 " nodes %" PRIu32 ": %.1f s, digest %016" PRIx64 "\n",
+           passed ? "ok" : "not ok", story->name, opts->seed, opts->n_nodes, swim_sim_now_s(sim),
+           swim_sim_totals(sim)->digest);
+    swim_sim_free(sim);
+    return passed;
+}
+
+static int run_stories(const struct run *run, const char *name)
+{
+    bool is_all = strcmp(name, "all") == 0;
+    uint32_t n_failed = 0;
+
+    if (!is_all && sim_story_find(name) == NULL) {
+        usage();
+    }
+    for (uint32_t s = 0; s < run->n_seeds; s++) {
+        struct swim_sim_opts opts = run->opts;
+
+        opts.seed += s;
+        for (size_t i = 0; i < sim_n_stories; i++) {
+            if ((is_all || strcmp(sim_stories[i].name, name) == 0) &&
+                sim_stories[i].n_least <= opts.n_nodes) {
+                n_failed += !tell(&sim_stories[i], &opts);
+            }
+        }
+    }
+    return n_failed == 0 ? 0 : 1;
+}
+
+static void list_stories(void)
+{
+    for (size_t i = 0; i < sim_n_stories; i++) {
+        printf("%-22s %s\n", sim_stories[i].name, sim_stories[i].what);
+    }
+}
+
+/* ---- random ---- */
+
+static int run_random(const struct run *run)
+{
+    double began_s = real_s();
+    double node_s = 0;
+    uint32_t n_failed = 0;
+
+    for (uint32_t s = 0; s < run->n_seeds; s++) {
+        struct swim_sim_opts opts = run->opts;
+        struct sim_random_result result;
+
+        opts.seed += s;
+        sim_random_run(&(struct sim_random_run){.opts = &opts, .seconds = run->seconds}, &result);
+        n_failed += !result.passed;
+        node_s += (double)result.totals.node_ns / 1e9;
+        printf("%s seed %" PRIu64 " digest %016" PRIx64 " settled %.2f s %s\n",
+               result.passed ? "ok" : "not ok", opts.seed, result.totals.digest, result.settled_s,
+               result.failure);
+    }
+    printf("%" PRIu32 " seeds of %" PRIu32 " nodes, %.3g node-seconds in %.1f s: %" PRIu32
+           " passed, %" PRIu32 " failed\n",
+           run->n_seeds, run->opts.n_nodes, node_s, real_s() - began_s, run->n_seeds - n_failed,
+           n_failed);
+    return n_failed == 0 ? 0 : 1;
+}
+
+int main(int argc, char **argv)
+{
+    struct run run = {
+        .opts = {.seed = 1, .n_nodes = 32, .rules = &swim_rules_lan},
+        .n_seeds = 1,
+        .seconds = 60,
+    };
+    const char *verb;
+    const char *name;
+
+    read_options(&run, argc, argv);
+    verb = optind < argc ? argv[optind] : "";
+    name = optind + 1 < argc ? argv[optind + 1] : "all";
+    if (strcmp(verb, "story") == 0) {
+        return run_stories(&run, name);
+    }
+    if (strcmp(verb, "random") == 0) {
+        return run_random(&run);
+    }
+    if (strcmp(verb, "table") == 0) {
+        struct sim_table_opts opts = {.sim = run.opts, .n_seeds = run.n_seeds, .now_s = real_s};
+        return sim_table_run(name, &opts) ? 0 : 1;
+    }
+    if (strcmp(verb, "stories") == 0) {
+        list_stories();
+    } else if (strcmp(verb, "tables") == 0) {
+        sim_tables_list();
+    } else {
+        usage();
+    }
+    return 0;
+}

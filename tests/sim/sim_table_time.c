@@ -1,0 +1,395 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Tables of how long something takes: detection, cold start, leaving, healing, and the calibration.
+ */
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+
+#include "shared/base/mem.h"
+#include "tests/sim/sim_stats.h"
+#include "tests/sim/sim_stories.h"
+#include "tests/sim/sim_tables.h"
+
+static const struct swim_rules *const three[] = {&swim_rules_memberlist, &swim_rules_lan,
+                                                 &swim_rules_fast};
+
+/* ---- kill ---- */
+
+struct kills {
+    struct sim_stats suspect, first_down, known;
+    uint32_t n_missed; /* not all knew within the deadline */
+};
+
+static void kills_deinit(struct kills *kills)
+{
+    sim_stats_deinit(&kills->suspect);
+    sim_stats_deinit(&kills->first_down);
+    sim_stats_deinit(&kills->known);
+}
+
+static bool kill_and_wait(struct swim_sim *sim, uint32_t node, struct kills *kills)
+{
+    uint64_t began_ns = swim_sim_now_ns(sim);
+    const struct swim_sim_seen *seen;
+
+    swim_sim_watch(sim, node);
+    swim_sim_kill(sim, node);
+    if (!swim_sim_run_until(sim, swim_sim_all_know_gone, node, 120000)) {
+        kills->n_missed++;
+        return false;
+    }
+    seen = swim_sim_seen(sim, node);
+    sim_stats_add(&kills->suspect, (double)(seen->first_suspect_ns - began_ns) / 1e9);
+    sim_stats_add(&kills->first_down, (double)(seen->first_down_ns - began_ns) / 1e9);
+    sim_stats_add(&kills->known, (double)(swim_sim_now_ns(sim) - began_ns) / 1e9);
+    return swim_sim_run_for(sim, 2000 + sim_random_below(swim_sim_random(sim), 1000));
+}
+
+/* A few of each swarm, so that it stays as large as the row says. */
+static void kill_some(const struct swim_sim_opts *opts, uint32_t n_kills, struct kills *kills)
+{
+    struct swim_sim *sim = sim_table_swarm(opts);
+
+    if (sim == NULL) {
+        kills->n_missed += n_kills;
+        return;
+    }
+    for (uint32_t i = 0; i < n_kills; i++) {
+        uint32_t node;
+
+        do {
+            node = sim_random_below(swim_sim_random(sim), opts->n_nodes);
+        } while (!swim_sim_is_running(sim, node));
+        if (!kill_and_wait(sim, node, kills)) {
+            break;
+        }
+    }
+    swim_sim_free(sim);
+}
+
+static void run_kills(const struct sim_table_opts *opts, const struct swim_sim_opts *cell,
+                      uint32_t n_kills, struct kills *kills)
+{
+    uint32_t a_swarm = cell->n_nodes >= 200 ? 10 : cell->n_nodes >= 50 ? 5 : 1;
+    uint32_t n_swarms = sim_table_seeds(opts, (n_kills + a_swarm - 1) / a_swarm);
+
+    for (uint32_t s = 0; s < n_swarms; s++) {
+        struct swim_sim_opts one = *cell;
+
+        one.seed = opts->sim.seed + s;
+        kill_some(&one, a_swarm, kills);
+    }
+}
+
+static bool kill_row(const struct sim_table_opts *opts, const struct swim_rules *rules, uint32_t n,
+                     uint32_t loss)
+{
+    struct swim_sim_opts cell = {.n_nodes = n, .rules = rules, .loss_ppm = loss * 10000};
+    struct kills k = {0};
+    bool is_good = true;
+
+    run_kills(opts, &cell, n >= 1000 ? 10 : 50, &k);
+    printf("| %s | %" PRIu32 " | %" PRIu32
+           " %% | %.2f / %.2f | %.2f / %.2f | %.2f / %.2f | %zu |\n",
+           rules->name, n, loss, sim_stats_median(&k.suspect), sim_stats_percentile(&k.suspect, 99),
+           sim_stats_median(&k.first_down), sim_stats_percentile(&k.first_down, 99),
+           sim_stats_median(&k.known), sim_stats_percentile(&k.known, 99), k.known.n);
+    if (rules != &swim_rules_memberlist) {
+        bool is_fast = rules == &swim_rules_fast;
+
+        is_good = sim_goal_most(sim_stats_median(&k.known), is_fast ? 2.0 : 3.2,
+                                "kill, %s, N=%" PRIu32 ", loss %" PRIu32 " %%, median s",
+                                rules->name, n, loss);
+        is_good = sim_goal_most(sim_stats_percentile(&k.known, 99), is_fast ? 2.5 : 4.0,
+                                "kill, %s, N=%" PRIu32 ", loss %" PRIu32 " %%, p99 s", rules->name,
+                                n, loss) &&
+                  is_good;
+        is_good = sim_goal_most(k.n_missed, 0, "kill, %s, N=%" PRIu32 ", not known in 120 s",
+                                rules->name, n) &&
+                  is_good;
+    }
+    kills_deinit(&k);
+    return is_good;
+}
+
+bool sim_table_kill(const struct sim_table_opts *opts)
+{
+    static const uint32_t sizes[] = {10, 50, 100, 200, 1000};
+    static const uint32_t losses[] = {0, 5};
+    bool is_good = true;
+
+    printf("| rules | N | loss | first suspicion p50 / p99 s | first death | all know | kills |\n"
+           "|---|---|---|---|---|---|---|\n");
+    for (size_t i = 0; i < ARRAY_LEN(sizes); i++) {
+        for (size_t l = 0; sim_table_wants(opts, sizes[i]) && l < ARRAY_LEN(losses); l++) {
+            for (size_t r = 0; r < ARRAY_LEN(three); r++) {
+                is_good = kill_row(opts, three[r], sizes[i], losses[l]) && is_good;
+            }
+        }
+    }
+    return is_good;
+}
+
+/* ---- cold start ---- */
+
+static const double shares[] = {0.9, 0.99, 0.999, 1};
+#define N_SHARES ARRAY_LEN(shares)
+
+struct colds {
+    struct sim_stats s[N_SHARES];
+    struct sim_stats kilobytes; /* a node, datagrams and streams */
+    uint32_t n_missed;
+};
+
+static bool knows_share(struct swim_sim *sim, uint32_t which)
+{
+    return swim_sim_share_known(sim) >= shares[which];
+}
+
+static void start_one(const struct swim_sim_opts *opts, struct colds *colds)
+{
+    struct swim_sim *sim = swim_sim_new(opts);
+    const struct swim_sim_totals *totals;
+
+    swim_sim_start_all(sim);
+    for (uint32_t i = 0; i < N_SHARES; i++) {
+        if (!swim_sim_run_until(sim, knows_share, i, 600000)) {
+            colds->n_missed++;
+            break;
+        }
+        sim_stats_add(&colds->s[i], swim_sim_now_s(sim));
+    }
+    totals = swim_sim_totals(sim);
+    sim_stats_add(&colds->kilobytes,
+                  (double)(totals->datagram_bytes + totals->stream_bytes) / opts->n_nodes / 1e3);
+    swim_sim_free(sim);
+}
+
+static void run_colds(const struct sim_table_opts *opts, const struct swim_sim_opts *cell,
+                      uint32_t n_own, struct colds *colds)
+{
+    for (uint32_t s = 0; s < sim_table_seeds(opts, n_own); s++) {
+        struct swim_sim_opts one = *cell;
+
+        one.seed = opts->sim.seed + s;
+        start_one(&one, colds);
+    }
+}
+
+static void colds_deinit(struct colds *colds)
+{
+    for (size_t i = 0; i < N_SHARES; i++) {
+        sim_stats_deinit(&colds->s[i]);
+    }
+    sim_stats_deinit(&colds->kilobytes);
+}
+
+static bool cold_row(const struct sim_table_opts *opts, const struct swim_rules *rules, uint32_t n)
+{
+    struct swim_sim_opts cell = {.n_nodes = n, .rules = rules};
+    struct colds c = {0};
+    bool is_good = true;
+    double median;
+
+    run_colds(opts, &cell, n >= 1000 ? (rules == &swim_rules_lan ? 5 : 2) : n >= 200 ? 10 : 50, &c);
+    printf("| %s | %" PRIu32 " |", rules->name, n);
+    for (size_t i = 0; i < N_SHARES; i++) {
+        printf(" %.2f / %.2f |", sim_stats_median(&c.s[i]), sim_stats_percentile(&c.s[i], 100));
+    }
+    printf(" %.0f | %zu |\n", sim_stats_median(&c.kilobytes), c.kilobytes.n);
+    median = sim_stats_median(&c.s[N_SHARES - 1]);
+    if (rules == &swim_rules_lan) {
+        if (n == 50 || n == 1000) {
+            is_good = sim_goal_most(median, n == 50 ? 1.0 : 3.5,
+                                    "cold start, N=%" PRIu32 ", 100 %%, median s", n);
+        }
+        is_good = sim_goal_most(sim_stats_percentile(&c.s[N_SHARES - 1], 100) / median, 2,
+                                "cold start, N=%" PRIu32 ", worst over median", n) &&
+                  is_good;
+        is_good = sim_goal_most(c.n_missed, 0, "cold start, N=%" PRIu32 ", never", n) && is_good;
+    }
+    colds_deinit(&c);
+    return is_good;
+}
+
+bool sim_table_cold(const struct sim_table_opts *opts)
+{
+    static const uint32_t sizes[] = {10, 50, 100, 200, 1000};
+    bool is_good = true;
+
+    printf("| rules | N | 90 %% median / max s | 99 %% | 99.9 %% | 100 %% | kB a node | seeds |\n"
+           "|---|---|---|---|---|---|---|---|\n");
+    for (size_t i = 0; i < ARRAY_LEN(sizes); i++) {
+        for (size_t r = 0; sim_table_wants(opts, sizes[i]) && r < 2; r++) {
+            is_good = cold_row(opts, three[r], sizes[i]) && is_good;
+        }
+    }
+    return is_good;
+}
+
+/* ---- leaving ---- */
+
+static void leave_one(const struct swim_sim_opts *opts, struct sim_stats *known, uint32_t *n_bad)
+{
+    struct swim_sim *sim = sim_table_swarm(opts);
+    uint64_t began_ns;
+    uint32_t node;
+
+    if (sim == NULL) {
+        ++*n_bad;
+        return;
+    }
+    began_ns = swim_sim_now_ns(sim);
+    node = sim_random_below(swim_sim_random(sim), opts->n_nodes);
+    swim_sim_watch(sim, node);
+    swim_sim_leave(sim, node);
+    if (!swim_sim_run_until(sim, swim_sim_has_left, node, 10000) ||
+        !swim_sim_run_until(sim, swim_sim_all_know_gone, node, 60000) ||
+        swim_sim_seen(sim, node)->n_down > 0) {
+        ++*n_bad;
+    } else {
+        sim_stats_add(known, (double)(swim_sim_seen(sim, node)->last_left_ns - began_ns) / 1e9);
+    }
+    swim_sim_free(sim);
+}
+
+bool sim_table_leave(const struct sim_table_opts *opts)
+{
+    static const uint32_t sizes[] = {10, 50, 200, 1000};
+    bool is_good = true;
+
+    printf("| rules | N | all know p50 / p99 s | shown as dead, or not known | seeds |\n"
+           "|---|---|---|---|---|\n");
+    for (size_t i = 0; i < ARRAY_LEN(sizes); i++) {
+        for (size_t r = 0; sim_table_wants(opts, sizes[i]) && r < 2; r++) {
+            struct swim_sim_opts cell = {.n_nodes = sizes[i], .rules = three[r]};
+            struct sim_stats known = {0};
+            uint32_t n_bad = 0;
+            uint32_t n_seeds = sim_table_seeds(opts, sizes[i] >= 1000 ? 3 : 30);
+
+            for (uint32_t s = 0; s < n_seeds; s++) {
+                cell.seed = opts->sim.seed + s;
+                leave_one(&cell, &known, &n_bad);
+            }
+            printf("| %s | %" PRIu32 " | %.2f / %.2f | %" PRIu32 " | %" PRIu32 " |\n",
+                   three[r]->name, sizes[i], sim_stats_median(&known),
+                   sim_stats_percentile(&known, 99), n_bad, n_seeds);
+            if (r == 1) {
+                is_good = sim_goal_most(sim_stats_percentile(&known, 99), 0.6,
+                                        "leave, N=%" PRIu32 ", p99 s", sizes[i]) &&
+                          is_good;
+                is_good =
+                    sim_goal_most(n_bad, 0, "leave, N=%" PRIu32 ", shown as dead", sizes[i]) &&
+                    is_good;
+            }
+            sim_stats_deinit(&known);
+        }
+    }
+    return is_good;
+}
+
+/* ---- healing ---- */
+
+static void heal_one(const struct swim_sim_opts *opts, struct sim_stats *healed, uint32_t *n_never)
+{
+    struct swim_sim *sim = sim_table_swarm(opts);
+    uint64_t began_ns;
+
+    if (sim == NULL) {
+        ++*n_never;
+        return;
+    }
+    swim_sim_partition(sim, swim_sim_halves);
+    (void)swim_sim_run_for(sim, 60000);
+    swim_sim_heal(sim);
+    began_ns = swim_sim_now_ns(sim);
+    if (swim_sim_run_until(sim, swim_sim_all_agree, 0, 60000)) {
+        sim_stats_add(healed, (double)(swim_sim_now_ns(sim) - began_ns) / 1e9);
+    } else {
+        ++*n_never;
+    }
+    swim_sim_free(sim);
+}
+
+bool sim_table_heal(const struct sim_table_opts *opts)
+{
+    static const uint32_t sizes[] = {10, 128, 1000};
+    bool is_good = true;
+
+    printf(
+        "| rules | N | all agree p50 / max s | not within 60 s | seeds |\n|---|---|---|---|---|\n");
+    for (size_t i = 0; i < ARRAY_LEN(sizes); i++) {
+        for (size_t r = 0; sim_table_wants(opts, sizes[i]) && r < 2; r++) {
+            struct swim_sim_opts cell = {.n_nodes = sizes[i], .rules = three[r]};
+            struct sim_stats healed = {0};
+            uint32_t n_never = 0;
+            uint32_t n_seeds = sim_table_seeds(opts, sizes[i] >= 1000 ? 2 : 20);
+
+            for (uint32_t s = 0; s < n_seeds; s++) {
+                cell.seed = opts->sim.seed + s;
+                heal_one(&cell, &healed, &n_never);
+            }
+            printf("| %s | %" PRIu32 " | %.2f / %.2f | %" PRIu32 " | %" PRIu32 " |\n",
+                   three[r]->name, sizes[i], sim_stats_median(&healed),
+                   sim_stats_percentile(&healed, 100), n_never, n_seeds);
+            if (r == 1) {
+                is_good = sim_goal_most(n_never > 0 ? INFINITY : sim_stats_percentile(&healed, 100),
+                                        5, "heal, N=%" PRIu32 ", worst s", sizes[i]) &&
+                          is_good;
+            }
+            sim_stats_deinit(&healed);
+        }
+    }
+    return is_good;
+}
+
+/* ---- calibration: swarm.md's measured table, loopback ---- */
+
+struct measured {
+    uint32_t n;
+    double share[N_SHARES]; /* medians, s */
+    double suspect, first_down, known;
+};
+
+static const struct measured memberlist_measured[] = {
+    {50, {0.82, 1.42, 2.03, 2.2}, 1.62, 8.45, 8.83},
+    {200, {2.24, 5.23, 8.80, 15.2}, 1.56, 10.78, 11.25},
+};
+
+static bool near(double value, double wanted, const char *what, uint32_t n)
+{
+    return sim_goal_near(value, wanted, 0.15, "calibration, N=%" PRIu32 ", %s, measured %.2f s", n,
+                         what, wanted);
+}
+
+bool sim_table_calibrate(const struct sim_table_opts *opts)
+{
+    bool is_good = true;
+
+    for (size_t i = 0; i < ARRAY_LEN(memberlist_measured); i++) {
+        const struct measured *m = &memberlist_measured[i];
+        struct swim_sim_opts cell = {
+            .n_nodes = m->n, .rules = &swim_rules_memberlist, .latency = &sim_latency_loopback};
+        struct kills k = {0};
+        struct colds c = {0};
+
+        if (!sim_table_wants(opts, m->n)) {
+            continue;
+        }
+        run_colds(opts, &cell, 20, &c);
+        run_kills(opts, &cell, 60, &k);
+        is_good = near(sim_stats_median(&c.s[0]), m->share[0], "cold 90 %", m->n) && is_good;
+        is_good = near(sim_stats_median(&c.s[1]), m->share[1], "cold 99 %", m->n) && is_good;
+        is_good = near(sim_stats_median(&c.s[2]), m->share[2], "cold 99.9 %", m->n) && is_good;
+        is_good = near(sim_stats_median(&c.s[3]), m->share[3], "cold 100 %", m->n) && is_good;
+        is_good =
+            near(sim_stats_median(&k.suspect), m->suspect, "first suspicion", m->n) && is_good;
+        is_good =
+            near(sim_stats_median(&k.first_down), m->first_down, "first death", m->n) && is_good;
+        is_good = near(sim_stats_median(&k.known), m->known, "all know", m->n) && is_good;
+        kills_deinit(&k);
+        colds_deinit(&c);
+    }
+    return is_good;
+}

@@ -8,6 +8,7 @@
 #pragma once
 
 #include "shared/swarm/swim.h"
+#include "shared/swarm/swim_frame.h"
 
 #define SWIM_KV_MAX     1024 /* records, tombstones included */
 #define SWIM_KV_DELETED 1u

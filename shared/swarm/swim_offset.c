@@ -82,6 +82,7 @@ static void measure_drift(struct swim_offset *offset)
     if (error_ppb >= SWIM_DRIFT_PPM * 1000) {
         return;
     }
+    offset->drift_error_ppb = (uint32_t)error_ppb + 2; /* both divisions are cut off */
     __int128 gain = (__int128)offset->last.theta_ns - offset->since[0].theta_ns;
     __int128 ppb = gain * PPB / (__int128)span;
     offset->drift_ppb = ppb > INT32_MAX ? INT32_MAX : ppb < -INT32_MAX ? -INT32_MAX : (int32_t)ppb;
@@ -146,6 +147,15 @@ bool swim_offset_get(const struct swim_offset *offset, uint64_t mono_ns,
     *estimate = (struct swim_estimate){.theta_ns = now.theta_ns,
                                        .bound_ns = now.bound_ns,
                                        .age_ns = age,
-                                       .drift_ppb = offset->drift_ppb};
+                                       .drift_ppb = offset->drift_ppb,
+                                       .likely_ns = now.theta_ns,
+                                       .likely_bound_ns = now.bound_ns};
+    if (offset->drift_ppb != SWIM_DRIFT_UNKNOWN && age < SWIM_DRIFT_SPAN) {
+        int64_t ns = (int64_t)age;
+        estimate->likely_ns += ns / 1000 * offset->drift_ppb / (PPB / 1000);
+        estimate->likely_bound_ns =
+            offset->last.bound_ns + GRAIN_NS +
+            ((uint64_t)ns / 1000 + 1) * offset->drift_error_ppb / (PPB / 1000);
+    }
     return true;
 }

@@ -36,6 +36,7 @@ struct swim_offset {
     struct swim_interval since[2]; /* older ones, [0] the oldest: drift is measured from it */
     uint64_t since_ns[2];
     int32_t drift_ppb;
+    uint32_t drift_error_ppb;
     uint8_t n_since; /* 0: no sample yet */
 };
 
@@ -51,6 +52,8 @@ struct swim_estimate {
     uint64_t age_ns; /* of the last sample */
     int32_t
         drift_ppb; /* what the peer's clock gains on ours; SWIM_DRIFT_UNKNOWN: not within 500 ppm */
+    int64_t likely_ns; /* theta at an unchanged drift; theta and bound while none is known */
+    uint64_t likely_bound_ns;
 };
 
 /* Nonsense (out of range, t3 before t2, t4 before t1, a delta below 0 or above 10 s) is refused:

@@ -92,9 +92,9 @@ int64_t swim_clock_received(const struct swim_clock *clock, struct swim_now now,
     int64_t lag = subtract(now.wall_ns, stamp_ns);
     int64_t steady = swim_clock_steady(clock, now.mono_ns);
 
-    /* Of before the last step: it is of another clock. (A step back makes it look younger than it
-     * is; later stamps only widen bounds.) */
-    if (stamp_ns == 0 || lag < 0 || (uint64_t)lag > SWIM_CLOCK_LAG_MAX || lag > steady ||
+    /* Of the future, a negative lag is a large one here. Of before the last step, it is of another
+     * clock. (A step back makes it look younger than it is; later stamps only widen bounds.) */
+    if (stamp_ns == 0 || (uint64_t)lag > SWIM_CLOCK_LAG_MAX || lag > steady ||
         (uint64_t)lag > now.mono_ns ||
         (clock->step_ns != SWIM_NEVER && now.mono_ns - (uint64_t)lag < clock->step_ns)) {
         return steady;

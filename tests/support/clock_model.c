@@ -21,6 +21,21 @@ static int64_t draw_around(struct clock_model *model, int64_t most)
     return most == 0 ? 0 : (int64_t)draw(model, (uint64_t)most * 2 + 1) - most;
 }
 
+/* Half of them at the limit. */
+static int32_t draw_rate(struct clock_model *model)
+{
+    int32_t most = model->opts->drift_ppb;
+
+    switch (draw(model, 4)) {
+    case 0:
+        return most;
+    case 1:
+        return -most;
+    default:
+        return (int32_t)draw_around(model, most);
+    }
+}
+
 static uint64_t sid_of(uint32_t node)
 {
     static const uint64_t scattered = 0x9e3779b97f4a7c15;
@@ -54,7 +69,7 @@ void clock_model_init(struct clock_model *model, const struct clock_model_opts *
     for (uint32_t i = 0; i < MODEL_NODES; i++) {
         model->nodes[i].boot = 1700000000000 + draw(model, 1000000);
         model->nodes[i].wall_ns = 1700000000 * PPB + draw_around(model, HOUR);
-        model->nodes[i].drift_ppb = (int32_t)draw_around(model, opts->drift_ppb);
+        model->nodes[i].drift_ppb = draw_rate(model);
     }
     for (uint32_t i = 0; i < MODEL_NODES; i++) {
         begin_life(model, i);
@@ -247,7 +262,7 @@ static void fault(struct clock_model *model)
         break;
     case 1:
         if (!model->opts->keeps_rates) {
-            node->drift_ppb = (int32_t)draw_around(model, model->opts->drift_ppb);
+            node->drift_ppb = draw_rate(model);
         }
         break;
     default:

@@ -254,12 +254,12 @@ static void draws_are_below_their_bound_and_evenly_so(void **state)
     for (unsigned i = 0; i < 10; i++) { /* sigma is 95 */
         assert_in_range(count[i], 10000 - 480, 10000 + 480);
     }
-    /* Of 3 × 2^62 results, taking the remainder would draw the first third twice as often. */
-    unsigned low = 0;
+    /* Of 3 × 2^62 results, every third has two of the 2^64 numbers when none is drawn again. */
+    unsigned thirds = 0;
     for (unsigned i = 0; i < 10000; i++) {
-        low += swim_random_below(&random, 3ull << 62) < 1ull << 62;
+        thirds += swim_random_below(&random, 3ull << 62) % 3 == 0;
     }
-    assert_in_range(low, 3333 - 240, 3333 + 240);
+    assert_in_range(thirds, 3333 - 240, 3333 + 240);
 }
 
 int main(void)

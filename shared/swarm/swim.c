@@ -68,7 +68,7 @@ struct swim *swim_new(const struct swim_config *config, struct swim_now now)
     swim->crypto = config->crypto;
     swim->keyring = config->keyring;
     swim->now = now;
-    swim->heard_ns = now.mono_ns;
+    swim->contact_ns = now.mono_ns;
     swim->probed_epoch = -1;
     swim->mtu = config->mtu == 0 ? SWIM_MTU : config->mtu;
     REQUIRE(swim->mtu >= SWIM_MTU_LEAST && swim->mtu <= SWIM_DATAGRAM_MAX);
@@ -276,12 +276,12 @@ static void tell_own_record(struct swim *swim, const struct swim_message *m)
 
 static void on_ping(struct swim *swim, const struct swim_message *m, const struct swim_frame *frame)
 {
+    if (frame->sid != swim->self->sid || swim->left) {
+        return; /* another lived at this address */
+    }
     if (m->conn != 0) {
         swim_stream_on_ping(swim, m->conn, frame);
         return;
-    }
-    if (frame->sid != swim->self->sid || swim->left) {
-        return; /* another lived at this address */
     }
     acknowledge(swim, m, frame->seq);
     if (m->sender == NULL) {
@@ -309,7 +309,6 @@ static void on_ack(struct swim *swim, const struct swim_message *m, const struct
     }
     if (ours && m->sender != NULL) {
         m->sender->fresh = true; /* nobody else could know the number: no replay */
-        swim_hear(swim, m->sender);
     }
 }
 
@@ -357,7 +356,7 @@ static void on_sync(struct swim *swim, struct swim_message *m, const struct swim
     } else if (frame->state == SWIM_SYNC_DELTA) {
         m->synced = true;
     } else if (frame->state == SWIM_SYNC_STREAM && m->sender != NULL) {
-        (void)swim_stream_open(swim, m->from, CONN_DELTA, 0);
+        (void)swim_stream_open(swim, m->from, CONN_DELTA);
     }
 }
 
@@ -461,7 +460,10 @@ static bool open_datagram(struct swim *swim, uint8_t *bytes, size_t n,
         return false;
     }
     *sender = swim_find_nonce(swim, envelope->boot_nonce);
-    if (*sender != NULL && !swim_replay_is_new(&(*sender)->replay, envelope->counter)) {
+    const struct swim_past_life *past =
+        *sender == NULL ? swim_past_life(swim, envelope->boot_nonce) : NULL;
+    if (*sender != NULL ? !swim_replay_is_new(&(*sender)->replay, envelope->counter)
+                        : past != NULL && envelope->counter <= past->highest) {
         swim->counters.replayed++;
         return false;
     }
@@ -483,6 +485,21 @@ static void tell_the_dead(struct swim *swim, const struct swim_member *sender)
     }
 }
 
+/* A life that we hold for past speaks on: two processes have one key. The older is told of the
+ * younger, and knows it then (swim_on_own_record). */
+static bool on_past_life(struct swim *swim, const struct swim_addr *from,
+                         const struct swim_envelope *envelope)
+{
+    struct swim_past_life *past = swim_past_life(swim, envelope->boot_nonce);
+
+    if (past == NULL) {
+        return false;
+    }
+    past->highest = envelope->counter;
+    swim_post_sids(swim, WORK_BRING, from, 0, &past->sid, 1);
+    return true;
+}
+
 void swim_on_datagram(struct swim *swim, struct swim_now now, const struct swim_addr *from,
                       uint8_t *bytes, size_t n, int64_t stamp_ns)
 {
@@ -497,11 +514,14 @@ void swim_on_datagram(struct swim *swim, struct swim_now now, const struct swim_
     }
     swim->counters.datagrams_received++;
     swim->counters.bytes_received += n;
+    if (sender == NULL && on_past_life(swim, from, &envelope)) {
+        return;
+    }
     if (sender != NULL) {
         swim_replay_take(&sender->replay, envelope.counter);
         if (sender->fresh) {
             tell_the_dead(swim, sender);
-            swim_hear(swim, sender);
+            sender->heard_ns = now.mono_ns;
         }
     } else {
         swim->counters.unknown_sender++;

@@ -130,6 +130,7 @@ struct swim_conn {
     bool closing; /* behind what is still to be written */
     struct swim_addr addr;
     uint64_t probe_seq; /* CONN_PING */
+    uint64_t peer;      /* CONN_PING: whom it is for */
     uint64_t listed;    /* the last sid of their list so far */
 };
 
@@ -193,6 +194,13 @@ struct swim_members {
     bool live_is_stale;
 };
 
+/* What it said cannot come again; if it says more, two processes have one key. */
+struct swim_past_life {
+    uint64_t nonce_hash;
+    uint64_t highest; /* counter */
+    uint64_t sid;
+};
+
 struct swim {
     const struct swim_rules *rules;
     const struct swim_crypto *crypto;
@@ -219,7 +227,7 @@ struct swim {
 
     uint32_t lh;                  /* local health: 0 is well (Lifeguard) */
     uint64_t late_ns, dropped_ns; /* last time that they made it worse */
-    uint64_t heard_ns;            /* anything fresh, from anybody */
+    uint64_t contact_ns;          /* the last answer to something of ours, from anybody */
     bool isolated;
     uint64_t suspected_ns;       /* our own last new suspicion */
     uint32_t srtt_us, rttvar_us; /* of all peers */
@@ -244,6 +252,8 @@ struct swim {
     uint64_t synced_ns;
     uint64_t refuted_ns;
     uint64_t hello_back_ns;
+    struct swim_past_life past_lives[SWIM_PAST_LIVES]; /* a ring */
+    uint32_t at_past_life;
     uint32_t n_leave_acks;
     struct { /* a life of ours that is not this one: is it live? */
         uint8_t nonce[SWIM_NONCE_BYTES];
@@ -286,6 +296,8 @@ void swim_remove_member(struct swim *swim, struct swim_member *member);
 /* Changes what the sums, the count of the live and the schedule see. */
 void swim_set_member(struct swim *swim, struct swim_member *member,
                      struct swim_incarnation incarnation, enum swim_state state);
+/* A life that was followed by another of the same node, or NULL. */
+struct swim_past_life *swim_past_life(struct swim *swim, const uint8_t nonce[SWIM_NONCE_BYTES]);
 void swim_set_nonce(struct swim *swim, struct swim_member *member,
                     const uint8_t nonce[SWIM_NONCE_BYTES]);
 void swim_set_record(struct swim *swim, struct swim_member *member, const uint8_t *bytes, size_t n);
@@ -328,7 +340,8 @@ void swim_on_clone_answer(struct swim *swim);
 void swim_on_clone_timer(struct swim *swim);
 void swim_worsen(struct swim *swim, uint32_t n);
 void swim_better(struct swim *swim);
-void swim_hear(struct swim *swim, struct swim_member *from);
+/* Somebody has answered us: we hear and are heard. */
+void swim_contact(struct swim *swim);
 void swim_on_isolation_timer(struct swim *swim);
 void swim_on_lateness(struct swim *swim, uint64_t late_ns);
 void swim_on_leave_timer(struct swim *swim);
@@ -404,7 +417,9 @@ void swim_on_push_pull_timer(struct swim *swim);
 void swim_on_digest_timer(struct swim *swim);
 /* Opens a stream; 0: too many. */
 uint32_t swim_stream_open(struct swim *swim, const struct swim_addr *addr,
-                          enum conn_purpose purpose, uint64_t probe_seq);
+                          enum conn_purpose purpose);
+/* The same, for a ping to that member. */
+uint32_t swim_stream_ping(struct swim *swim, const struct swim_member *member, uint64_t probe_seq);
 struct swim_conn *swim_conn_find(const struct swim *swim, uint32_t id);
 void swim_conn_close(struct swim *swim, struct swim_conn *conn);
 void swim_conn_closed(struct swim *swim, uint32_t id); /* as was asked for */

@@ -71,7 +71,7 @@ static uint32_t try_seeds(struct swim *swim, uint32_t most)
         }
         n++;
         if (swim->rules->push_pull_ms != NULL) {
-            (void)swim_stream_open(swim, seed, CONN_PUSH_PULL, 0);
+            (void)swim_stream_open(swim, seed, CONN_PUSH_PULL);
         } else {
             swim_hello(swim, seed);
         }
@@ -112,7 +112,7 @@ void swim_join_answered(struct swim *swim, const struct swim_addr *from)
         swim_arm(swim, TIMER_JOIN_SYNC, swim->rules->join_sync_gap_ms);
     }
     swim->counters.syncs++;
-    (void)swim_stream_open(swim, from, CONN_DELTA, 0);
+    (void)swim_stream_open(swim, from, CONN_DELTA);
 }
 
 void swim_on_join_sync_timer(struct swim *swim)

@@ -11,11 +11,12 @@
 #define SWIM_STREAM_MESSAGE_MAX 49152 /* bytes of one message on a stream */
 #define SWIM_MTU                1400
 #define SWIM_MTU_LEAST          1232
-#define SWIM_PROBES_MAX         32     /* of ours that run at the same time */
-#define SWIM_RELAYS_MAX         64     /* probes for others */
-#define SWIM_CONFIRMATIONS_MAX  4      /* K + 1, remembered per suspicion */
-#define SWIM_DIGEST_UDP_MOST    40     /* entries of a list that goes by datagram */
-#define SWIM_DELTA_UDP_MOST     20     /* differing members that are brought by datagram */
+#define SWIM_PROBES_MAX         32  /* of ours that run at the same time */
+#define SWIM_RELAYS_MAX         64  /* probes for others */
+#define SWIM_CONFIRMATIONS_MAX  4   /* K + 1, remembered per suspicion */
+#define SWIM_DIGEST_UDP_MOST    40  /* entries of a list that goes by datagram */
+#define SWIM_DELTA_UDP_MOST     20  /* differing members that are brought by datagram */
+#define SWIM_PAST_LIVES         256 /* boot nonces of lives that ended, to refuse what they said */
 #define SWIM_CONN_LIFE_MS       10000  /* of a stream, whatever it does */
 #define SWIM_REFUTE_GAP_MS      250    /* between two refutations */
 #define SWIM_LEAVE_MS           1000   /* until a leaving node gives up telling */

@@ -94,6 +94,28 @@ static void unlink_nonce(struct swim *swim, struct swim_member *member)
     *at = member->next_by_nonce;
 }
 
+struct swim_past_life *swim_past_life(struct swim *swim, const uint8_t nonce[SWIM_NONCE_BYTES])
+{
+    uint64_t hash = swim_hash(nonce, SWIM_NONCE_BYTES);
+
+    for (uint32_t i = 0; i < SWIM_PAST_LIVES; i++) {
+        if (swim->past_lives[i].sid != 0 && swim->past_lives[i].nonce_hash == hash) {
+            return &swim->past_lives[i];
+        }
+    }
+    return NULL;
+}
+
+static void bury_life(struct swim *swim, const struct swim_member *member)
+{
+    swim->past_lives[swim->at_past_life] = (struct swim_past_life){
+        .nonce_hash = swim_hash(member->boot_nonce, SWIM_NONCE_BYTES),
+        .highest = member->replay.highest,
+        .sid = member->sid,
+    };
+    swim->at_past_life = (swim->at_past_life + 1) % SWIM_PAST_LIVES;
+}
+
 void swim_set_nonce(struct swim *swim, struct swim_member *member,
                     const uint8_t nonce[SWIM_NONCE_BYTES])
 {
@@ -101,6 +123,9 @@ void swim_set_nonce(struct swim *swim, struct swim_member *member,
         return;
     }
     unlink_nonce(swim, member);
+    if (member->incarnation.boot != 0) {
+        bury_life(swim, member);
+    }
     memcpy(member->boot_nonce, nonce, SWIM_NONCE_BYTES);
     link_nonce(swim, member);
     member->replay = (struct swim_replay){0};
@@ -214,6 +239,7 @@ void swim_remove_member(struct swim *swim, struct swim_member *member)
     swim_suspicion_end(swim, member);
     swim_rumor_drop(swim, member);
     unlink_nonce(swim, member);
+    bury_life(swim, member);
     table->n--;
     memmove(&table->sids[at], &table->sids[at + 1], (table->n - at) * sizeof *table->sids);
     memmove(&table->members[at], &table->members[at + 1],

@@ -201,7 +201,7 @@ static void go_indirect(struct swim *swim, struct swim_probe *probe, struct swim
     swim->counters.probes_indirect++;
     ask_helpers(swim, probe, target);
     if (swim->rules->tcp_ping) {
-        probe->conn = swim_stream_open(swim, &target->addr, CONN_PING, probe->seq);
+        probe->conn = swim_stream_ping(swim, target, probe->seq);
     }
     swim_timer_arm(&swim->timers, &probe->timer, probe->verdict_ns);
 }
@@ -262,6 +262,7 @@ bool swim_probe_on_ack(struct swim *swim, struct swim_member *from, const struct
     if (probe == NULL) {
         return false;
     }
+    swim_contact(swim);
     if (from != NULL && from->sid == probe->target) {
         swim_take_round_trip(swim, from, swim->now.mono_ns - probe->sent_ns);
         swim_take_clock(swim, from, ack, probe->t1, t4);
@@ -278,6 +279,7 @@ void swim_probe_on_fack(struct swim *swim, uint64_t seq)
     struct swim_probe *probe = probe_by_seq(swim, seq);
 
     if (probe != NULL && probe->stage == PROBE_INDIRECT) {
+        swim_contact(swim);
         swim_better(swim);
         end_probe(swim, probe);
     }
@@ -288,6 +290,7 @@ void swim_probe_on_nack(struct swim *swim, uint64_t seq)
     struct swim_probe *probe = probe_by_seq(swim, seq);
 
     if (probe != NULL && probe->n_nacks < probe->n_helpers) {
+        swim_contact(swim);
         probe->n_nacks++;
     }
 }

@@ -90,8 +90,13 @@ void swim_on_own_record(struct swim *swim, const struct swim_record *record)
         look_for_clone(swim, record);
         return;
     }
-    /* Newer than we, and signed with our key: it can only be another process. It stops, being the
-     * younger; then this one takes its place in the order, or nobody would hear it again. */
+    /* Newer than we and signed with our key: it can only be another process. When it is one more
+     * than ours it is an older one that has heard of us and takes its place back
+     * (swim_on_clone_timer). */
+    if (record->incarnation.boot == swim->own.incarnation.boot + 1) {
+        swim_on_clone_answer(swim);
+        return;
+    }
     swim->counters.clones++;
     swim->other.incarnation = record->incarnation;
     swim_event(swim, SWIM_EVENT_CLONE, swim->self);
@@ -112,9 +117,9 @@ void swim_on_clone_timer(struct swim *swim)
     if (swim->silenced || swim->left || swim->other.incarnation.boot < swim->own.incarnation.boot) {
         return;
     }
-    swim->own.incarnation.boot = swim->other.incarnation.boot + 1;
+    swim->own.incarnation = (struct swim_incarnation){.boot = swim->other.incarnation.boot + 1};
     swim->persist_due = true;
-    swim_renew_record(swim);
+    sign_record(swim);
 }
 
 /* ---- health ---- */
@@ -153,12 +158,14 @@ void swim_on_lateness(struct swim *swim, uint64_t late_ns)
     }
 }
 
-/* ---- hearing others ---- */
+/* ---- in contact with anybody ----
+ *
+ * What counts is an answer to something of ours, not that others are heard: who is not heard
+ * accuses everybody just as who does not hear. */
 
-void swim_hear(struct swim *swim, struct swim_member *from)
+void swim_contact(struct swim *swim)
 {
-    swim->heard_ns = swim->now.mono_ns;
-    from->heard_ns = swim->now.mono_ns;
+    swim->contact_ns = swim->now.mono_ns;
     if (swim->isolated) {
         swim->isolated = false;
         swim_suspicions_restart(swim);
@@ -171,16 +178,17 @@ void swim_hear(struct swim *swim, struct swim_member *from)
 
 void swim_on_isolation_timer(struct swim *swim)
 {
-    uint64_t after_ns = swim->rules->isolated_after_ms * SWIM_MS;
-    uint64_t due_ns = swim->heard_ns + after_ns;
+    uint64_t due_ns = swim->contact_ns + swim->rules->isolated_after_ms * SWIM_MS;
 
     if (swim->now.mono_ns < due_ns) {
         swim_timer_arm(&swim->timers, &swim->own_timers[TIMER_ISOLATION], due_ns);
-    } else if (swim->table.n_live > ISOLATED_LEAST && !swim->isolated) {
+    } else if (swim->isolated) {
+        return;
+    } else if (swim->table.n_live > ISOLATED_LEAST) {
         swim->isolated = true;
         swim->counters.isolations++;
         swim_event(swim, SWIM_EVENT_ISOLATED, NULL);
-    } else if (!swim->isolated) {
+    } else {
         swim_arm(swim, TIMER_ISOLATION, swim->rules->isolated_after_ms);
     }
 }

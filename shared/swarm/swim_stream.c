@@ -59,11 +59,11 @@ static void forget(struct swim *swim, struct swim_conn *conn)
     swim_give_memory(swim, conn, sizeof *conn);
 }
 
-uint32_t swim_stream_open(struct swim *swim, const struct swim_addr *addr,
-                          enum conn_purpose purpose, uint64_t probe_seq)
+static struct swim_conn *open_conn(struct swim *swim, const struct swim_addr *addr,
+                                   enum conn_purpose purpose)
 {
     if (swim->silenced) {
-        return 0;
+        return NULL;
     }
     do {
         swim->last_conn = (swim->last_conn + 1) & ~CONN_ACCEPTED_BIT;
@@ -74,10 +74,29 @@ uint32_t swim_stream_open(struct swim *swim, const struct swim_addr *addr,
         if (conn != NULL) {
             forget(swim, conn);
         }
-        return 0;
+        return NULL;
     }
     work->addr = *addr;
+    return conn;
+}
+
+uint32_t swim_stream_open(struct swim *swim, const struct swim_addr *addr,
+                          enum conn_purpose purpose)
+{
+    const struct swim_conn *conn = open_conn(swim, addr, purpose);
+
+    return conn == NULL ? 0 : conn->id;
+}
+
+uint32_t swim_stream_ping(struct swim *swim, const struct swim_member *member, uint64_t probe_seq)
+{
+    struct swim_conn *conn = open_conn(swim, &member->addr, CONN_PING);
+
+    if (conn == NULL) {
+        return 0;
+    }
     conn->probe_seq = probe_seq;
+    conn->peer = member->sid;
     return conn->id;
 }
 
@@ -146,7 +165,8 @@ static void on_opened(struct swim *swim, struct swim_conn *conn)
         work = swim_post_conn(swim, WORK_FRAME, conn->id);
         if (work != NULL) {
             work->stamped = true;
-            work->frame = (struct swim_frame){.type = SWIM_PING, .seq = conn->probe_seq};
+            work->frame =
+                (struct swim_frame){.type = SWIM_PING, .seq = conn->probe_seq, .sid = conn->peer};
         }
         break;
     case CONN_DELTA:

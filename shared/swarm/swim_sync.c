@@ -66,7 +66,7 @@ void swim_on_push_pull_timer(struct swim *swim)
 
     if (peer != NULL && !swim->leaving) {
         swim->counters.syncs++;
-        (void)swim_stream_open(swim, &peer->addr, CONN_PUSH_PULL, 0);
+        (void)swim_stream_open(swim, &peer->addr, CONN_PUSH_PULL);
     }
     swim_arm(swim, TIMER_PUSH_PULL, swim->rules->push_pull_ms(swim->table.n_live));
 }
@@ -187,7 +187,7 @@ static void on_list(struct swim *swim, const struct swim_addr *from, uint32_t co
             stream->listed = last;
         }
         if (conn == 0 && diff.n_bring + diff.n_want > SWIM_DELTA_UDP_MOST) {
-            (void)swim_stream_open(swim, from, CONN_DELTA, 0);
+            (void)swim_stream_open(swim, from, CONN_DELTA);
         } else {
             swim_post_sids(swim, WORK_BRING, from, conn, diff.bring, diff.n_bring);
             swim_post_sids(swim, WORK_WANT, from, conn, diff.want, diff.n_want);

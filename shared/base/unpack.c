@@ -6,16 +6,24 @@ struct unpack unpack_from(const void *bytes, size_t n)
     return (struct unpack){.in = bytes_reader(bytes, n)};
 }
 
-/* A number of n bytes (1, 2, 4 or 8), the highest first. */
+/* A number of n bytes (1, 2, 4 or 8; 0: none), the highest first. */
 static uint64_t take_number(struct unpack *u, unsigned n)
 {
     const uint8_t *p = bytes_take(&u->in, n);
-    uint64_t v = 0;
 
-    for (unsigned i = 0; p != NULL && i < n; i++) {
-        v = v << 8 | p[i];
+    if (p == NULL) {
+        return 0;
     }
-    return v;
+    switch (n) {
+    case 1:
+        return *p;
+    case 2:
+        return get_be16(p);
+    case 4:
+        return get_be32(p);
+    default:
+        return n == 8 ? get_be64(p) : 0;
+    }
 }
 
 /* The count behind `tag`: short tags hold it, `wide` and those after it announce 2^k bytes of it.

@@ -42,6 +42,6 @@ bool unpack_is_nil(struct unpack *u); /* and reads over it */
 const uint8_t *unpack_bin(struct unpack *u, size_t max, size_t *n);
 const uint8_t *unpack_bin_of(struct unpack *u, size_t n); /* exactly n bytes */
 const char *unpack_str(struct unpack *u, size_t max, size_t *n);
-/* Reads over one value of any type, with at most `depth` (and UNPACK_DEPTH_MAX) arrays and maps that
- * are not empty inside each other; 0: none. */
+/* Reads over one value of any type, with at most `depth` (and UNPACK_DEPTH_MAX) arrays and maps
+ * that are not empty inside each other; 0: none. */
 void unpack_skip(struct unpack *u, unsigned depth);

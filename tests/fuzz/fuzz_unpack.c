@@ -31,7 +31,7 @@ static uint64_t call_number(struct unpack *u, unsigned op, size_t max)
     case 1:
         return 2 * (uint64_t)unpack_map(u, (uint32_t)max);
     case 2:
-        return unpack_u64(u) > 0 ? 0 : 0;
+        return unpack_u64(u) > 0 && unpack_failed(u);
     case 3:
         REQUIRE(unpack_u64_most(u, max) <= max);
         return 0;

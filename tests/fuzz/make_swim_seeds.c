@@ -97,11 +97,11 @@ static void make_frames(void)
 {
     uint8_t bytes[2048];
 
-    for (uint8_t type = SWIM_PING; type <= SWIM_VIEW; type++) {
+    for (unsigned type = SWIM_PING; type <= SWIM_VIEW; type++) {
         char *name = x_sprintf("type_%02u", type);
         struct pack p = pack_into(bytes, sizeof bytes);
         pack_raw(&p, "\x00", 1);
-        frames_of(type, &p);
+        frames_of((uint8_t)type, &p);
         REQUIRE(!p.failed);
         put_file("swim_frames", name, bytes, pack_length(&p));
         mem_free(name);

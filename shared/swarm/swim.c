@@ -167,6 +167,9 @@ static void on_timer(struct swim *swim, struct swim_timer *timer)
     case TIMER_JOIN_SYNC:
         swim_on_join_sync_timer(swim);
         break;
+    case TIMER_SETTLE:
+        swim_on_settle_timer(swim);
+        break;
     case TIMER_RECONNECT:
         swim_on_reconnect_timer(swim);
         break;
@@ -305,6 +308,9 @@ static void on_ack(struct swim *swim, const struct swim_message *m, const struct
     }
     if (swim->hello_seq != 0 && frame->seq == swim->hello_seq) {
         ours = true;
+        if (m->sender != NULL) {
+            swim_take_clock(swim, m->sender, frame, swim->hello_t1, m->received);
+        }
         swim_join_answered(swim, m->from);
     }
     if (ours && m->sender != NULL) {

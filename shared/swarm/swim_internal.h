@@ -27,6 +27,7 @@ enum timer_kind {
     TIMER_DIGEST,
     TIMER_JOIN, /* seeds */
     TIMER_JOIN_SYNC,
+    TIMER_SETTLE, /* a newcomer learns the time */
     TIMER_RECONNECT,
     TIMER_REFUTE,
     TIMER_ISOLATION,
@@ -89,6 +90,7 @@ struct swim_member {
 enum probe_kind {
     PROBE_ROUTINE,
     PROBE_WITNESS, /* of a fresh suspicion */
+    PROBE_CLOCK,   /* for its time stamps; proves nothing when it fails */
 };
 
 enum probe_stage { PROBE_FREE, PROBE_WAITING, PROBE_DIRECT, PROBE_INDIRECT };
@@ -247,6 +249,8 @@ struct swim {
     uint32_t n_seeds;
     uint32_t join_failures;
     uint32_t join_syncs_left;
+    uint32_t settles_left;
+    int64_t hello_t1;              /* steady, of the first hello under way */
     uint64_t hello_seq;            /* of the hellos under way */
     uint64_t sync_peer, sync_hash; /* whose view differed, and what it was */
     uint64_t synced_ns;
@@ -433,6 +437,7 @@ void swim_streams_deinit(struct swim *swim);
 /* ---- finding others (swim_join.c) ---- */
 void swim_on_join_timer(struct swim *swim);
 void swim_on_join_sync_timer(struct swim *swim);
+void swim_on_settle_timer(struct swim *swim);
 void swim_on_reconnect_timer(struct swim *swim);
 void swim_on_expire_timer(struct swim *swim);
 void swim_join_answered(struct swim *swim, const struct swim_addr *from);

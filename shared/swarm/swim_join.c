@@ -19,6 +19,7 @@ void swim_hello(struct swim *swim, const struct swim_addr *to)
 {
     if (swim->hello_seq == 0) {
         swim->hello_seq = swim_random_u64(&swim->random) | 1;
+        swim->hello_t1 = swim_clock_steady(&swim->clock, swim->now.mono_ns);
     }
     swim_post(swim, WORK_HELLO, to, 0);
 }
@@ -107,6 +108,10 @@ void swim_join_answered(struct swim *swim, const struct swim_addr *from)
     if (swim_is_armed(swim, TIMER_JOIN)) {
         swim_arm(swim, TIMER_JOIN, swim->rules->seed_ms);
     }
+    if (swim->rules->schedule && swim->settles_left == 0) {
+        swim->settles_left = SWIM_SETTLE_PINGS;
+        swim_arm(swim, TIMER_SETTLE, swim_random_below(&swim->random, SWIM_SETTLE_GAP_MS));
+    }
     if (swim->join_syncs_left == 0 && swim->rules->join_syncs > 0) {
         swim->join_syncs_left = swim->rules->join_syncs;
         swim_arm(swim, TIMER_JOIN_SYNC, swim->rules->join_sync_gap_ms);
@@ -126,6 +131,22 @@ void swim_on_join_sync_timer(struct swim *swim)
     swim_post(swim, WORK_SUMS, &peer->addr, peer->sid);
     if (--swim->join_syncs_left > 0) {
         swim_arm(swim, TIMER_JOIN_SYNC, swim->rules->join_sync_gap_ms);
+    }
+}
+
+/* Probes follow from swarm time, which would else be known only after some of them. */
+void swim_on_settle_timer(struct swim *swim)
+{
+    struct swim_member *peer = swim_random_live(swim, 0);
+
+    if (swim->settles_left == 0 || swim->leaving) {
+        return;
+    }
+    if (peer != NULL) {
+        swim_probe_begin(swim, peer, PROBE_CLOCK, 0);
+    }
+    if (--swim->settles_left > 0) {
+        swim_arm(swim, TIMER_SETTLE, SWIM_SETTLE_GAP_MS);
     }
 }
 

@@ -17,8 +17,11 @@
 #define SWIM_DIGEST_UDP_MOST    40  /* entries of a list that goes by datagram */
 #define SWIM_DELTA_UDP_MOST     20  /* differing members that are brought by datagram */
 #define SWIM_PAST_LIVES         256 /* boot nonces of lives that ended, to refuse what they said */
-#define SWIM_CONN_LIFE_MS       10000  /* of a stream, whatever it does */
-#define SWIM_REFUTE_GAP_MS      250    /* between two refutations */
+#define SWIM_CONN_LIFE_MS       10000 /* of a stream, whatever it does */
+#define SWIM_REFUTE_GAP_MS      250   /* between two refutations */
+#define SWIM_SETTLE_PINGS       12    /* of a newcomer, to random members, for the time */
+#define SWIM_SETTLE_GAP_MS      250
 #define SWIM_LEAVE_MS           1000   /* until a leaving node gives up telling */
 #define SWIM_FLAP_WINDOW_MS     300000 /* deaths that count for damping */
-#define SWIM_FLAP_MOST          3      /* doublings */
+#define SWIM_FLAP_MOST                                                                             \
+    4 /* doublings: 32 s in the lan profile outlasts a link that flaps every 20 s */

@@ -199,7 +199,9 @@ static void go_indirect(struct swim *swim, struct swim_probe *probe, struct swim
 {
     probe->stage = PROBE_INDIRECT;
     swim->counters.probes_indirect++;
-    ask_helpers(swim, probe, target);
+    if (probe->kind == PROBE_ROUTINE) {
+        ask_helpers(swim, probe, target); /* witnesses are several anyway */
+    }
     if (swim->rules->tcp_ping) {
         probe->conn = swim_stream_ping(swim, target, probe->seq);
     }
@@ -236,6 +238,8 @@ void swim_on_probing_timer(struct swim *swim, struct swim_probe *probe)
         end_probe(swim, probe);
     } else if (probe->stage == PROBE_WAITING) {
         send_ping(swim, probe, target);
+    } else if (probe->kind == PROBE_CLOCK) {
+        end_probe(swim, probe);
     } else if (probe->stage == PROBE_DIRECT && swim->now.mono_ns < probe->verdict_ns) {
         go_indirect(swim, probe, target);
     } else {

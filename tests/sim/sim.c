@@ -104,6 +104,8 @@ void sim_put_on_way(struct swim_sim *sim, struct sim_packet *packet)
         copy->from = packet->from;
         copy->to = packet->to;
         copy->from_slot = packet->from_slot;
+        copy->from_sid = packet->from_sid;
+        copy->from_boot = packet->from_boot;
         put_copy(sim, copy, &fate, i);
     }
     if (fate.n_copies == 0) {
@@ -129,6 +131,8 @@ void sim_send(struct swim_sim *sim, uint32_t node, const struct swim_addr *addr,
     packet->from = node;
     packet->to = to;
     packet->from_slot = sim->nodes[node].slot;
+    packet->from_sid = sim->nodes[node].sid;
+    packet->from_boot = sim->nodes[node].own.boot;
     if (sim->nodes[node].dark) {
         sim_queue_put(&sim->nodes[node].tx, packet);
         return;

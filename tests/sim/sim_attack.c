@@ -21,7 +21,10 @@ static struct sim_packet *copy_of(struct swim_sim *sim, const struct sim_packet 
     copy->from = packet->from;
     copy->to = packet->to;
     copy->from_slot = packet->from_slot;
-    copy->life = packet->life;
+    copy->from_sid = packet->from_sid;
+    copy->from_boot = packet->from_boot;
+    copy->answerable = packet->answerable;
+    copy->to_life = packet->to_life;
     return copy;
 }
 
@@ -37,11 +40,12 @@ void sim_remember(struct swim_sim *sim, const struct sim_packet *packet)
         sim_packet_free(&sim->packets, sim->recorded[at]);
     }
     sim->recorded[at] = copy_of(sim, packet);
-    sim->recorded[at]->life = sim->nodes[packet->to].life;
+    sim->recorded[at]->to_life = sim->nodes[packet->to].life;
 }
 
 /* To a later life of the receiver it may be news: signed records may be taken from it, and nothing
- * is checked but what always is. */
+ * is checked but what always is. Of an earlier life of the sender, whose replay window is gone, it
+ * may be answered as the first words of a stranger are. */
 void swim_sim_replay(struct swim_sim *sim, uint32_t n)
 {
     uint32_t kept = (uint32_t)(sim->n_recorded < SIM_RECORDED ? sim->n_recorded : SIM_RECORDED);
@@ -51,7 +55,9 @@ void swim_sim_replay(struct swim_sim *sim, uint32_t n)
         struct sim_packet *packet =
             copy_of(sim, sim->recorded[sim_random_below(&sim->random, kept)]);
 
-        packet->inert = sim->nodes[packet->to].life == packet->life;
+        packet->inert = sim->nodes[packet->to].life == packet->to_life;
+        packet->answerable |= sim->nodes[packet->from].sid != packet->from_sid ||
+                              sim->nodes[packet->from].own.boot != packet->from_boot;
         sim_events_put(&sim->events, &packet->event,
                        sim->now_ns + sim_random_below(&sim->random, 1000000));
     }

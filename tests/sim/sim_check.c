@@ -32,20 +32,23 @@ static uint32_t pair_seq(uint32_t pair)
 
 /* ---- identities ---- */
 
+static void put_by_sid(struct sim_check *check, uint32_t i)
+{
+    uint64_t at = check->identities[i].sid & (check->n_by_sid - 1);
+
+    while (check->by_sid[at] != 0) {
+        at = (at + 1) & (check->n_by_sid - 1);
+    }
+    check->by_sid[at] = i + 1;
+}
+
 static void grow_by_sid(struct sim_check *check)
 {
-    uint32_t n = check->n_by_sid == 0 ? 64 : check->n_by_sid * 2;
-
+    check->n_by_sid = check->n_by_sid == 0 ? 64 : check->n_by_sid * 2;
     mem_free(check->by_sid);
-    check->by_sid = x_alloc(n * sizeof *check->by_sid);
-    check->n_by_sid = n;
+    check->by_sid = x_alloc(check->n_by_sid * sizeof *check->by_sid);
     for (uint32_t i = 0; i < check->n_identities; i++) {
-        uint64_t at = check->identities[i].sid & (n - 1);
-
-        while (check->by_sid[at] != 0) {
-            at = (at + 1) & (n - 1);
-        }
-        check->by_sid[at] = i + 1;
+        put_by_sid(check, i);
     }
 }
 
@@ -92,9 +95,13 @@ uint32_t sim_check_identity(struct swim_sim *sim, uint64_t sid, uint32_t node)
     if (check->n_identities == check->cap_identities) {
         grow_identities(sim);
     }
-    check->identities[check->n_identities++] = (struct sim_identity){.sid = sid, .node = node};
-    grow_by_sid(check); /* rare: only as often as there are identities */
-    return check->n_identities - 1;
+    if (check->n_identities * 2 >= check->n_by_sid) {
+        grow_by_sid(check);
+    }
+    found = check->n_identities++;
+    check->identities[found] = (struct sim_identity){.sid = sid, .node = node};
+    put_by_sid(check, found);
+    return found;
 }
 
 void sim_check_init(struct swim_sim *sim)
@@ -246,11 +253,16 @@ void sim_check_step(struct swim_sim *sim, uint32_t node)
     struct sim_identity *who = &sim->check.identities[n->identity];
     int order = swim_incarnation_compare(own, n->own);
 
-    if (order < 0 || own.boot != n->own.boot) {
-        (void)swim_sim_fail(sim, "I2", "n%" PRIu32 " goes from seq %" PRIu32 " to %" PRIu32, node,
-                            n->own.seq, own.seq);
+    if (order < 0) {
+        (void)swim_sim_fail(sim, "I2",
+                            "n%" PRIu32 " goes from boot %" PRIu64 " seq %" PRIu32 " to %" PRIu64
+                            " seq %" PRIu32,
+                            node, n->own.boot, n->own.seq, own.boot, own.seq);
     } else if (order > 0) {
-        uint32_t life = find_life(who, own.boot);
+        uint32_t life;
+
+        add_life(sim, n->identity, own); /* who has a clone may rise above it */
+        life = find_life(who, own.boot);
 
         n->own = own;
         if (own.seq > who->lives[life].newest_seq) {
@@ -401,7 +413,7 @@ static void count_false(struct swim_sim *sim, const struct sim_saying *s)
     }
     sim->totals.n_down_false++;
     sim->totals.n_down_false_at_healthy += !sim->nodes[s->node].sick;
-    if (sim->opts.accurate) {
+    if (sim->opts.accurate && !sim->nodes[s->node].sick) {
         (void)wrong(sim, s, "L3", "a healthy node is declared dead");
     }
 }

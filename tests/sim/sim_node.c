@@ -163,7 +163,8 @@ void sim_node_start(struct swim_sim *sim, uint32_t node)
     n->life++;
     n->clock.since_ns = sim->now_ns;
     n->clock.mono_ns = 1 + sim_random_below(&random, 1000000) * UINT64_C(1000003);
-    n->stalled = n->silent = n->leaving = n->has_persisted = false;
+    n->stalled = n->silent = n->leaving = false;
+    n->has_persisted = false;
     n->counter = n->n_sent = n->n_events = 0;
     n->kernel_drops = n->n_steps = 0;
     n->swim = swim_new(&config, sim_node_now(sim, node));
@@ -210,7 +211,7 @@ static void do_send(struct swim_sim *sim, uint32_t node, const struct swim_actio
 static void do_persist(struct swim_sim *sim, uint32_t node, uint64_t boot)
 {
     sim->nodes[node].persisted_boot = boot;
-    sim->nodes[node].has_persisted = true;
+    sim->nodes[node].has_persisted = boot == swim_own_incarnation(sim->nodes[node].swim).boot;
     sim_trace_add(&sim->trace, (struct sim_trace_line){.now_ns = sim->now_ns,
                                                        .node = node,
                                                        .other = SIM_NOBODY,
@@ -285,6 +286,14 @@ void sim_node_drain(struct swim_sim *sim, uint32_t node)
 
 /* ---- inputs ---- */
 
+static bool knows_sender(const struct swim *swim, const struct sim_packet *packet)
+{
+    struct swim_view view;
+
+    return swim_member_get(swim, packet->from_sid, &view) &&
+           view.incarnation.boot >= packet->from_boot;
+}
+
 static void take_datagram(struct swim_sim *sim, uint32_t node, struct sim_packet *packet)
 {
     struct sim_node *n = &sim->nodes[node];
@@ -292,17 +301,21 @@ static void take_datagram(struct swim_sim *sim, uint32_t node, struct sim_packet
     struct swim_addr from = sim_node_addr(packet->from_slot);
     int64_t stamp_ns = now.wall_ns - (int64_t)(sim->now_ns - packet->arrived_ns);
     bool is_inert = packet->inert;
+    bool may_answer = packet->answerable;
     struct sim_still before = {0};
 
     if (is_inert) {
         before = sim_check_before(sim, node);
     } else {
+        /* Of a stranger there is no replay window yet: the same words again may be answered. */
+        packet->answerable = !knows_sender(n->swim, packet);
         sim_remember(sim, packet);
     }
     swim_on_datagram(n->swim, now, &from, packet->bytes, packet->n, stamp_ns);
     sim_packet_free(&sim->packets, packet);
     sim_node_drain(sim, node);
     if (is_inert && n->swim != NULL) {
+        before.n_sent = may_answer ? n->n_sent : before.n_sent;
         sim_check_still(sim, node, &before);
     }
 }

@@ -27,11 +27,14 @@ struct sim_packet {
     uint8_t side;        /* SIM_STREAM: of whom it is */
     bool is_lost;        /* SIM_STREAM: never gets through; the event is when that is known */
     uint64_t arrived_ns; /* when the kernel got it */
-    uint32_t life;       /* SIM_DATAGRAM, recorded: of the node that got it */
+    uint64_t from_sid;   /* SIM_DATAGRAM: of the sender */
+    uint64_t from_boot;
+    uint32_t to_life; /* recorded: of the one that got it */
     uint32_t n;
     uint8_t what; /* SIM_STREAM: enum sim_stream_what */
     uint8_t pool;
-    bool inert; /* a replay or damage: it must change nothing (I11) */
+    bool inert;      /* a replay or damage: it must change nothing (I11) */
+    bool answerable; /* but be answered it may */
     uint8_t bytes[];
 };
 

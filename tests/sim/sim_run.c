@@ -211,8 +211,7 @@ static int run_random(const struct run *run)
 int main(int argc, char **argv)
 {
     struct run run = {
-        .opts = {.seed = 1, .n_nodes = 32, .rules = &swim_rules_lan},
-        .n_seeds = 1,
+        .opts = {.seed = 1, .rules = &swim_rules_lan},
         .seconds = 60,
     };
     const char *verb;
@@ -221,15 +220,18 @@ int main(int argc, char **argv)
     read_options(&run, argc, argv);
     verb = optind < argc ? argv[optind] : "";
     name = optind + 1 < argc ? argv[optind + 1] : "all";
+    if (strcmp(verb, "table") == 0) { /* which has sizes and counts of its own */
+        struct sim_table_opts opts = {.sim = run.opts, .n_seeds = run.n_seeds, .now_s = real_s};
+
+        return sim_table_run(name, &opts) ? 0 : 1;
+    }
+    run.opts.n_nodes = run.opts.n_nodes == 0 ? 32 : run.opts.n_nodes;
+    run.n_seeds = run.n_seeds == 0 ? 1 : run.n_seeds;
     if (strcmp(verb, "story") == 0) {
         return run_stories(&run, name);
     }
     if (strcmp(verb, "random") == 0) {
         return run_random(&run);
-    }
-    if (strcmp(verb, "table") == 0) {
-        struct sim_table_opts opts = {.sim = run.opts, .n_seeds = run.n_seeds, .now_s = real_s};
-        return sim_table_run(name, &opts) ? 0 : 1;
     }
     if (strcmp(verb, "stories") == 0) {
         list_stories();

@@ -40,9 +40,7 @@ struct swim_sim *swim_sim_new(const struct swim_sim_opts *opts)
 
 static void free_event(struct swim_sim *sim, struct sim_event *event)
 {
-    if (event->kind == SIM_CONTROL) {
-        mem_free(container_of(event, struct sim_control, event));
-    } else if (event->kind != SIM_WAKE) {
+    if (event->kind != SIM_WAKE) {
         sim_packet_free(&sim->packets, container_of(event, struct sim_packet, event));
     }
 }
@@ -59,6 +57,7 @@ void swim_sim_free(struct swim_sim *sim)
         sim_queue_clear(&sim->nodes[i].rx, &sim->packets);
         sim_queue_clear(&sim->nodes[i].tx, &sim->packets);
     }
+    swim_sim_forget_plans(sim);
     while ((event = sim_events_pop(&sim->events)) != NULL) {
         free_event(sim, event);
     }
@@ -157,6 +156,16 @@ static void arrive(struct swim_sim *sim, struct sim_packet *packet)
     sim_node_arrive(sim, packet);
 }
 
+static void forget_plan(struct swim_sim *sim, struct sim_control *control)
+{
+    sim_events_remove(&sim->events, &control->event);
+    control->link.previous->next = control->link.next;
+    if (control->link.next != NULL) {
+        control->link.next->previous = control->link.previous;
+    }
+    mem_free(control);
+}
+
 static void step(struct swim_sim *sim)
 {
     struct sim_event *event = sim_events_pop(&sim->events);
@@ -178,8 +187,11 @@ static void step(struct swim_sim *sim)
     case SIM_CONTROL: {
         struct sim_control *control = container_of(event, struct sim_control, event);
 
-        control->act(sim, control->node);
-        mem_free(control);
+        void (*act)(struct swim_sim *, uint32_t) = control->act;
+        uint32_t node = control->node;
+
+        forget_plan(sim, control);
+        act(sim, node);
         break;
     }
     }
@@ -232,7 +244,22 @@ void swim_sim_after(struct swim_sim *sim, uint64_t ms, void (*act)(struct swim_s
     control->event.kind = SIM_CONTROL;
     control->act = act;
     control->node = node;
+    control->link = (struct sim_link){&sim->plans, sim->plans.next};
+    if (sim->plans.next != NULL) {
+        sim->plans.next->previous = &control->link;
+    }
+    sim->plans.next = &control->link;
     sim_events_put(&sim->events, &control->event, sim->now_ns + ms * SWIM_MS);
+}
+
+void swim_sim_forget_plans(struct swim_sim *sim)
+{
+    struct sim_control *control;
+
+    while (sim->plans.next != NULL) {
+        control = container_of(sim->plans.next, struct sim_control, link);
+        forget_plan(sim, control);
+    }
 }
 
 /* ---- failing ---- */

@@ -63,6 +63,9 @@ bool swim_sim_run_until(struct swim_sim *sim, swim_sim_cb is_so, uint32_t node, 
 void swim_sim_after(struct swim_sim *sim, uint64_t ms, void (*act)(struct swim_sim *, uint32_t),
                     uint32_t node);
 
+/* Nothing of that is done any more. */
+void swim_sim_forget_plans(struct swim_sim *sim);
+
 /* ---- conditions ---- */
 
 /* Every running node holds every other one up, nothing else, and all have the same view. */

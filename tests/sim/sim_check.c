@@ -360,8 +360,12 @@ static bool wrong(struct swim_sim *sim, const struct sim_saying *s, const char *
                          pair_seq(s->pair), what);
 }
 
+/* Rules that soon forget their dead (memberlist: after 30 s) may well take them up again. */
+#define FORGETFUL_MS 3600000u
+
 static void check_up(struct swim_sim *sim, const struct sim_saying *s)
 {
+    bool forgets = sim->opts.rules->dead_kept_ms < FORGETFUL_MS;
     bool is_same_life = pair_life(s->pair) == s->life;
 
     switch (pair_state(s->pair)) {
@@ -369,12 +373,12 @@ static void check_up(struct swim_sim *sim, const struct sim_saying *s)
         (void)wrong(sim, s, "I13", is_same_life ? "up twice" : "up again without down");
         break;
     case PAIR_DOWN:
-        if (is_same_life && s->seq <= pair_seq(s->pair)) {
+        if (!forgets && is_same_life && s->seq <= pair_seq(s->pair)) {
             (void)wrong(sim, s, "I4", "alive beats dead of the same incarnation");
         }
         break;
     case PAIR_LEFT:
-        if (is_same_life) {
+        if (!forgets && is_same_life) {
             (void)wrong(sim, s, "I13", "up after it left");
         }
         break;

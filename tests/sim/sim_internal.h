@@ -17,8 +17,14 @@
 #define SIM_RECORDED      4096
 #define SIM_FAILURE_BYTES 400
 
+struct sim_link {
+    struct sim_link *previous, *next;
+};
+
+/* Something that is to be done later. */
 struct sim_control {
     struct sim_event event;
+    struct sim_link link; /* in the list of all of them */
     void (*act)(struct swim_sim *, uint32_t);
     uint32_t node;
 };
@@ -30,6 +36,7 @@ struct swim_sim {
     struct sim_random jitter; /* of wake-ups */
     struct sim_events events;
     struct sim_packets packets;
+    struct sim_link plans; /* the head of the list */
     struct sim_net net;
     struct sim_streams streams;
     struct sim_node *nodes; /* owned, opts.n_nodes of them */

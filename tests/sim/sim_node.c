@@ -300,13 +300,15 @@ static void take_datagram(struct swim_sim *sim, uint32_t node, struct sim_packet
     struct swim_now now = sim_node_now(sim, node);
     struct swim_addr from = sim_node_addr(packet->from_slot);
     int64_t stamp_ns = now.wall_ns - (int64_t)(sim->now_ns - packet->arrived_ns);
-    bool is_inert = packet->inert;
+    bool is_inert = packet->inert && (packet->to_life == 0 || packet->to_life == n->life);
     bool may_answer = packet->answerable;
     struct sim_still before = {0};
 
     if (is_inert) {
+        /* What is due anyway may happen now. */
+        is_inert = swim_deadline(n->swim) > now.mono_ns;
         before = sim_check_before(sim, node);
-    } else {
+    } else if (!packet->inert) {
         /* Of a stranger there is no replay window yet: the same words again may be answered. */
         packet->answerable = !knows_sender(n->swim, packet);
         sim_remember(sim, packet);

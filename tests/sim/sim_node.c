@@ -317,7 +317,10 @@ static void take_datagram(struct swim_sim *sim, uint32_t node, struct sim_packet
     sim_packet_free(&sim->packets, packet);
     sim_node_drain(sim, node);
     if (is_inert && n->swim != NULL) {
-        before.n_sent = may_answer ? n->n_sent : before.n_sent;
+        if (may_answer) {
+            before.n_sent = n->n_sent;
+            before.n_events = n->n_events;
+        }
         sim_check_still(sim, node, &before);
     }
 }

@@ -22,7 +22,7 @@ struct swim_kv {
     uint16_t n_value;     /* at most SWIM_KV_VALUE_MAX */
 };
 
-enum swim_kv_result { SWIM_KV_TAKEN, SWIM_KV_OLD, SWIM_KV_FULL, SWIM_KV_TOO_LONG };
+enum swim_kv_result { SWIM_KV_TAKEN, SWIM_KV_OLD, SWIM_KV_FULL, SWIM_KV_TOO_LONG, SWIM_KV_BAD };
 
 /* A record made here; the driver gives the version. Spreads when it was taken. */
 enum swim_kv_result swim_kv_put(struct swim *swim, struct swim_now now, const struct swim_kv *kv);

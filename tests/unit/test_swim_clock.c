@@ -209,8 +209,13 @@ static void swarm_time_goes_on_without_its_root(void **state)
     assert_int_equal(swim_clock_get(&middle, now).x_ns, 900);
     assert_int_equal(swim_clock_get(&middle, now).bound_ns, 0);
     assert_true(swim_root_is_of(middle.view.root, MIDDLE, BOOT));
+    assert_int_equal(swim_clock_get(&middle, now).rank, SWIM_RANK_FREE_NEW);
     assert_true(hear(&high, &middle, -600, 10, now));
     assert_int_equal(swim_clock_get(&high, now).x_ns, 300);
+    /* Newcomers would not follow survivors that count as new. */
+    now += SWIM_CLOCK_SETTLE;
+    swim_clock_lose_root(&high, now);
+    assert_int_equal(high.view.rank, SWIM_RANK_FREE);
     /* A root cannot be lost by itself. */
     uint64_t root = middle.view.root;
     swim_clock_lose_root(&middle, now);

@@ -408,7 +408,7 @@ static void on_frame(struct swim *swim, struct swim_message *m, const struct swi
         swim_on_want(swim, m->from, m->conn, frame);
         break;
     case SWIM_KV:
-        swim_kv_on_frame(swim, frame);
+        swim_kv_on_frame(swim, frame, by_sync);
         break;
     case SWIM_HELLO:
         on_hello(swim, m, frame);

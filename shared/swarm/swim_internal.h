@@ -447,11 +447,12 @@ void swim_hello(struct swim *swim, const struct swim_addr *to);
 void swim_kv_compare(struct swim *swim, struct swim_member *from, uint32_t khash);
 void swim_kv_on_list(struct swim *swim, const struct swim_addr *from, uint32_t conn,
                      const struct swim_frame *frame);
-void swim_kv_on_frame(struct swim *swim, const struct swim_frame *frame);
+void swim_kv_on_frame(struct swim *swim, const struct swim_frame *frame, bool by_sync);
 /* What a WORK_KV says; true when all of it is said. */
 bool swim_kv_write(struct swim *swim, struct swim_work *work, struct pack *pack);
 /* Rumors of records, into what room there is. */
 void swim_kv_fill(struct swim *swim, struct pack *pack);
+uint32_t swim_kv_n_rumors(const struct swim *swim);
 void swim_kv_deinit(struct swim *swim);
 
 /* The time has come to be `now`: before every input. Sees stalls and steps of the wall clock. */

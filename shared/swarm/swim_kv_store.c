@@ -163,6 +163,15 @@ const struct swim_kv *swim_kv_store_rumor(struct swim_kv_store *store, size_t n_
     return NULL;
 }
 
+void swim_kv_store_hush(struct swim_kv_store *store, const uint8_t key[SWIM_KV_KEY_BYTES])
+{
+    struct swim_kv_entry *entry = swim_kv_find(store, key);
+
+    if (entry != NULL) {
+        unqueue(store, entry);
+    }
+}
+
 /* ---- changing it ---- */
 
 static void mark_changed(struct swim_kv_store *store, struct swim_kv_entry *entry, bool is_changed)

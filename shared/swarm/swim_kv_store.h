@@ -80,6 +80,9 @@ void swim_kv_store_begin_message(struct swim_kv_store *store);
 const struct swim_kv *swim_kv_store_rumor(struct swim_kv_store *store, size_t n_value,
                                           uint32_t most);
 
+/* It is not told any more. */
+void swim_kv_store_hush(struct swim_kv_store *store, const uint8_t key[SWIM_KV_KEY_BYTES]);
+
 /* ---- anti-entropy (swim_kv_list.c) ---- */
 size_t swim_kv_store_write_sums(const struct swim_kv_store *store, uint8_t out[SWIM_KV_SUMS_BYTES]);
 /* Which buckets differ from theirs; 0: none, or no sums. */

@@ -189,7 +189,7 @@ void swim_on_gossip_timer(struct swim *swim)
     uint64_t told[8] = {0};
     uint32_t n = 0;
 
-    if (swim->rumors.n == 0 || swim->silenced) {
+    if ((swim->rumors.n == 0 && swim_kv_n_rumors(swim) == 0) || swim->silenced) {
         return;
     }
     for (uint32_t i = 0; i < swim->rules->gossip_members && i < 8; i++) {

@@ -10,7 +10,7 @@ import sys
 
 # Headers of which every constant must have a row; rows may be of any header.
 COMPLETE = ("swim_limits.h", "swim_frame.h")
-DEFINE = re.compile(r"^#define (SWIM_\w+)[ \t]+(\d+)u?\b", re.M)
+DEFINE = re.compile(r"^#define (SWIM_\w+)(?:[ \t]|\\\n)+(\d+)u?\b", re.M)
 ROW = re.compile(r"^\| `(SWIM_\w+)` \| (\d+) \|", re.M)
 FRAME = re.compile(r"^    SWIM_(\w+?)(?:_FRAME)? = (\d+),", re.M)
 FRAME_ROW = re.compile(r"^\| (\d+) ([A-Z]+) \|", re.M)

@@ -279,11 +279,10 @@ static void each_change_is_shown_once(void **state)
 
 static uint32_t tell(struct swim_kv_store *store, size_t room, uint32_t most)
 {
-    const struct swim_kv *kv;
     uint32_t n = 0;
 
     swim_kv_store_begin_message(store);
-    while ((kv = swim_kv_store_rumor(store, room, most)) != NULL) {
+    while (swim_kv_store_rumor(store, room, most) != NULL) {
         n++;
         assert_in_range(n, 1, SWIM_KV_MAX);
     }

@@ -202,6 +202,24 @@ static void forgetting_a_tombstone_changes_no_hash(void **state)
     swim_kv_store_free(store);
 }
 
+static void each_tombstone_has_its_own_time(void **state)
+{
+    struct swim_kv_store *store = swim_kv_store_new();
+    struct made made;
+
+    (void)state;
+    for (uint32_t i = 0; i < 10; i++) {
+        (void)swim_kv_store_take(store, tombstone(&made, i, 1, LATER + (i * 7) % 10), 0);
+    }
+    for (uint32_t gone = 0; gone < 10; gone++) {
+        assert_int_equal(store->n, 10 - gone);
+        assert_int_equal(store->next_death_ns, LATER + gone);
+        swim_kv_store_expire(store, LATER + gone);
+    }
+    assert_int_equal(store->n, 0);
+    swim_kv_store_free(store);
+}
+
 /* ---- bounds ---- */
 
 static void a_full_table_refuses_and_counts(void **state)
@@ -429,6 +447,27 @@ static void everything_goes_to_an_empty_table_and_from_it(void **state)
     swim_kv_store_free(other);
 }
 
+static void tombstones_of_nothing_do_not_travel(void **state)
+{
+    static struct swim_kv_keys brought, wanted;
+    struct swim_kv_store *graves = swim_kv_store_new(), *empty = swim_kv_store_new();
+    struct made made;
+    uint8_t bytes[DATAGRAM];
+    uint32_t at = 0;
+
+    (void)state;
+    (void)swim_kv_store_take(graves, tombstone(&made, 1, 5, LATER), 0);
+    size_t n = swim_kv_store_write_list(graves, UINT64_MAX, &at, bytes, sizeof bytes);
+    assert_true(swim_kv_store_compare(empty, bytes, n, &brought, &wanted));
+    assert_int_equal(brought.n + wanted.n, 0);
+    at = 0;
+    n = swim_kv_store_write_list(empty, UINT64_MAX, &at, bytes, sizeof bytes);
+    assert_true(swim_kv_store_compare(graves, bytes, n, &brought, &wanted));
+    assert_int_equal(brought.n + wanted.n, 0);
+    swim_kv_store_free(graves);
+    swim_kv_store_free(empty);
+}
+
 static void damaged_lists_are_refused(void **state)
 {
     static struct swim_kv_keys brought, wanted;
@@ -475,6 +514,7 @@ int main(void)
         cmocka_unit_test(a_tombstone_keeps_out_what_is_older_until_its_time),
         cmocka_unit_test(the_equal_version_of_a_tombstone_wins),
         cmocka_unit_test(forgetting_a_tombstone_changes_no_hash),
+        cmocka_unit_test(each_tombstone_has_its_own_time),
         cmocka_unit_test(a_full_table_refuses_and_counts),
         cmocka_unit_test(impossible_records_are_refused),
         cmocka_unit_test(each_change_is_shown_once),
@@ -482,6 +522,7 @@ int main(void)
         cmocka_unit_test(the_least_told_goes_first_and_what_fits),
         cmocka_unit_test(two_tables_become_one),
         cmocka_unit_test(everything_goes_to_an_empty_table_and_from_it),
+        cmocka_unit_test(tombstones_of_nothing_do_not_travel),
         cmocka_unit_test(damaged_lists_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

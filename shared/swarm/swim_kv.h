@@ -2,8 +2,9 @@
  *
  * Desired state: records (owner, key, version, value) that spread to every node by gossip and by an
  * anti-entropy of their own, beside the members. The higher version wins; at equal versions the
- * greater bytes do, so that all end with the same. Deleting is a version too: a tombstone with a
- * time to be forgotten at. Rules: merge is commutative, associative and idempotent.
+ * greater bytes do, so that all end with the same. Deleting is a version too: a tombstone, whose
+ * value is the swarm time at which it may be forgotten (i64 little-endian, ns, 8 bytes). Rules:
+ * merge is commutative, associative and idempotent.
  */
 #pragma once
 
@@ -22,6 +23,7 @@ struct swim_kv {
     uint16_t n_value;     /* at most SWIM_KV_VALUE_MAX */
 };
 
+/* BAD: a tombstone without its time. FULL is counted (kv_full); nothing is evicted. */
 enum swim_kv_result { SWIM_KV_TAKEN, SWIM_KV_OLD, SWIM_KV_FULL, SWIM_KV_TOO_LONG, SWIM_KV_BAD };
 
 /* A record made here; the driver gives the version. Spreads when it was taken. */

@@ -73,12 +73,16 @@ static struct swim_sim *start_all(uint64_t seed)
 
 static void a_record_reaches_all_by_gossip(void **state)
 {
+    uint32_t n_soon = 0;
+
     (void)state;
-    for (uint64_t seed = 1; seed < 6; seed++) {
+    for (uint64_t seed = 1; seed <= 10; seed++) {
         struct swim_sim *sim = start_all(seed);
         assert_true(swim_sim_run_for(sim, 20000)); /* nothing else is being told */
         put(sim, 3, 1, 1, "capture eth0");
-        assert_true(swim_sim_run_until(sim, all_have_one_state, 0, 800));
+        /* Gossip leaves somebody out now and then: the hash in the pings finds it. */
+        n_soon += swim_sim_run_until(sim, all_have_one_state, 0, 500);
+        assert_true(swim_sim_run_until(sim, all_have_one_state, 0, 5000));
         for (uint32_t i = 0; i < NODES; i++) {
             struct swim_kv kv;
             assert_true(holds(sim, i, 1, 1));
@@ -88,6 +92,7 @@ static void a_record_reaches_all_by_gossip(void **state)
         }
         swim_sim_free(sim);
     }
+    assert_in_range(n_soon, 8, 10);
 }
 
 static void halves_become_one_state_after_healing(void **state)
@@ -97,7 +102,7 @@ static void halves_become_one_state_after_healing(void **state)
     (void)state;
     put(sim, 0, 1, 1, "both");
     put(sim, 0, 2, 1, "both");
-    assert_true(swim_sim_run_until(sim, all_have_one_state, 0, 1000));
+    assert_true(swim_sim_run_until(sim, all_have_one_state, 0, 5000));
     swim_sim_partition(sim, swim_sim_halves);
     assert_true(swim_sim_run_for(sim, 30000));
     put(sim, 0, 1, 2, NULL);

@@ -40,7 +40,7 @@ struct swim_sim *swim_sim_new(const struct swim_sim_opts *opts)
 
 static void free_event(struct swim_sim *sim, struct sim_event *event)
 {
-    if (event->kind != SIM_WAKE) {
+    if (event->kind != SIM_WAKE && event->kind != SIM_READY) {
         sim_packet_free(&sim->packets, container_of(event, struct sim_packet, event));
     }
 }
@@ -89,7 +89,8 @@ static void put_copy(struct swim_sim *sim, struct sim_packet *packet, const stru
         packet->bytes[bit / 8] ^= (uint8_t)(1u << bit % 8);
         packet->inert = true;
     }
-    sim_events_put(&sim->events, &packet->event, sim->now_ns + fate->delay_ns[copy]);
+    sim_events_put(&sim->events, &packet->event,
+                   sim->now_ns + packet->link_ns + fate->delay_ns[copy]);
 }
 
 void sim_put_on_way(struct swim_sim *sim, struct sim_packet *packet)
@@ -103,6 +104,7 @@ void sim_put_on_way(struct swim_sim *sim, struct sim_packet *packet)
         copy->from = packet->from;
         copy->to = packet->to;
         copy->from_slot = packet->from_slot;
+        copy->link_ns = packet->link_ns;
         copy->from_sid = packet->from_sid;
         copy->from_boot = packet->from_boot;
         put_copy(sim, copy, &fate, i);
@@ -132,6 +134,8 @@ void sim_send(struct swim_sim *sim, uint32_t node, const struct swim_addr *addr,
     packet->from_slot = sim->nodes[node].slot;
     packet->from_sid = sim->nodes[node].sid;
     packet->from_boot = sim->nodes[node].own.boot;
+    packet->link_ns = (uint32_t)sim_node_link_ns(sim, node, n);
+    sim_cost_message(0);
     if (sim->nodes[node].dark) {
         sim_queue_put(&sim->nodes[node].tx, packet);
         return;
@@ -182,6 +186,12 @@ static void step(struct swim_sim *sim)
         struct sim_node *node = container_of(event, struct sim_node, wake);
 
         sim_node_wake(sim, (uint32_t)(node - sim->nodes));
+        break;
+    }
+    case SIM_READY: {
+        struct sim_node *node = container_of(event, struct sim_node, ready);
+
+        sim_node_ready(sim, (uint32_t)(node - sim->nodes));
         break;
     }
     case SIM_CONTROL: {

@@ -3,6 +3,7 @@
 
 #include <inttypes.h>
 
+#include "tests/sim/sim_check_inside.h"
 #include "tests/sim/sim_internal.h"
 
 /* What an observer holds of a member: four bytes. */
@@ -246,31 +247,41 @@ static void check_memory(struct swim_sim *sim, uint32_t node)
     }
 }
 
-void sim_check_step(struct swim_sim *sim, uint32_t node)
+/* What it now says of itself is what others may say of it. */
+static void take_own(struct swim_sim *sim, uint32_t node)
 {
     struct sim_node *n = &sim->nodes[node];
     struct swim_incarnation own = swim_own_incarnation(n->swim);
     struct sim_identity *who = &sim->check.identities[n->identity];
     int order = swim_incarnation_compare(own, n->own);
+    struct sim_life *life;
 
+    if (order == 0) {
+        return;
+    }
     if (order < 0) {
         (void)swim_sim_fail(sim, "I2",
                             "n%" PRIu32 " goes from boot %" PRIu64 " seq %" PRIu32 " to %" PRIu64
                             " seq %" PRIu32,
                             node, n->own.boot, n->own.seq, own.boot, own.seq);
-    } else if (order > 0) {
-        uint32_t life;
-
-        add_life(sim, n->identity, own); /* who has a clone may rise above it */
-        life = find_life(who, own.boot);
-
-        n->own = own;
-        if (own.seq > who->lives[life].newest_seq) {
-            who->lives[life].newest_seq = own.seq;
-        }
+        return;
     }
+    n->own = own;
+    add_life(sim, n->identity, own); /* who has a clone may rise above it */
+    life = &who->lives[find_life(who, own.boot)];
+    life->newest_seq = own.seq > life->newest_seq ? own.seq : life->newest_seq;
+}
+
+void sim_check_step(struct swim_sim *sim, uint32_t node)
+{
+    struct sim_node *n = &sim->nodes[node];
+
+    take_own(sim, node);
     if (n->n_steps++ % SIM_MEMORY_EVERY == 0) {
         check_memory(sim, node);
+    }
+    if (n->n_steps % SIM_CLOCK_EVERY == 0) {
+        sim_check_clock(sim, node);
     }
 }
 
@@ -322,6 +333,10 @@ void sim_check_send(struct swim_sim *sim, uint32_t node, const struct swim_actio
         (void)swim_sim_fail(sim, "I12", "n%" PRIu32 " sends to an address that is nobody's", node);
     }
     check_nonce(sim, node, action->bytes);
+    take_own(sim, node);
+    if (n->n_sent % SIM_WIRE_EVERY == 0) {
+        sim_check_wire(sim, node, action->bytes, action->n);
+    }
 }
 
 /* ---- events: I1, I3, I4, I13, L3 ---- */
@@ -337,6 +352,9 @@ static const uint8_t traces[] = {
     [SWIM_EVENT_ISOLATED] = SIM_TRACE_ISOLATED,
     [SWIM_EVENT_CONNECTED] = SIM_TRACE_CONNECTED,
 };
+
+/* Rules that soon forget their dead (memberlist: after 30 s) may well take them up again. */
+#define FORGETFUL_MS 3600000u
 
 struct sim_saying {
     uint32_t node;  /* who says it */
@@ -359,9 +377,6 @@ static bool wrong(struct swim_sim *sim, const struct sim_saying *s, const char *
                          s->life, s->seq, pair_state(s->pair), pair_life(s->pair),
                          pair_seq(s->pair), what);
 }
-
-/* Rules that soon forget their dead (memberlist: after 30 s) may well take them up again. */
-#define FORGETFUL_MS 3600000u
 
 static void check_up(struct swim_sim *sim, const struct sim_saying *s)
 {
@@ -391,7 +406,11 @@ static void check_order(struct swim_sim *sim, const struct sim_saying *s)
 {
     bool is_up = pair_state(s->pair) == PAIR_UP && pair_life(s->pair) == s->life;
 
-    if (pair_state(s->pair) != PAIR_UNKNOWN &&
+    /* Who forgets its dead may hear of them again as they were once. */
+    bool was_forgotten =
+        sim->opts.rules->dead_kept_ms < FORGETFUL_MS && pair_state(s->pair) != PAIR_UP;
+
+    if (pair_state(s->pair) != PAIR_UNKNOWN && !was_forgotten &&
         (s->life < pair_life(s->pair) ||
          (s->life == pair_life(s->pair) && s->seq < pair_seq(s->pair)))) {
         (void)wrong(sim, s, "I3", "an incarnation goes back");

@@ -15,6 +15,7 @@ enum sim_event_kind {
     SIM_DATAGRAM, /* of a struct sim_packet */
     SIM_STREAM,   /* the same, on a stream */
     SIM_CONTROL,  /* a fault begins or ends */
+    SIM_READY,    /* a node can take what waits */
     SIM_WAKE,     /* of a node */
 };
 

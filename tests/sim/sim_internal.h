@@ -7,6 +7,7 @@
 #include "shared/base/mem.h"
 #include "tests/sim/sim.h"
 #include "tests/sim/sim_check.h"
+#include "tests/sim/sim_cost.h"
 #include "tests/sim/sim_events.h"
 #include "tests/sim/sim_net.h"
 #include "tests/sim/sim_node.h"

@@ -104,6 +104,7 @@ void sim_node_init(struct swim_sim *sim, uint32_t node)
     uint32_t drift = sim->opts.drift_ppm;
 
     n->wake.kind = SIM_WAKE;
+    n->ready.kind = SIM_READY;
     n->slot = node;
     sim->node_of_slot[node] = node;
     n->clock.off_ns = ((int64_t)sim_random_between(&random, 0, 2 * off_ms) - off_ms) * 1000000;
@@ -138,7 +139,7 @@ static struct swim_config config_of(struct swim_sim *sim, uint32_t node)
     static const uint8_t meta[40] = {'m', 'e', 't', 'a'};
     struct swim_config config = {
         .rules = sim->opts.rules,
-        .crypto = sim->opts.crypto,
+        .crypto = &sim_crypto_counting,
         .keyring = n->keyring,
         .persisted_boot = n->persisted_boot,
         .n_addrs = 1,
@@ -160,6 +161,8 @@ void sim_node_start(struct swim_sim *sim, uint32_t node)
     struct swim_config config = config_of(sim, node);
 
     sim_count_time(sim);
+    sim_cost_begin(sim->opts.crypto);
+    n->busy_ns = n->link_free_ns = 0;
     n->life++;
     n->clock.since_ns = sim->now_ns;
     n->clock.mono_ns = 1 + sim_random_below(&random, 1000000) * UINT64_C(1000003);
@@ -188,6 +191,7 @@ void sim_node_stop(struct swim_sim *sim, uint32_t node, bool silent)
     n->swim = NULL;
     sim->n_running--;
     sim_events_remove(&sim->events, &n->wake);
+    sim_events_remove(&sim->events, &n->ready);
     sim_queue_clear(&n->rx, &sim->packets);
     sim_queue_clear(&n->tx, &sim->packets);
 }
@@ -263,6 +267,7 @@ static void plan_wake(struct swim_sim *sim, uint32_t node)
         return;
     }
     due_ns = sim_node_when(n, mono_ns);
+    due_ns = due_ns < n->busy_ns ? n->busy_ns : due_ns;
     due_ns = due_ns < sim->now_ns ? sim->now_ns : due_ns;
     due_ns += sim_random_below(&sim->jitter, sim->opts.late_us * 1000 + 1);
     n->wake_mono_ns = mono_ns;
@@ -325,14 +330,72 @@ static void take_datagram(struct swim_sim *sim, uint32_t node, struct sim_packet
     }
 }
 
+/* ---- taking time ---- */
+
+uint64_t sim_node_link_ns(struct swim_sim *sim, uint32_t node, size_t n)
+{
+    struct sim_node *from = &sim->nodes[node];
+    uint64_t free_ns = from->link_free_ns > sim->now_ns ? from->link_free_ns : sim->now_ns;
+
+    if (sim->opts.effortless) {
+        return 0;
+    }
+    from->link_free_ns = free_ns + (n + SIM_HEADS_BYTES) * 8 * SIM_LINK_BIT_NS;
+    return from->link_free_ns - sim->now_ns;
+}
+
+static void be_busy(struct swim_sim *sim, uint32_t node)
+{
+    struct sim_node *n = &sim->nodes[node];
+
+    if (!sim->opts.effortless && n->swim != NULL) {
+        n->busy_ns = sim->now_ns + sim_cost_end();
+    }
+}
+
+static bool is_away(const struct sim_node *n)
+{
+    return n->stalled || n->dark;
+}
+
 static void take(struct swim_sim *sim, uint32_t node, struct sim_packet *packet)
 {
+    sim_cost_begin(sim->opts.crypto);
     if (packet->event.kind == SIM_STREAM) {
         sim_stream_deliver(sim, packet);
         sim_packet_free(&sim->packets, packet);
+    } else {
+        sim_cost_message(0);
+        take_datagram(sim, node, packet);
+    }
+    be_busy(sim, node);
+}
+
+static void plan_ready(struct swim_sim *sim, uint32_t node)
+{
+    struct sim_node *n = &sim->nodes[node];
+
+    if (n->swim != NULL && n->rx.first != NULL && !is_away(n)) {
+        sim_events_put(&sim->events, &n->ready,
+                       n->busy_ns > sim->now_ns ? n->busy_ns : sim->now_ns);
+    }
+}
+
+/* What the kernel dropped is read with the next datagram that is not. */
+void sim_node_ready(struct swim_sim *sim, uint32_t node)
+{
+    struct sim_node *n = &sim->nodes[node];
+
+    if (is_away(n)) {
         return;
     }
-    take_datagram(sim, node, packet);
+    take(sim, node, sim_queue_take(&n->rx));
+    if (n->swim != NULL && n->kernel_drops != 0) {
+        swim_on_kernel_drops(n->swim, sim_node_now(sim, node), n->kernel_drops);
+        n->kernel_drops = 0;
+        sim_node_drain(sim, node);
+    }
+    plan_ready(sim, node);
 }
 
 void sim_node_arrive(struct swim_sim *sim, struct sim_packet *packet)
@@ -349,7 +412,7 @@ void sim_node_arrive(struct swim_sim *sim, struct sim_packet *packet)
         }
         return;
     }
-    if (!n->stalled && !n->dark) {
+    if (!is_away(n) && n->busy_ns <= sim->now_ns && n->rx.first == NULL) {
         take(sim, node, packet);
         return;
     }
@@ -363,31 +426,25 @@ void sim_node_arrive(struct swim_sim *sim, struct sim_packet *packet)
         return;
     }
     sim_queue_put(&n->rx, packet);
+    plan_ready(sim, node);
 }
 
+/* Inputs before timers: not while something waits. */
 void sim_node_wake(struct swim_sim *sim, uint32_t node)
 {
-    swim_on_time(sim->nodes[node].swim, sim_node_now(sim, node));
+    struct sim_node *n = &sim->nodes[node];
+
+    if (n->rx.first != NULL && !n->dark) {
+        sim_events_put(&sim->events, &n->wake, n->ready.due_ns);
+        return;
+    }
+    sim_cost_begin(sim->opts.crypto);
+    swim_on_time(n->swim, sim_node_now(sim, node));
     sim_node_drain(sim, node);
+    be_busy(sim, node);
 }
 
 /* ---- stalls and blackouts ---- */
-
-static void take_waiting(struct swim_sim *sim, uint32_t node)
-{
-    struct sim_node *n = &sim->nodes[node];
-    struct sim_packet *packet;
-
-    while (n->swim != NULL && !n->stalled && !n->dark &&
-           (packet = sim_queue_take(&n->rx)) != NULL) {
-        take(sim, node, packet);
-    }
-    if (n->swim != NULL && n->kernel_drops != 0) {
-        swim_on_kernel_drops(n->swim, sim_node_now(sim, node), n->kernel_drops);
-        n->kernel_drops = 0;
-        sim_node_drain(sim, node);
-    }
-}
 
 void sim_node_stall(struct swim_sim *sim, uint32_t node)
 {
@@ -408,10 +465,8 @@ void sim_node_resume(struct swim_sim *sim, uint32_t node)
         return;
     }
     n->stalled = false;
-    take_waiting(sim, node);
-    if (n->swim != NULL) {
-        sim_node_wake(sim, node);
-    }
+    plan_ready(sim, node);
+    plan_wake(sim, node);
 }
 
 void sim_node_blackout(struct swim_sim *sim, uint32_t node, bool on)
@@ -429,5 +484,5 @@ void sim_node_blackout(struct swim_sim *sim, uint32_t node, bool on)
     while ((packet = sim_queue_take(&n->tx)) != NULL) {
         sim_put_on_way(sim, packet);
     }
-    take_waiting(sim, node);
+    plan_ready(sim, node);
 }

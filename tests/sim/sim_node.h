@@ -28,6 +28,9 @@ struct sim_node {
     struct swim *swim; /* NULL: no process */
     struct sim_event wake;
     uint64_t wake_mono_ns; /* what the wake-up is for */
+    struct sim_event ready;
+    uint64_t busy_ns;      /* until then it computes */
+    uint64_t link_free_ns; /* until then its link is sending */
     struct sim_clock clock;
 
     /* The state directory. */
@@ -71,6 +74,10 @@ void sim_node_make_keys(struct swim_sim *sim, uint32_t node);
 /* Takes the packet: its process gets it, or its socket buffer does. */
 void sim_node_arrive(struct swim_sim *sim, struct sim_packet *packet);
 void sim_node_wake(struct swim_sim *sim, uint32_t node);
+/* Takes the first that waits. */
+void sim_node_ready(struct swim_sim *sim, uint32_t node);
+/* How long n bytes wait for the link and are on it. */
+uint64_t sim_node_link_ns(struct swim_sim *sim, uint32_t node, size_t n);
 void sim_node_drain(struct swim_sim *sim, uint32_t node);
 void sim_node_stall(struct swim_sim *sim, uint32_t node);
 void sim_node_resume(struct swim_sim *sim, uint32_t node);

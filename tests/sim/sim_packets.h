@@ -30,6 +30,7 @@ struct sim_packet {
     uint64_t from_sid;   /* SIM_DATAGRAM: of the sender */
     uint64_t from_boot;
     uint32_t to_life; /* recorded: of the one that got it */
+    uint32_t link_ns; /* SIM_DATAGRAM: what it waits for its sender's link */
     uint32_t n;
     uint8_t what; /* SIM_STREAM: enum sim_stream_what */
     uint8_t pool;

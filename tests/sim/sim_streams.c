@@ -139,7 +139,9 @@ static void put(struct swim_sim *sim, uint32_t i, unsigned side, enum sim_stream
     packet->side = (uint8_t)side;
     packet->number = s->n_put[side]++;
     packet->is_lost = way == SWIM_NEVER;
-    due_ns = sim->now_ns + (packet->is_lost ? SIM_STREAM_GIVE_UP_MS * SWIM_MS : way);
+    due_ns = sim->now_ns + sim_node_link_ns(sim, packet->from, n) +
+             (packet->is_lost ? SIM_STREAM_GIVE_UP_MS * SWIM_MS : way);
+    sim_cost_message(n);
     s->last_due_ns[side] = due_ns > s->last_due_ns[side] ? due_ns : s->last_due_ns[side];
     sim_events_put(&sim->events, &packet->event, s->last_due_ns[side]);
 }
@@ -296,6 +298,7 @@ void sim_stream_deliver(struct swim_sim *sim, struct sim_packet *packet)
         return;
     }
     conn = end->conn;
+    sim_cost_message(packet->n);
     if (events[packet->what] == SWIM_STREAM_CLOSED) {
         end->open = false;
         s->ends[packet->side].open = false;

@@ -16,7 +16,7 @@ struct sim_table_opts {
     struct swim_sim_opts
         sim;               /* seed is the first; n_nodes: 0 for the table's own, else only this */
     uint32_t n_seeds;      /* for each cell; 0: the table's own */
-    double (*now_s)(void); /* real time, for the speed of the simulator */
+    double (*now_s)(void); /* of the processor, for the speed of the simulator */
 };
 
 struct sim_table {

@@ -11,6 +11,8 @@
 
 #include <cmocka.h>
 
+#include "shared/swarm/swim_frame.h"
+#include "tests/sim/sim_check_inside.h"
 #include "tests/sim/sim_internal.h"
 #include "tests/sim/sim_random_run.h"
 
@@ -110,6 +112,7 @@ static void a_stopped_node_keeps_its_timers_and_its_datagrams(void **state)
     assert_true(n_waiting > 0);
     assert_true(swim_deadline(node->swim) <= sim_node_now(sim, 1).mono_ns);
     swim_sim_resume(sim, 1);
+    assert_true(swim_sim_run_for(sim, 1));
     assert_int_equal(node->rx.n_bytes, 0);
     assert_true(node->n_sent > n_sent);
     assert_true(swim_deadline(node->swim) > sim_node_now(sim, 1).mono_ns);
@@ -129,6 +132,7 @@ static void a_socket_buffer_is_full_some_time(void **state)
     assert_true(sim->nodes[1].rx.n_bytes <= SIM_SOCKET_BUFFER);
     assert_true(swim_sim_totals(sim)->kernel_drops > 0);
     swim_sim_resume(sim, 1);
+    assert_true(swim_sim_run_for(sim, 1));
     assert_int_equal(swim_get_counters(swim_sim_core(sim, 1))->kernel_drops,
                      swim_sim_totals(sim)->kernel_drops);
     swim_sim_free(sim);
@@ -147,6 +151,7 @@ static void a_blackout_holds_datagrams_and_timers_go_on(void **state)
     assert_true(node->tx.n_bytes > 0);
     assert_true(node->rx.n_bytes > 0);
     swim_sim_blackout(sim, 1, false);
+    assert_true(swim_sim_run_for(sim, 1));
     assert_int_equal(node->tx.n_bytes, 0);
     assert_int_equal(node->rx.n_bytes, 0);
     swim_sim_free(sim);
@@ -325,6 +330,7 @@ static void a_datagram_that_may_not_be_is_seen(void **state)
     (void)state;
     memcpy(bytes + 8, sim->nodes[0].nonce, SWIM_NONCE_BYTES);
     bytes[24] = 1;
+    sim->nodes[0].n_sent |= 1; /* not one whose inside is looked at */
     send_bytes(sim, swim_sim_addr(sim, 1), bytes, 100);
     assert_null(swim_sim_failure(sim));
     send_bytes(sim, swim_sim_addr(sim, 1), bytes, 100);
@@ -383,6 +389,55 @@ static void a_false_death_is_counted_and_fails_when_asked(void **state)
     assert_fails(sim, "L3");
 }
 
+static size_t seal_frame(struct swim_sim *sim, const struct swim_frame *frame, uint8_t *bytes)
+{
+    const struct swim_keyring *ring = swim_sim_keyring(sim, 0);
+    struct swim_envelope envelope = {.key_id = ring->keys[0].id, .counter = 1};
+    struct pack pack = pack_into(bytes + SWIM_HEAD_BYTES, 400);
+
+    swim_frame_write(&pack, frame);
+    return swim_envelope_seal(ring, &ring->keys[0], sim->opts.crypto, &envelope, bytes,
+                              pack_length(&pack));
+}
+
+static void what_a_datagram_says_of_another_is_read(void **state)
+{
+    struct swim_sim *sim = agreed(9, 3);
+    struct swim_frame frame = {.type = SWIM_SUSPECT_FRAME,
+                               .sid = swim_sim_sid(sim, 1),
+                               .from = swim_sim_sid(sim, 0),
+                               .incarnation = own(sim, 1)};
+    uint8_t bytes[SWIM_DATAGRAM_MAX];
+    size_t n = seal_frame(sim, &frame, bytes);
+
+    (void)state;
+    sim_check_wire(sim, 0, bytes, n);
+    assert_null(swim_sim_failure(sim));
+    frame.incarnation.seq++;
+    n = seal_frame(sim, &frame, bytes);
+    sim_check_wire(sim, 0, bytes, n);
+    assert_fails(sim, "I1");
+    sim = agreed(9, 3);
+    bytes[n - 1] ^= 1;
+    sim_check_wire(sim, 0, bytes, n);
+    assert_fails(sim, "wire");
+}
+
+static void a_wrong_bound_of_a_clock_is_seen(void **state)
+{
+    struct swim_sim *sim = agreed(10, 2);
+
+    (void)state;
+    assert_true(swim_sim_run_for(sim, 10000));
+    sim->nodes[1].clock.mono_ns += 50 * SWIM_MS; /* it was suspended, and nobody told it */
+    for (unsigned i = 0; i < 4 * SIM_CLOCK_EVERY; i++) {
+        sim_check_step(sim, 0);
+    }
+    assert_non_null(swim_sim_failure(sim));
+    assert_int_equal(swim_sim_failure(sim)[0], 'C');
+    swim_sim_free(sim);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -403,6 +458,8 @@ int main(void)
         cmocka_unit_test(a_datagram_that_may_not_be_is_seen),
         cmocka_unit_test(a_boot_that_goes_back_is_seen),
         cmocka_unit_test(a_datagram_that_proves_nothing_and_changes_something_is_seen),
+        cmocka_unit_test(what_a_datagram_says_of_another_is_read),
+        cmocka_unit_test(a_wrong_bound_of_a_clock_is_seen),
         cmocka_unit_test(a_false_death_is_counted_and_fails_when_asked),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

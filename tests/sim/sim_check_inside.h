@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Two properties that cannot be seen from outside a core. In flight: whatever one core seals, says
+ * nothing of a member that this did not say itself (I1, read from the datagrams with the sender's
+ * own keys). Clocks: a bound is never wrong, neither that of an offset nor that of swarm time (only
+ * the simulator knows the true ones). Both look at a part of what there is, in turn.
+ */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct swim_sim;
+
+/* Every so many datagrams and steps of a node one is looked at. */
+#define SIM_WIRE_EVERY  16u
+#define SIM_CLOCK_EVERY 16u
+
+void sim_check_wire(struct swim_sim *sim, uint32_t node, const uint8_t *bytes, size_t n);
+void sim_check_clock(struct swim_sim *sim, uint32_t node);

@@ -333,6 +333,9 @@ void swim_merge_dead(struct swim *swim, uint64_t sid, struct swim_incarnation in
                      uint64_t from, uint32_t confirmed, bool by_sync);
 void swim_declare_dead(struct swim *swim, struct swim_member *member, uint64_t from,
                        uint32_t confirmed);
+/* How often it came back from the dead lately: who does is given more time (rules->damping). While
+ * it is suspected and objects, that goes on being lately. */
+uint32_t swim_flaps(const struct swim *swim, const struct swim_member *member);
 void swim_event(struct swim *swim, enum swim_event_kind event, const struct swim_member *member);
 
 /* ---- ourselves (swim_self.c) ---- */

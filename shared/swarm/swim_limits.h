@@ -23,5 +23,4 @@
 #define SWIM_SETTLE_GAP_MS      250
 #define SWIM_LEAVE_MS           1000   /* until a leaving node gives up telling */
 #define SWIM_FLAP_WINDOW_MS     300000 /* deaths that count for damping */
-#define SWIM_FLAP_MOST                                                                             \
-    4 /* doublings: 32 s in the lan profile outlasts a link that flaps every 20 s */
+#define SWIM_FLAP_MOST          3      /* steps of damping: 2, 8 and 16 times the least suspicion */

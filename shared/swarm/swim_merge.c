@@ -51,15 +51,18 @@ static void say_down(struct swim *swim, struct swim_member *member, enum swim_ev
     }
 }
 
-/* Who comes back from the dead again and again is given more time (rules->damping). */
+uint32_t swim_flaps(const struct swim *swim, const struct swim_member *member)
+{
+    uint64_t last_ns = member->died_ns > member->refuted_ns ? member->died_ns : member->refuted_ns;
+
+    return swim->now.mono_ns - last_ns > SWIM_FLAP_WINDOW_MS * SWIM_MS ? 0 : member->n_flaps;
+}
+
 static void count_flap(struct swim *swim, struct swim_member *member)
 {
-    if (swim->now.mono_ns - member->died_ns > SWIM_FLAP_WINDOW_MS * SWIM_MS) {
-        member->n_flaps = 0;
-    }
-    if (member->n_flaps < SWIM_FLAP_MOST) {
-        member->n_flaps++;
-    }
+    uint32_t flaps = swim_flaps(swim, member);
+
+    member->n_flaps = (uint8_t)(flaps < SWIM_FLAP_MOST ? flaps + 1 : flaps);
 }
 
 static void take_alive(struct swim *swim, struct swim_member *member,

@@ -7,7 +7,7 @@
 #include "shared/swarm/swim_internal.h"
 
 #define RTO_SLACK_US   10000
-#define SLOW_WINDOW_NS (60000 * SWIM_MS)
+#define SLOW_WINDOW_NS (300000 * SWIM_MS)
 
 /* ---- how long to wait ---- */
 

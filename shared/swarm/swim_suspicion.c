@@ -31,9 +31,12 @@ static void set_bounds(struct swim *swim, struct swim_suspicion *s)
     struct swim_bounds bounds = rules->suspicion(rules, n);
     /* Neither the suspect nor the first accuser can confirm. */
     uint32_t others = n > 2 ? n - 2 : 0;
-    uint32_t flaps = rules->damping ? s->member->n_flaps : 0;
+    /* Twice, 8 and 16 times the least: who comes and goes every half minute is suspect for good
+     * after three times, not dead and alive in turns. */
+    static const uint8_t shifts[SWIM_FLAP_MOST + 1] = {0, 1, 3, 4};
+    uint32_t flaps = rules->damping ? swim_flaps(swim, s->member) : 0;
 
-    s->min_ms = bounds.min_ms << flaps;
+    s->min_ms = bounds.min_ms << shifts[flaps];
     s->max_ms = bounds.max_ms > s->min_ms ? bounds.max_ms : s->min_ms;
     if (rules->few_confirm) {
         s->needed = rules->confirmations < others ? rules->confirmations : others;

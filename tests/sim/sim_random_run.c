@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "shared/base/mem.h"
+#include "tests/sim/sim_byzantine.h"
 
 /* Who was cut off when it joined tries its seeds again after 30 s at the latest. */
 #define SETTLE_MS 60000u
@@ -134,6 +135,11 @@ static void replay(struct swim_sim *sim, uint32_t node)
     swim_sim_replay(sim, 200);
 }
 
+static void lie(struct swim_sim *sim, uint32_t node)
+{
+    swim_sim_lie(sim, node, any_node(sim), (enum sim_lie)draw(sim, 0, SIM_N_LIES - 1));
+}
+
 static void speak(struct swim_sim *sim, uint32_t node)
 {
     uint8_t meta[SWIM_META_MAX];
@@ -196,11 +202,11 @@ static const struct {
     fault_cb act;
     uint32_t weight;
 } faults[] = {
-    {restart_afresh, 4}, {swap, 3},    {kill_it, 10}, {power_off, 4}, {leave, 4},
-    {stall, 10},         {duty, 4},    {dark, 6},     {lossy, 6},     {slow, 4},
-    {step_clock, 6},     {restart, 6}, {cut_one, 6},  {garbage, 6},   {replay, 8},
-    {speak, 8},          {split, 3},   {ring, 1},     {heal, 12},     {weather, 6},
-    {half_killed, 1},
+    {lie, 6},     {restart_afresh, 4}, {swap, 3},    {kill_it, 10}, {power_off, 4},
+    {leave, 4},   {stall, 10},         {duty, 4},    {dark, 6},     {lossy, 6},
+    {slow, 4},    {step_clock, 6},     {restart, 6}, {cut_one, 6},  {garbage, 6},
+    {replay, 8},  {speak, 8},          {split, 3},   {ring, 1},     {heal, 12},
+    {weather, 6}, {half_killed, 1},
 };
 
 static void one_fault(struct swim_sim *sim)

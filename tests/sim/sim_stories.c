@@ -3,6 +3,7 @@
 
 #include <inttypes.h>
 
+#include "tests/sim/sim_byzantine.h"
 #include "tests/sim/sim_internal.h"
 
 #define AGREE_MS  30000u /* from nothing; the figures are in the tables, this is a deadline */
@@ -414,6 +415,26 @@ static bool replayed(struct swim_sim *sim)
     return all_agree_within(sim, "L5", HEAL_MS);
 }
 
+/* S6: whatever one member says, nobody who lives is evicted. */
+static bool lied_about(struct swim_sim *sim)
+{
+    uint32_t victim = sim->opts.n_nodes / 2;
+
+    if (!begin(sim)) {
+        return false;
+    }
+    sim->opts.accurate = true;
+    for (unsigned i = 0; i < 100; i++) {
+        swim_sim_lie(sim, 0, victim, (enum sim_lie)(i / 2 % SIM_N_LIES));
+        swim_sim_lie(sim, 0, victim, SIM_LIE_SUSPECT_MANY);
+        swim_sim_lie(sim, 0, victim, SIM_LIE_DEAD);
+        if (!swim_sim_run_for(sim, 50 + 20 * (uint64_t)i)) {
+            return false;
+        }
+    }
+    return all_agree_within(sim, "L5", HEAL_MS);
+}
+
 const struct sim_story sim_stories[] = {
     {"cold-start", "all start at once and agree", 1, cold_start},
     {"one-by-one", "one starts after the other", 2, one_by_one},
@@ -440,6 +461,7 @@ const struct sim_story sim_stories[] = {
     {"stopped", "one is stopped for 30 s", 4, stopped},
     {"duty-cycles", "a quarter sleep for 700 ms of each second", 8, duty_cycles},
     {"rotation", "a key is rotated in two halves", 4, rotation},
+    {"lied-about", "a member says of another whatever harms it", 4, lied_about},
     {"replayed", "what was recorded comes again, with garbage", 3, replayed},
 };
 const size_t sim_n_stories = ARRAY_LEN(sim_stories);

@@ -20,6 +20,7 @@ struct swim_sim *swim_sim_new(const struct swim_sim_opts *opts)
     o->n_seeds = o->n_seeds == 0 ? 1 : o->n_seeds;
     o->clock_off_ms = o->clock_off_ms == 0 ? 1000 : o->clock_off_ms;
     o->drift_ppm = o->drift_ppm == 0 ? 50 : o->drift_ppm;
+    o->kilobyte_ns = o->kilobyte_ns == 0 ? SIM_KILOBYTE_NS : o->kilobyte_ns;
     o->late_us = o->late_us == 0 ? 100 : o->late_us;
     sim->trace.at_once = o->trace;
     sim->random = sim_random_stream(o->seed, 'r', 0);

@@ -40,6 +40,7 @@ struct swim_sim_opts {
     uint32_t clock_off_ms; /* wall clocks are off by at most this; 0: 1000 */
     uint32_t drift_ppm;    /* and run at most this wrong; 0: 50 */
     uint32_t late_us;      /* a timer is served at most this late; 0: 100 */
+    uint32_t kilobyte_ns;  /* what reading or writing 1024 bytes of a stream costs; 0: 1000 */
     bool effortless;       /* computing takes no time, and links have no limit */
     bool accurate;         /* L3: a healthy node's death, said by a healthy one, fails */
     bool trace;            /* every transition goes to stderr when it happens */

@@ -4,6 +4,7 @@
 /* Of the input that is being handled: the functions of swim_crypto have no place for a context. */
 static struct {
     const struct swim_crypto *crypto;
+    uint32_t kilobyte_ns;
     uint64_t ns;
 } now;
 
@@ -44,15 +45,16 @@ static bool open(const uint8_t key[SWIM_KEY_BYTES], const uint8_t nonce[SWIM_AEA
 const struct swim_crypto sim_crypto_counting = {
     .make_pair = make_pair, .sign = sign, .verify = verify, .seal = seal, .open = open};
 
-void sim_cost_begin(const struct swim_crypto *crypto)
+void sim_cost_begin(const struct swim_crypto *crypto, uint32_t kilobyte_ns)
 {
+    now.kilobyte_ns = kilobyte_ns;
     now.crypto = crypto;
     now.ns = 0;
 }
 
 void sim_cost_message(uint64_t n_stream_bytes)
 {
-    now.ns += SIM_SYSCALL_NS + n_stream_bytes * SIM_KILOBYTE_NS / 1024;
+    now.ns += SIM_SYSCALL_NS + n_stream_bytes * now.kilobyte_ns / 1024;
 }
 
 uint64_t sim_cost_end(void)

@@ -21,7 +21,8 @@
 /* The counting one; calls go on to whatever sim_cost_begin() was given. */
 extern const struct swim_crypto sim_crypto_counting;
 
-void sim_cost_begin(const struct swim_crypto *crypto);
+/* kilobyte_ns: what 1024 bytes of a stream cost. */
+void sim_cost_begin(const struct swim_crypto *crypto, uint32_t kilobyte_ns);
 /* A datagram or a message of a stream was sent or received. */
 void sim_cost_message(uint64_t n_stream_bytes);
 /* Since sim_cost_begin(). */

@@ -161,7 +161,7 @@ void sim_node_start(struct swim_sim *sim, uint32_t node)
     struct swim_config config = config_of(sim, node);
 
     sim_count_time(sim);
-    sim_cost_begin(sim->opts.crypto);
+    sim_cost_begin(sim->opts.crypto, sim->opts.kilobyte_ns);
     n->busy_ns = n->link_free_ns = 0;
     n->life++;
     n->clock.since_ns = sim->now_ns;
@@ -360,7 +360,7 @@ static bool is_away(const struct sim_node *n)
 
 static void take(struct swim_sim *sim, uint32_t node, struct sim_packet *packet)
 {
-    sim_cost_begin(sim->opts.crypto);
+    sim_cost_begin(sim->opts.crypto, sim->opts.kilobyte_ns);
     if (packet->event.kind == SIM_STREAM) {
         sim_stream_deliver(sim, packet);
         sim_packet_free(&sim->packets, packet);
@@ -438,7 +438,7 @@ void sim_node_wake(struct swim_sim *sim, uint32_t node)
         sim_events_put(&sim->events, &n->wake, n->ready.due_ns);
         return;
     }
-    sim_cost_begin(sim->opts.crypto);
+    sim_cost_begin(sim->opts.crypto, sim->opts.kilobyte_ns);
     swim_on_time(n->swim, sim_node_now(sim, node));
     sim_node_drain(sim, node);
     be_busy(sim, node);

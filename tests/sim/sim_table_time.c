@@ -344,23 +344,89 @@ bool sim_table_heal(const struct sim_table_opts *opts)
     return is_good;
 }
 
-/* ---- calibration: swarm.md's measured table, loopback ---- */
+/* ---- calibration: memberlist 0.2.2 as measured, all nodes of a swarm in one process ---- */
 
 struct measured {
     uint32_t n;
-    double share[N_SHARES]; /* medians, s */
-    double suspect, first_down, known;
+    struct {
+        double least, median, most; /* of five runs, s */
+    } share[N_SHARES];
+    double suspect, first_down, known; /* medians of 15 kills */
 };
 
 static const struct measured memberlist_measured[] = {
-    {50, {0.82, 1.42, 2.03, 2.2}, 1.62, 8.45, 8.83},
-    {200, {2.24, 5.23, 8.80, 15.2}, 1.56, 10.78, 11.25},
+    {50,
+     {{0.81, 0.82, 0.83}, {1.22, 1.42, 1.42}, {1.82, 2.03, 2.41}, {2.1, 2.2, 2.6}},
+     1.62,
+     8.45,
+     8.83},
+    {200,
+     {{2.16, 2.24, 3.42}, {5.07, 5.23, 5.44}, {8.36, 8.80, 9.08}, {14.0, 15.2, 137.6}},
+     1.56,
+     10.78,
+     11.25},
 };
 
-static bool near(double value, double wanted, const char *what, uint32_t n)
+/* What a stream costs there: LZW and a decoder that reflects. A guess that only cold start sees. */
+#define MEMBERLIST_KILOBYTE_NS 60000u
+
+#define NEAR 0.15
+/* The median of 15 samples of such a tail is only known to a quarter. */
+#define NEAR_SUSPICION 0.25
+
+/* Within 15 % of the median, or of what five runs gave. */
+static bool near_share(const struct measured *m, size_t i, double value)
 {
-    return sim_goal_near(value, wanted, 0.15, "calibration, N=%" PRIu32 ", %s, measured %.2f s", n,
+    double wanted = m->share[i].median;
+
+    if (value > m->share[i].least && value < m->share[i].most) {
+        wanted = value;
+    }
+    return sim_goal_near(value, wanted, NEAR,
+                         "calibration, N=%" PRIu32 ", cold %.1f %%, measured %.2f s", m->n,
+                         shares[i] * 100, m->share[i].median);
+}
+
+static bool near(double value, double wanted, double share, const char *what, uint32_t n)
+{
+    return sim_goal_near(value, wanted, share, "calibration, N=%" PRIu32 ", %s, measured %.2f s", n,
                          what, wanted);
+}
+
+static bool calibrate(const struct sim_table_opts *opts, const struct measured *m)
+{
+    struct swim_sim_opts cell = {
+        .n_nodes = m->n,
+        .rules = &swim_rules_memberlist,
+        .latency = &sim_latency_loopback,
+        .kilobyte_ns = MEMBERLIST_KILOBYTE_NS,
+    };
+    struct kills k = {0};
+    struct colds c = {0};
+    bool is_good = true;
+
+    run_colds(opts, &cell, 20, &c);
+    run_kills(opts, &cell, 150, &k);
+    printf("| what, N=%" PRIu32 " | measured median s | simulated |\n|---|---|---|\n", m->n);
+    for (size_t i = 0; i < N_SHARES; i++) {
+        printf("| cold start, %.1f %% of pairs | %.2f | %.2f |\n", shares[i] * 100,
+               m->share[i].median, sim_stats_median(&c.s[i]));
+    }
+    printf("| kill, first suspicion | %.2f | %.2f |\n", m->suspect, sim_stats_median(&k.suspect));
+    printf("| kill, first death | %.2f | %.2f |\n", m->first_down, sim_stats_median(&k.first_down));
+    printf("| kill, all know | %.2f | %.2f |\n\n", m->known, sim_stats_median(&k.known));
+    for (size_t i = 0; i < N_SHARES; i++) {
+        is_good = near_share(m, i, sim_stats_median(&c.s[i])) && is_good;
+    }
+    is_good =
+        near(sim_stats_median(&k.suspect), m->suspect, NEAR_SUSPICION, "first suspicion", m->n) &&
+        is_good;
+    is_good =
+        near(sim_stats_median(&k.first_down), m->first_down, NEAR, "first death", m->n) && is_good;
+    is_good = near(sim_stats_median(&k.known), m->known, NEAR, "all know", m->n) && is_good;
+    kills_deinit(&k);
+    colds_deinit(&c);
+    return is_good;
 }
 
 bool sim_table_calibrate(const struct sim_table_opts *opts)
@@ -368,28 +434,9 @@ bool sim_table_calibrate(const struct sim_table_opts *opts)
     bool is_good = true;
 
     for (size_t i = 0; i < ARRAY_LEN(memberlist_measured); i++) {
-        const struct measured *m = &memberlist_measured[i];
-        struct swim_sim_opts cell = {
-            .n_nodes = m->n, .rules = &swim_rules_memberlist, .latency = &sim_latency_loopback};
-        struct kills k = {0};
-        struct colds c = {0};
-
-        if (!sim_table_wants(opts, m->n)) {
-            continue;
+        if (sim_table_wants(opts, memberlist_measured[i].n)) {
+            is_good = calibrate(opts, &memberlist_measured[i]) && is_good;
         }
-        run_colds(opts, &cell, 20, &c);
-        run_kills(opts, &cell, 60, &k);
-        is_good = near(sim_stats_median(&c.s[0]), m->share[0], "cold 90 %", m->n) && is_good;
-        is_good = near(sim_stats_median(&c.s[1]), m->share[1], "cold 99 %", m->n) && is_good;
-        is_good = near(sim_stats_median(&c.s[2]), m->share[2], "cold 99.9 %", m->n) && is_good;
-        is_good = near(sim_stats_median(&c.s[3]), m->share[3], "cold 100 %", m->n) && is_good;
-        is_good =
-            near(sim_stats_median(&k.suspect), m->suspect, "first suspicion", m->n) && is_good;
-        is_good =
-            near(sim_stats_median(&k.first_down), m->first_down, "first death", m->n) && is_good;
-        is_good = near(sim_stats_median(&k.known), m->known, "all know", m->n) && is_good;
-        kills_deinit(&k);
-        colds_deinit(&c);
     }
     return is_good;
 }

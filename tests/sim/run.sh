@@ -94,6 +94,7 @@ else
         step "table-$table" "$sim" table "$table"
     done
     step stories "$sim" story all --nodes 16 --seeds 2
+    step random-kept "$sim" kept
     step random "$sim" random --nodes "$nodes" --seconds 60 --seeds "$seeds"
     step random-128 "$sim" random --nodes 128 --seconds 60 --seeds $(((seeds + 19) / 20))
     step random-sodium "$sim" random --nodes 8 --seconds 30 --seeds 3 --crypto sodium

@@ -23,7 +23,7 @@ static struct sim_packet *copy_of(struct swim_sim *sim, const struct sim_packet 
     copy->from_slot = packet->from_slot;
     copy->from_sid = packet->from_sid;
     copy->from_boot = packet->from_boot;
-    copy->answerable = packet->answerable;
+    copy->of_stranger = packet->of_stranger;
     copy->to_life = packet->to_life;
     return copy;
 }
@@ -56,8 +56,8 @@ void swim_sim_replay(struct swim_sim *sim, uint32_t n)
             copy_of(sim, sim->recorded[sim_random_below(&sim->random, kept)]);
 
         packet->inert = true;
-        packet->answerable |= sim->nodes[packet->from].sid != packet->from_sid ||
-                              sim->nodes[packet->from].own.boot != packet->from_boot;
+        packet->of_stranger |= sim->nodes[packet->from].sid != packet->from_sid ||
+                               sim->nodes[packet->from].own.boot != packet->from_boot;
         sim_events_put(&sim->events, &packet->event,
                        sim->now_ns + sim_random_below(&sim->random, 1000000));
     }

@@ -78,7 +78,7 @@ static inline void sim_tell(struct swim_sim *sim, enum sim_trace_what what, uint
 /* node_ns up to now; before the number of running nodes changes. */
 void sim_count_time(struct swim_sim *sim);
 /* Sends a datagram on its way. */
-void sim_send(struct swim_sim *sim, uint32_t node, const struct swim_addr *to, const void *bytes,
+void sim_send(struct swim_sim *sim, uint32_t node, const struct swim_addr *addr, const void *bytes,
               size_t n);
 void sim_put_on_way(struct swim_sim *sim, struct sim_packet *packet);
 /* A datagram has reached its node: remember it for replays. */

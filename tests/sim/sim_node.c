@@ -305,8 +305,8 @@ static void take_datagram(struct swim_sim *sim, uint32_t node, struct sim_packet
     struct swim_now now = sim_node_now(sim, node);
     struct swim_addr from = sim_node_addr(packet->from_slot);
     int64_t stamp_ns = now.wall_ns - (int64_t)(sim->now_ns - packet->arrived_ns);
-    bool is_inert = packet->inert && (packet->to_life == 0 || packet->to_life == n->life);
-    bool may_answer = packet->answerable;
+    bool is_inert = packet->inert && !packet->of_stranger &&
+                    (packet->to_life == 0 || packet->to_life == n->life);
     struct sim_still before = {0};
 
     if (is_inert) {
@@ -314,18 +314,14 @@ static void take_datagram(struct swim_sim *sim, uint32_t node, struct sim_packet
         is_inert = swim_deadline(n->swim) > now.mono_ns;
         before = sim_check_before(sim, node);
     } else if (!packet->inert) {
-        /* Of a stranger there is no replay window yet: the same words again may be answered. */
-        packet->answerable = !knows_sender(n->swim, packet);
+        /* Of a stranger there is no replay window yet: the same words again may be believed. */
+        packet->of_stranger = !knows_sender(n->swim, packet);
         sim_remember(sim, packet);
     }
     swim_on_datagram(n->swim, now, &from, packet->bytes, packet->n, stamp_ns);
     sim_packet_free(&sim->packets, packet);
     sim_node_drain(sim, node);
     if (is_inert && n->swim != NULL) {
-        if (may_answer) {
-            before.n_sent = n->n_sent;
-            before.n_events = n->n_events;
-        }
         sim_check_still(sim, node, &before);
     }
 }

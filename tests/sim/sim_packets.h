@@ -34,8 +34,8 @@ struct sim_packet {
     uint32_t n;
     uint8_t what; /* SIM_STREAM: enum sim_stream_what */
     uint8_t pool;
-    bool inert;      /* a replay or damage: it must change nothing (I11) */
-    bool answerable; /* but be answered it may */
+    bool inert;       /* a replay or damage: it must change nothing (I11) */
+    bool of_stranger; /* the receiver knew no record of the sender's life: no window */
     uint8_t bytes[];
 };
 

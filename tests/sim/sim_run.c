@@ -4,6 +4,7 @@
  *
  *     swim_sim story NAME|all [options]     a story (swim_sim stories lists them)
  *     swim_sim random [options]             a random mixture of faults, one run for each seed
+ *     swim_sim kept [options]               the seeds that failed once (sim_kept.h)
  *     swim_sim table NAME [options]         figures (swim_sim tables lists them)
  *
  *     --seed S  --seeds N  --nodes N  --rules lan|fast|wan|memberlist  --loss PERCENT
@@ -19,6 +20,7 @@
 #include <time.h>
 
 #include "shared/base/mem.h"
+#include "tests/sim/sim_kept.h"
 #include "tests/sim/sim_random_run.h"
 #include "tests/sim/sim_stories.h"
 #include "tests/sim/sim_tables.h"
@@ -49,7 +51,7 @@ static const struct named crypto_of[] = {
 
 static void usage(void)
 {
-    fputs("usage: swim_sim story NAME|all | stories | random | table NAME | tables\n"
+    fputs("usage: swim_sim story NAME|all | stories | random | kept | table NAME | tables\n"
           "  [--seed S] [--seeds N] [--nodes N] [--rules lan|fast|wan|memberlist]\n"
           "  [--latency lan|loopback|wan] [--loss PERCENT] [--seconds T]\n"
           "  [--crypto null|sodium] [--trace]\n",
@@ -184,6 +186,19 @@ static void list_stories(void)
 
 /* ---- random ---- */
 
+/* Prints its line; false when it failed. */
+static bool run_seed(const struct swim_sim_opts *opts, uint32_t seconds, double *node_s)
+{
+    struct sim_random_result result;
+
+    sim_random_run(&(struct sim_random_run){.opts = opts, .seconds = seconds}, &result);
+    *node_s += (double)result.totals.node_ns / 1e9;
+    printf("%s seed %" PRIu64 " digest %016" PRIx64 " settled %.2f s %s\n",
+           result.passed ? "ok" : "not ok", opts->seed, result.totals.digest, result.settled_s,
+           result.failure);
+    return result.passed;
+}
+
 static int run_random(const struct run *run)
 {
     double began_s = spent_s();
@@ -192,20 +207,30 @@ static int run_random(const struct run *run)
 
     for (uint32_t s = 0; s < run->n_seeds; s++) {
         struct swim_sim_opts opts = run->opts;
-        struct sim_random_result result;
 
         opts.seed += s;
-        sim_random_run(&(struct sim_random_run){.opts = &opts, .seconds = run->seconds}, &result);
-        n_failed += !result.passed;
-        node_s += (double)result.totals.node_ns / 1e9;
-        printf("%s seed %" PRIu64 " digest %016" PRIx64 " settled %.2f s %s\n",
-               result.passed ? "ok" : "not ok", opts.seed, result.totals.digest, result.settled_s,
-               result.failure);
+        n_failed += !run_seed(&opts, run->seconds, &node_s);
     }
     printf("%" PRIu32 " seeds of %" PRIu32 " nodes, %.3g node-seconds in %.1f s: %" PRIu32
            " passed, %" PRIu32 " failed\n",
            run->n_seeds, run->opts.n_nodes, node_s, spent_s() - began_s, run->n_seeds - n_failed,
            n_failed);
+    return n_failed == 0 ? 0 : 1;
+}
+
+static int run_kept(const struct run *run)
+{
+    uint32_t n_failed = 0;
+
+    for (size_t i = 0; i < ARRAY_LEN(sim_kept_seeds); i++) {
+        const struct sim_kept *kept = &sim_kept_seeds[i];
+        struct swim_sim_opts opts = run->opts;
+        double node_s = 0;
+
+        opts.seed = kept->seed;
+        opts.n_nodes = kept->n_nodes;
+        n_failed += !run_seed(&opts, kept->seconds, &node_s);
+    }
     return n_failed == 0 ? 0 : 1;
 }
 
@@ -233,6 +258,9 @@ int main(int argc, char **argv)
     }
     if (strcmp(verb, "random") == 0) {
         return run_random(&run);
+    }
+    if (strcmp(verb, "kept") == 0) {
+        return run_kept(&run);
     }
     if (strcmp(verb, "stories") == 0) {
         list_stories();

@@ -53,7 +53,8 @@ bool sim_table_run(const char *name, const struct sim_table_opts *opts)
     return is_found && is_good;
 }
 
-static void print_goal(bool is_reached, double value, const char *fmt, va_list args)
+static void __attribute__((format(printf, 3, 0)))
+print_goal(bool is_reached, double value, const char *fmt, va_list args)
 {
     printf("%s - ", is_reached ? "ok" : "not ok");
     vprintf(fmt, args);

@@ -294,7 +294,7 @@ static void on_ping(struct swim *swim, const struct swim_message *m, const struc
     }
 }
 
-static void on_ack(struct swim *swim, const struct swim_message *m, const struct swim_frame *frame)
+static void on_ack(struct swim *swim, struct swim_message *m, const struct swim_frame *frame)
 {
     if (m->conn != 0) {
         swim_stream_on_ack(swim, m->conn, frame);
@@ -313,9 +313,7 @@ static void on_ack(struct swim *swim, const struct swim_message *m, const struct
         }
         swim_join_answered(swim, m->from);
     }
-    if (ours && m->sender != NULL) {
-        m->sender->fresh = true; /* nobody else could know the number: no replay */
-    }
+    m->proven = m->proven || ours; /* nobody else could know the number */
 }
 
 static void on_hello(struct swim *swim, struct swim_message *m, const struct swim_frame *frame)
@@ -328,7 +326,6 @@ static void on_hello(struct swim *swim, struct swim_message *m, const struct swi
     if (m->sender == NULL &&
         memcmp(member->boot_nonce, m->envelope->boot_nonce, SWIM_NONCE_BYTES) == 0) {
         m->sender = member;
-        swim_replay_take(&member->replay, m->envelope->counter);
     }
     tell_own_record(swim, m); /* first, so that the answer's sender is known */
     acknowledge(swim, m, frame->seq);
@@ -366,10 +363,31 @@ static void on_sync(struct swim *swim, struct swim_message *m, const struct swim
     }
 }
 
+/* What may be a recording from before our start: a question, an answer with a number that it has to
+ * know, or what is signed. */
+static bool is_harmless(const struct swim_frame *frame)
+{
+    switch (frame->type) {
+    case SWIM_PING:
+    case SWIM_ACK:
+    case SWIM_NACK:
+    case SWIM_FACK:
+    case SWIM_ALIVE_FRAME:
+    case SWIM_LEFT_FRAME:
+    case SWIM_HELLO:
+        return true;
+    default:
+        return false;
+    }
+}
+
 static void on_frame(struct swim *swim, struct swim_message *m, const struct swim_frame *frame)
 {
     bool by_sync = m->synced;
 
+    if (!m->proven && !is_harmless(frame)) {
+        return;
+    }
     switch ((enum swim_frame_type)frame->type) {
     case SWIM_PING:
         on_ping(swim, m, frame);
@@ -402,10 +420,10 @@ static void on_frame(struct swim *swim, struct swim_message *m, const struct swi
         on_you_are(swim, m, frame);
         break;
     case SWIM_DIGEST:
-        swim_on_digest(swim, m->from, m->sender == NULL ? 0 : m->sender->sid, m->conn, frame);
+        swim_on_digest(swim, m, frame);
         break;
     case SWIM_WANT:
-        swim_on_want(swim, m->from, m->conn, frame);
+        swim_on_want(swim, m, frame);
         break;
     case SWIM_KV:
         swim_kv_on_frame(swim, frame, by_sync);
@@ -473,7 +491,8 @@ static bool open_datagram(struct swim *swim, uint8_t *bytes, size_t n,
         swim->counters.replayed++;
         return false;
     }
-    if (!swim_envelope_open(&swim->keyring, key, swim->crypto, bytes, n, frames, n_frames)) {
+    if (!swim_envelope_open(&swim->keyring, key, swim->crypto, swim->own.boot_nonce, bytes, n,
+                            frames, n_frames)) {
         swim->counters.forged++;
         return false;
     }
@@ -502,7 +521,7 @@ static bool on_past_life(struct swim *swim, const struct swim_addr *from,
         return false;
     }
     past->highest = envelope->counter;
-    swim_post_sids(swim, WORK_BRING, from, 0, &past->sid, 1);
+    swim_post_sids(swim, WORK_BRING, &(struct swim_message){.from = from}, &past->sid, 1);
     return true;
 }
 
@@ -525,16 +544,18 @@ void swim_on_datagram(struct swim *swim, struct swim_now now, const struct swim_
     }
     if (sender != NULL) {
         swim_replay_take(&sender->replay, envelope.counter);
-        if (sender->fresh) {
+        if (envelope.bound) {
             tell_the_dead(swim, sender);
             sender->heard_ns = now.mono_ns;
         }
     } else {
+        swim_note_stranger(swim, envelope.boot_nonce, envelope.counter);
         swim->counters.unknown_sender++;
     }
     struct swim_message m = {.sender = sender,
                              .from = from,
                              .envelope = &envelope,
+                             .proven = envelope.bound,
                              .received = swim_clock_received(&swim->clock, now, stamp_ns)};
     swim_take_frames(swim, frames, n_frames, &m);
 }

@@ -104,7 +104,7 @@ struct swim_action {
     const uint8_t *bytes; /* borrowed from the scratch until the next call */
     size_t n;
     enum swim_event_kind event;
-    uint64_t sid;
+    uint64_t sid; /* of the event; SWIM_SEND: to whose life it is bound, or 0 */
     struct swim_incarnation incarnation;
     uint64_t boot; /* SWIM_PERSIST */
 };

@@ -2,9 +2,13 @@
  *
  * What goes on the wire: a clear head, the sealed frames, a tag.
  *
- *    0  u8  magic 0xD7      1  u8 version 1      2  u8 flags 0      3  u8 class (0 datagram, 1
+ *    0  u8  magic 0xD7      1  u8 version 1      2  u8 flags         3  u8 class (0 datagram, 1
  * stream) 4  u32 key id, big endian 8  16 bytes boot nonce, random for each life of a node 24  u64
  * counter, big endian, from 1, never the same again 32  ciphertext … 16 bytes tag
+ *
+ * Flag 1: the datagram is bound to one life of its receiver, whose boot nonce is authenticated and
+ * not sent. A receiver that has started since cannot open it, so nothing that was recorded before a
+ * restart says anything to it afterwards.
  *
  * The nonce of the cipher is bytes 8 to 31; authenticated are also bytes 0 to 7 and the cluster id,
  * which is not sent. The nonce is the identity for the replay window too.
@@ -47,6 +51,8 @@ struct swim_envelope {
     uint8_t class;
     uint8_t boot_nonce[SWIM_NONCE_BYTES];
     uint64_t counter;
+    bool bound;                         /* to one life of the receiver */
+    uint8_t to_nonce[SWIM_NONCE_BYTES]; /* that life's; when it is bound */
 };
 
 /* The head alone, before anything costs: false when it cannot be ours (its size, its first bytes, a
@@ -61,8 +67,8 @@ size_t swim_envelope_seal(const struct swim_keyring *ring, const struct swim_key
                           uint8_t *bytes, size_t n);
 /* Opens in place; *frames is borrowed from bytes. False: forged, damaged, another cluster's. */
 bool swim_envelope_open(const struct swim_keyring *ring, const struct swim_key *key,
-                        const struct swim_crypto *crypto, uint8_t *bytes, size_t n,
-                        const uint8_t **frames, size_t *n_frames);
+                        const struct swim_crypto *crypto, const uint8_t own_nonce[SWIM_NONCE_BYTES],
+                        uint8_t *bytes, size_t n, const uint8_t **frames, size_t *n_frames);
 
 /* The replay window of one boot nonce (RFC 6479): the highest counter and a bitmap of those before.
  */
@@ -74,6 +80,8 @@ struct swim_replay {
     uint64_t seen[SWIM_REPLAY_BITS / 64];
 };
 /* Looks only; cheap enough to come before the cipher. */
+/* All up to this counter are as good as seen. */
+void swim_replay_begin(struct swim_replay *replay, uint64_t counter);
 bool swim_replay_is_new(const struct swim_replay *replay, uint64_t counter);
 /* After the tag was found good. */
 void swim_replay_take(struct swim_replay *replay, uint64_t counter);

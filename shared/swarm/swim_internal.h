@@ -65,7 +65,6 @@ struct swim_member {
     uint8_t n_refuted; /* suspicions of it that were wrong, lately */
     bool up;           /* as the application was told */
     bool degraded;
-    bool fresh; /* it has answered us in this life: no replay */
     uint64_t since_ns;
     uint64_t heard_ns; /* directly */
     uint64_t died_ns;  /* the last time */
@@ -203,6 +202,12 @@ struct swim_past_life {
     uint64_t sid;
 };
 
+/* A life that spoke before we had its record. */
+struct swim_stranger {
+    uint64_t nonce_hash; /* 0: none */
+    uint64_t highest;
+};
+
 struct swim {
     const struct swim_rules *rules;
     const struct swim_crypto *crypto;
@@ -258,6 +263,7 @@ struct swim {
     uint64_t hello_back_ns;
     struct swim_past_life past_lives[SWIM_PAST_LIVES]; /* a ring */
     uint32_t at_past_life;
+    struct swim_stranger strangers[SWIM_STRANGERS]; /* by hash */
     uint32_t n_leave_acks;
     struct { /* a life of ours that is not this one: is it live? */
         uint8_t nonce[SWIM_NONCE_BYTES];
@@ -282,6 +288,7 @@ struct swim_message {
     uint32_t conn;                        /* 0: a datagram */
     int64_t received;                     /* on the steady clock */
     bool synced;                          /* from an exchange */
+    bool proven; /* it was made for this life of ours: no replay of one before */
 };
 
 /* ---- memory, counted (swim_members.c) ---- */
@@ -302,6 +309,8 @@ void swim_set_member(struct swim *swim, struct swim_member *member,
                      struct swim_incarnation incarnation, enum swim_state state);
 /* A life that was followed by another of the same node, or NULL. */
 struct swim_past_life *swim_past_life(struct swim *swim, const uint8_t nonce[SWIM_NONCE_BYTES]);
+/* Its counter, so that none of what it has said can come again. */
+void swim_note_stranger(struct swim *swim, const uint8_t nonce[SWIM_NONCE_BYTES], uint64_t counter);
 void swim_set_nonce(struct swim *swim, struct swim_member *member,
                     const uint8_t nonce[SWIM_NONCE_BYTES]);
 void swim_set_record(struct swim *swim, struct swim_member *member, const uint8_t *bytes, size_t n);
@@ -408,18 +417,18 @@ struct swim_work *swim_post(struct swim *swim, enum work_kind kind, const struct
 struct swim_work *swim_post_conn(struct swim *swim, enum work_kind kind, uint32_t conn);
 void swim_post_frame(struct swim *swim, const struct swim_member *to,
                      const struct swim_frame *frame);
-/* Copies them; 0 sids: nothing is posted. */
-void swim_post_sids(struct swim *swim, enum work_kind kind, const struct swim_addr *addr,
-                    uint32_t conn, const uint64_t *sids, uint32_t n);
+/* To whom the message is from: its sender on its stream or at its address. Copies the sids; 0:
+ * nothing is posted. */
+void swim_post_sids(struct swim *swim, enum work_kind kind, const struct swim_message *to,
+                    const uint64_t *sids, uint32_t n);
 void swim_outbox_deinit(struct swim *swim);
 
 /* ---- anti-entropy (swim_sync.c, swim_stream.c) ---- */
 void swim_sync_compare(struct swim *swim, struct swim_member *from, const struct swim_frame *frame);
 void swim_on_sync_timer(struct swim *swim);
-void swim_on_digest(struct swim *swim, const struct swim_addr *from, uint64_t peer, uint32_t conn,
+void swim_on_digest(struct swim *swim, const struct swim_message *m,
                     const struct swim_frame *frame);
-void swim_on_want(struct swim *swim, const struct swim_addr *from, uint32_t conn,
-                  const struct swim_frame *frame);
+void swim_on_want(struct swim *swim, const struct swim_message *m, const struct swim_frame *frame);
 void swim_on_push_pull_timer(struct swim *swim);
 void swim_on_digest_timer(struct swim *swim);
 /* Opens a stream; 0: too many. */
@@ -448,7 +457,7 @@ void swim_hello(struct swim *swim, const struct swim_addr *to);
 
 /* ---- desired state (swim_kv.c) ---- */
 void swim_kv_compare(struct swim *swim, struct swim_member *from, uint32_t khash);
-void swim_kv_on_list(struct swim *swim, const struct swim_addr *from, uint32_t conn,
+void swim_kv_on_list(struct swim *swim, const struct swim_message *m,
                      const struct swim_frame *frame);
 void swim_kv_on_frame(struct swim *swim, const struct swim_frame *frame, bool by_sync);
 /* What a WORK_KV says; true when all of it is said. */

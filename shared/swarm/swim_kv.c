@@ -106,7 +106,7 @@ void swim_kv_compare(struct swim *swim, struct swim_member *from, uint32_t khash
 }
 
 /* As sids: what is to be done with the keys, then these. */
-static void post_keys(struct swim *swim, const struct swim_addr *to, enum swim_kv_digest what,
+static void post_keys(struct swim *swim, const struct swim_message *to, enum swim_kv_digest what,
                       const struct swim_kv_keys *keys)
 {
     uint64_t sids[1 + KEYS_MOST * KEY_SIDS] = {what};
@@ -114,28 +114,29 @@ static void post_keys(struct swim *swim, const struct swim_addr *to, enum swim_k
 
     if (n > 0) {
         memcpy(sids + 1, keys->keys, (size_t)n * SWIM_KV_KEY_BYTES);
-        swim_post_sids(swim, WORK_KV, to, 0, sids, 1 + n * KEY_SIDS);
+        swim_post_sids(swim, WORK_KV, to, sids, 1 + n * KEY_SIDS);
     }
 }
 
-void swim_kv_on_list(struct swim *swim, const struct swim_addr *from, uint32_t conn,
+void swim_kv_on_list(struct swim *swim, const struct swim_message *m,
                      const struct swim_frame *frame)
 {
     struct swim_kv_keys bring, want;
     struct swim_kv_store *store = state_of(swim)->store;
 
-    if (conn != 0) {
+    if (m->conn != 0) {
         return;
     }
     uint64_t differing = swim_kv_store_differing(store, frame->bin, frame->n_bin);
     if (differing != 0) {
-        struct swim_work *work = swim_post(swim, WORK_KV, from, 0);
+        struct swim_work *work =
+            swim_post(swim, WORK_KV, m->from, m->sender == NULL ? 0 : m->sender->sid);
         if (work != NULL) {
             work->mask = differing;
         }
     } else if (swim_kv_store_compare(store, frame->bin, frame->n_bin, &bring, &want)) {
-        post_keys(swim, from, SWIM_KV_LIST, &bring);
-        post_keys(swim, from, SWIM_KV_WANTED, &want);
+        post_keys(swim, m, SWIM_KV_LIST, &bring);
+        post_keys(swim, m, SWIM_KV_WANTED, &want);
     }
 }
 

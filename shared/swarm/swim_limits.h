@@ -17,6 +17,7 @@
 #define SWIM_DIGEST_UDP_MOST    40  /* entries of a list that goes by datagram */
 #define SWIM_DELTA_UDP_MOST     20  /* differing members that are brought by datagram */
 #define SWIM_PAST_LIVES         256 /* boot nonces of lives that ended, to refuse what they said */
+#define SWIM_STRANGERS          256 /* lives that spoke before their record came, for the same */
 #define SWIM_CONN_LIFE_MS       10000 /* of a stream, whatever it does */
 #define SWIM_REFUTE_GAP_MS      250   /* between two refutations */
 #define SWIM_SETTLE_PINGS       12    /* of a newcomer, to random members, for the time */

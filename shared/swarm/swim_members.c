@@ -116,6 +116,22 @@ static void bury_life(struct swim *swim, const struct swim_member *member)
     swim->at_past_life = (swim->at_past_life + 1) % SWIM_PAST_LIVES;
 }
 
+static struct swim_stranger *stranger_slot(struct swim *swim, const uint8_t nonce[SWIM_NONCE_BYTES])
+{
+    return &swim->strangers[swim_hash(nonce, SWIM_NONCE_BYTES) % SWIM_STRANGERS];
+}
+
+void swim_note_stranger(struct swim *swim, const uint8_t nonce[SWIM_NONCE_BYTES], uint64_t counter)
+{
+    struct swim_stranger *slot = stranger_slot(swim, nonce);
+    uint64_t hash = swim_hash(nonce, SWIM_NONCE_BYTES);
+
+    if (slot->nonce_hash != hash) {
+        *slot = (struct swim_stranger){.nonce_hash = hash};
+    }
+    slot->highest = counter > slot->highest ? counter : slot->highest;
+}
+
 void swim_set_nonce(struct swim *swim, struct swim_member *member,
                     const uint8_t nonce[SWIM_NONCE_BYTES])
 {
@@ -128,9 +144,12 @@ void swim_set_nonce(struct swim *swim, struct swim_member *member,
     }
     memcpy(member->boot_nonce, nonce, SWIM_NONCE_BYTES);
     link_nonce(swim, member);
+    const struct swim_stranger *known = stranger_slot(swim, nonce);
     member->replay = (struct swim_replay){0};
+    if (known->nonce_hash == swim_hash(nonce, SWIM_NONCE_BYTES)) {
+        swim_replay_begin(&member->replay, known->highest);
+    }
     member->offset = (struct swim_offset){0};
-    member->fresh = false;
 }
 
 static void grow(struct swim *swim)

@@ -62,16 +62,17 @@ void swim_post_frame(struct swim *swim, const struct swim_member *to,
     }
 }
 
-void swim_post_sids(struct swim *swim, enum work_kind kind, const struct swim_addr *addr,
-                    uint32_t conn, const uint64_t *sids, uint32_t n)
+void swim_post_sids(struct swim *swim, enum work_kind kind, const struct swim_message *to,
+                    const uint64_t *sids, uint32_t n)
 {
     struct swim_work *work = n == 0 ? NULL : slot(swim, kind);
 
     if (work == NULL) {
         return;
     }
-    work->conn = conn;
-    work->addr = addr == NULL ? (struct swim_addr){0} : *addr;
+    work->conn = to->conn;
+    work->addr = to->from == NULL ? (struct swim_addr){0} : *to->from;
+    work->peer = to->sender == NULL ? 0 : to->sender->sid;
     work->n_sids = n;
     if (n > WORK_SIDS_INLINE) {
         work->sids = swim_get_memory(swim, n * sizeof *sids);
@@ -321,6 +322,12 @@ static bool make_datagram(struct swim *swim, struct swim_work *work, struct swim
     }
     struct swim_envelope envelope = {.key_id = key->id, .counter = ++swim->counter};
     memcpy(envelope.boot_nonce, swim->own.boot_nonce, SWIM_NONCE_BYTES);
+    const struct swim_member *peer = work->peer == 0 ? NULL : swim_find(swim, work->peer);
+    if (peer != NULL && work->kind != WORK_HELLO) {
+        envelope.bound = true;
+        memcpy(envelope.to_nonce, peer->boot_nonce, SWIM_NONCE_BYTES);
+        action->sid = peer->sid;
+    }
     action->kind = SWIM_SEND;
     action->addr = work->addr;
     action->bytes = scratch->bytes;

@@ -40,3 +40,13 @@ void swim_replay_take(struct swim_replay *replay, uint64_t counter)
     }
     replay->seen[counter / 64 % WORDS] |= 1ull << counter % 64;
 }
+
+void swim_replay_begin(struct swim_replay *replay, uint64_t counter)
+{
+    replay->highest = counter;
+    memset(replay->seen, 0xff, sizeof replay->seen);
+    /* Those ahead in the word of the highest are still to come. */
+    if (counter % 64 != 63) {
+        replay->seen[counter / 64 % WORDS] &= (2ull << counter % 64) - 1;
+    }
+}

@@ -152,7 +152,9 @@ void swim_stream_say_done(struct swim *swim, struct swim_conn *conn)
 
 static void bring_all(struct swim *swim, const struct swim_conn *conn)
 {
-    swim_post_sids(swim, WORK_BRING, NULL, conn->id, swim->table.sids, swim->table.n);
+    const struct swim_message to = {.conn = conn->id};
+
+    swim_post_sids(swim, WORK_BRING, &to, swim->table.sids, swim->table.n);
 }
 
 static void on_opened(struct swim *swim, struct swim_conn *conn)
@@ -247,7 +249,7 @@ void swim_on_stream(struct swim *swim, struct swim_now now, uint32_t id,
     case SWIM_STREAM_MESSAGE:
         if (conn != NULL && n <= SWIM_STREAM_MESSAGE_MAX) {
             struct swim_addr peer = conn->addr;
-            struct swim_message m = {.from = &peer, .conn = id, .synced = true};
+            struct swim_message m = {.from = &peer, .conn = id, .synced = true, .proven = true};
             swim_take_frames(swim, bytes, n, &m);
         }
         break;

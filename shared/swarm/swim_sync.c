@@ -73,9 +73,9 @@ void swim_on_push_pull_timer(struct swim *swim)
 
 /* ---- comparing ---- */
 
-static void on_sums(struct swim *swim, const struct swim_addr *from, uint64_t peer,
-                    const struct swim_frame *frame)
+static void on_sums(struct swim *swim, const struct swim_message *m, const struct swim_frame *frame)
 {
+    uint64_t peer = m->sender == NULL ? 0 : m->sender->sid;
     uint64_t mask = 0;
     uint32_t n = 0;
 
@@ -94,13 +94,13 @@ static void on_sums(struct swim *swim, const struct swim_addr *from, uint64_t pe
         return;
     }
     if (n > SWIM_DIGEST_UDP_MOST) {
-        struct swim_work *work = swim_post(swim, WORK_FRAME, from, peer);
+        struct swim_work *work = swim_post(swim, WORK_FRAME, m->from, peer);
         if (work != NULL) {
             work->frame = (struct swim_frame){.type = SWIM_SYNC, .state = SWIM_SYNC_STREAM};
         }
         return;
     }
-    struct swim_work *work = swim_post(swim, WORK_LIST, from, peer);
+    struct swim_work *work = swim_post(swim, WORK_LIST, m->from, peer);
     if (work != NULL) {
         work->mask = mask;
     }
@@ -168,13 +168,12 @@ static bool compare(const struct swim *swim, const struct swim_frame *frame, uin
     return read == 0;
 }
 
-static void on_list(struct swim *swim, const struct swim_addr *from, uint32_t conn,
-                    const struct swim_frame *frame)
+static void on_list(struct swim *swim, const struct swim_message *m, const struct swim_frame *frame)
 {
-    struct swim_conn *stream = conn == 0 ? NULL : swim_conn_find(swim, conn);
+    struct swim_conn *stream = m->conn == 0 ? NULL : swim_conn_find(swim, m->conn);
     bool is_last = frame->state == SWIM_DIGEST_LIST;
 
-    if (conn != 0 && stream == NULL) {
+    if (m->conn != 0 && stream == NULL) {
         return;
     }
     size_t n_theirs = frame->n_bin / SWIM_DIGEST_ENTRY;
@@ -186,11 +185,11 @@ static void on_list(struct swim *swim, const struct swim_addr *from, uint32_t co
         if (stream != NULL) {
             stream->listed = last;
         }
-        if (conn == 0 && diff.n_bring + diff.n_want > SWIM_DELTA_UDP_MOST) {
-            (void)swim_stream_open(swim, from, CONN_DELTA);
+        if (m->conn == 0 && diff.n_bring + diff.n_want > SWIM_DELTA_UDP_MOST) {
+            (void)swim_stream_open(swim, m->from, CONN_DELTA);
         } else {
-            swim_post_sids(swim, WORK_BRING, from, conn, diff.bring, diff.n_bring);
-            swim_post_sids(swim, WORK_WANT, from, conn, diff.want, diff.n_want);
+            swim_post_sids(swim, WORK_BRING, m, diff.bring, diff.n_bring);
+            swim_post_sids(swim, WORK_WANT, m, diff.want, diff.n_want);
         }
     }
     swim_give_memory(swim, sids, 2 * most * sizeof *sids);
@@ -199,29 +198,27 @@ static void on_list(struct swim *swim, const struct swim_addr *from, uint32_t co
     }
 }
 
-void swim_on_digest(struct swim *swim, const struct swim_addr *from, uint64_t peer, uint32_t conn,
-                    const struct swim_frame *frame)
+void swim_on_digest(struct swim *swim, const struct swim_message *m, const struct swim_frame *frame)
 {
     switch (frame->state) {
     case SWIM_DIGEST_SUMS:
-        if (conn == 0) {
-            on_sums(swim, from, peer, frame);
+        if (m->conn == 0) {
+            on_sums(swim, m, frame);
         }
         break;
     case SWIM_DIGEST_LIST:
     case SWIM_DIGEST_MORE:
-        on_list(swim, from, conn, frame);
+        on_list(swim, m, frame);
         break;
     case SWIM_DIGEST_KV:
-        swim_kv_on_list(swim, from, conn, frame);
+        swim_kv_on_list(swim, m, frame);
         break;
     default:
         break;
     }
 }
 
-void swim_on_want(struct swim *swim, const struct swim_addr *from, uint32_t conn,
-                  const struct swim_frame *frame)
+void swim_on_want(struct swim *swim, const struct swim_message *m, const struct swim_frame *frame)
 {
     uint64_t sids[SWIM_BIN_MAX / 8];
     uint32_t n = 0;
@@ -230,6 +227,6 @@ void swim_on_want(struct swim *swim, const struct swim_addr *from, uint32_t conn
         sids[n++] = get_le64(frame->bin + i);
     }
     /* A datagram of ours for each of theirs and not many more: no amplifier. */
-    n = conn == 0 && n > SWIM_DELTA_UDP_MOST ? SWIM_DELTA_UDP_MOST : n;
-    swim_post_sids(swim, WORK_BRING, from, conn, sids, n);
+    n = m->conn == 0 && n > SWIM_DELTA_UDP_MOST ? SWIM_DELTA_UDP_MOST : n;
+    swim_post_sids(swim, WORK_BRING, m, sids, n);
 }

@@ -13,6 +13,8 @@
 
 #define INPUT_MAX 4096
 
+static const uint8_t own_nonce[SWIM_NONCE_BYTES] = "life of another";
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 
 static void receive(const struct swim_crypto *crypto, const uint8_t *data, size_t n)
@@ -31,9 +33,10 @@ static void receive(const struct swim_crypto *crypto, const uint8_t *data, size_
     REQUIRE(n >= SWIM_SEALED_EXTRA && envelope.counter > 0);
     const struct swim_key *key = swim_keyring_find(&ring, envelope.key_id);
     if (key == NULL || !swim_replay_is_new(&replay, envelope.counter) ||
-        !swim_envelope_open(&ring, key, crypto, bytes, n, &frames, &n_frames)) {
+        !swim_envelope_open(&ring, key, crypto, own_nonce, bytes, n, &frames, &n_frames)) {
         return;
     }
+    memcpy(envelope.to_nonce, own_nonce, SWIM_NONCE_BYTES);
     swim_replay_take(&replay, envelope.counter);
     REQUIRE(!swim_replay_is_new(&replay, envelope.counter));
     REQUIRE(frames == bytes + SWIM_HEAD_BYTES && n_frames == n - SWIM_SEALED_EXTRA);
@@ -47,11 +50,13 @@ static void send(const struct swim_crypto *crypto, const uint8_t *data, size_t n
     static uint8_t damaged[INPUT_MAX + SWIM_SEALED_EXTRA];
     struct swim_keyring ring = swim_test_keyring();
     struct swim_envelope envelope = {.class = n > 1000 ? SWIM_CLASS_STREAM : SWIM_CLASS_DATAGRAM,
-                                     .counter = n + 1};
+                                     .counter = n + 1,
+                                     .bound = n % 2 == 0};
     struct swim_envelope got;
     const uint8_t *frames;
     size_t n_frames;
 
+    memcpy(envelope.to_nonce, own_nonce, SWIM_NONCE_BYTES);
     memcpy(bytes + SWIM_HEAD_BYTES, data, n);
     size_t all = swim_envelope_seal(&ring, swim_keyring_active(&ring), crypto, &envelope, bytes, n);
     memcpy(damaged, bytes, all);
@@ -60,9 +65,9 @@ static void send(const struct swim_crypto *crypto, const uint8_t *data, size_t n
     REQUIRE(swim_envelope_read(bytes, all, &got));
     const struct swim_key *key = swim_keyring_find(&ring, got.key_id);
     REQUIRE(key == swim_keyring_active(&ring));
-    REQUIRE(swim_envelope_open(&ring, key, crypto, bytes, all, &frames, &n_frames));
+    REQUIRE(swim_envelope_open(&ring, key, crypto, own_nonce, bytes, all, &frames, &n_frames));
     REQUIRE(n_frames == n && memcmp(frames, data, n) == 0);
-    REQUIRE(!swim_envelope_open(&ring, key, crypto, damaged, all, &frames, &n_frames));
+    REQUIRE(!swim_envelope_open(&ring, key, crypto, own_nonce, damaged, all, &frames, &n_frames));
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)

@@ -335,7 +335,7 @@ void sim_check_send(struct swim_sim *sim, uint32_t node, const struct swim_actio
     check_nonce(sim, node, action->bytes);
     take_own(sim, node);
     if (n->n_sent % SIM_WIRE_EVERY == 0) {
-        sim_check_wire(sim, node, action->bytes, action->n);
+        sim_check_wire(sim, node, action->sid, action->bytes, action->n);
     }
 }
 

@@ -48,8 +48,24 @@ static void check_record(struct swim_sim *sim, uint32_t node, const struct swim_
     check_said(sim, node, frame->type, swim_sid(&id), record.incarnation);
 }
 
-void sim_check_wire(struct swim_sim *sim, uint32_t node, const uint8_t *bytes, size_t n)
+/* The boot nonce that the node knows of a member, which what it sends to it is bound to. */
+static void nonce_known(struct swim_sim *sim, uint32_t node, uint64_t sid,
+                        uint8_t nonce[SWIM_NONCE_BYTES])
 {
+    struct swim_view view;
+    struct swim_record record;
+
+    memset(nonce, 0, SWIM_NONCE_BYTES);
+    if (sid != 0 && swim_member_get(swim_sim_core(sim, node), sid, &view) &&
+        swim_record_read(view.record, view.n_record, &record)) {
+        memcpy(nonce, record.boot_nonce, SWIM_NONCE_BYTES);
+    }
+}
+
+void sim_check_wire(struct swim_sim *sim, uint32_t node, uint64_t to_sid, const uint8_t *bytes,
+                    size_t n)
+{
+    uint8_t to_nonce[SWIM_NONCE_BYTES];
     const struct swim_keyring *ring = &sim->nodes[node].keyring;
     uint8_t copy[SWIM_DATAGRAM_MAX];
     const uint8_t *frames;
@@ -59,10 +75,11 @@ void sim_check_wire(struct swim_sim *sim, uint32_t node, const uint8_t *bytes, s
     struct unpack run;
 
     memcpy(copy, bytes, n);
+    nonce_known(sim, node, to_sid, to_nonce);
     if (!swim_envelope_read(copy, n, &envelope) ||
         swim_keyring_find(ring, envelope.key_id) == NULL ||
-        !swim_envelope_open(ring, swim_keyring_find(ring, envelope.key_id), sim->opts.crypto, copy,
-                            n, &frames, &n_frames)) {
+        !swim_envelope_open(ring, swim_keyring_find(ring, envelope.key_id), sim->opts.crypto,
+                            to_nonce, copy, n, &frames, &n_frames)) {
         (void)swim_sim_fail(sim, "wire", "n%" PRIu32 " cannot open what it sealed", node);
         return;
     }

@@ -16,5 +16,6 @@ struct swim_sim;
 #define SIM_WIRE_EVERY  16u
 #define SIM_CLOCK_EVERY 16u
 
-void sim_check_wire(struct swim_sim *sim, uint32_t node, const uint8_t *bytes, size_t n);
+void sim_check_wire(struct swim_sim *sim, uint32_t node, uint64_t to_sid, const uint8_t *bytes,
+                    size_t n);
 void sim_check_clock(struct swim_sim *sim, uint32_t node);

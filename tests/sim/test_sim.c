@@ -411,15 +411,15 @@ static void what_a_datagram_says_of_another_is_read(void **state)
     size_t n = seal_frame(sim, &frame, bytes);
 
     (void)state;
-    sim_check_wire(sim, 0, bytes, n);
+    sim_check_wire(sim, 0, 0, bytes, n);
     assert_null(swim_sim_failure(sim));
     frame.incarnation.seq++;
     n = seal_frame(sim, &frame, bytes);
-    sim_check_wire(sim, 0, bytes, n);
+    sim_check_wire(sim, 0, 0, bytes, n);
     assert_fails(sim, "I1");
     sim = agreed(9, 3);
     bytes[n - 1] ^= 1;
-    sim_check_wire(sim, 0, bytes, n);
+    sim_check_wire(sim, 0, 0, bytes, n);
     assert_fails(sim, "wire");
 }
 

@@ -21,6 +21,7 @@
 #include "tests/support/swim_keys.h"
 
 static const struct swim_crypto *const tables[] = {&swim_crypto_sodium, &swim_crypto_null};
+static const uint8_t receiver[SWIM_NONCE_BYTES] = "life of another";
 static const char text[] = "frames would stand here";
 
 static size_t seal_text(const struct swim_crypto *crypto, uint8_t *bytes)
@@ -48,7 +49,8 @@ static bool is_accepted(const struct swim_keyring *ring, const struct swim_crypt
         return false;
     }
     const struct swim_key *key = swim_keyring_find(ring, envelope.key_id);
-    return key != NULL && swim_envelope_open(ring, key, crypto, copy, n, &frames, &n_frames) &&
+    return key != NULL &&
+           swim_envelope_open(ring, key, crypto, receiver, copy, n, &frames, &n_frames) &&
            n_frames == sizeof text && memcmp(frames, text, n_frames) == 0;
 }
 
@@ -91,6 +93,34 @@ static void what_was_sealed_opens(void **state)
         assert_int_equal(envelope.boot_nonce[15], 0xb0);
         assert_true(is_accepted(&ring, tables[t], bytes, n));
     }
+}
+
+static size_t seal_for(const uint8_t *life, uint8_t *bytes)
+{
+    struct swim_keyring ring = swim_test_keyring();
+    struct swim_envelope envelope = {.counter = 1, .bound = true};
+
+    memcpy(envelope.to_nonce, life, SWIM_NONCE_BYTES);
+    memcpy(bytes + SWIM_HEAD_BYTES, text, sizeof text);
+    return swim_envelope_seal(&ring, swim_keyring_active(&ring), &swim_crypto_sodium, &envelope,
+                              bytes, sizeof text);
+}
+
+static void what_is_bound_to_a_life_opens_in_no_other(void **state)
+{
+    struct swim_keyring ring = swim_test_keyring();
+    struct swim_envelope envelope;
+    uint8_t bytes[128];
+    size_t n = seal_for(receiver, bytes);
+
+    (void)state;
+    assert_true(swim_envelope_read(bytes, n, &envelope));
+    assert_true(envelope.bound);
+    assert_true(is_accepted(&ring, &swim_crypto_sodium, bytes, n));
+    bytes[2] = 0; /* nor is the flag only a flag */
+    assert_false(is_accepted(&ring, &swim_crypto_sodium, bytes, n));
+    n = seal_for((const uint8_t *)"its life before!", bytes);
+    assert_false(is_accepted(&ring, &swim_crypto_sodium, bytes, n));
 }
 
 static void every_flipped_bit_is_refused(void **state)
@@ -153,7 +183,7 @@ static void heads_that_cannot_be_ours_cost_nothing(void **state)
     static const struct {
         size_t at;
         uint8_t byte;
-    } changes[] = {{0, 0xd6}, {1, 0}, {1, 2}, {2, 1}, {3, 2}};
+    } changes[] = {{0, 0xd6}, {1, 0}, {1, 2}, {2, 2}, {3, 2}};
     static uint8_t bytes[SWIM_STREAM_MESSAGE_MAX + SWIM_SEALED_EXTRA + 1];
     struct swim_envelope envelope = {.key_id = 77};
     size_t n = seal_text(&swim_crypto_null, bytes);
@@ -267,6 +297,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_bytes_are_those_of_the_diagram),
         cmocka_unit_test(what_was_sealed_opens),
+        cmocka_unit_test(what_is_bound_to_a_life_opens_in_no_other),
         cmocka_unit_test(every_flipped_bit_is_refused),
         cmocka_unit_test(another_cluster_with_the_same_key_is_refused),
         cmocka_unit_test(a_key_is_found_by_its_id_and_one_is_active),

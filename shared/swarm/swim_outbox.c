@@ -301,9 +301,16 @@ static void put_gossip(struct swim *swim, const struct swim_work *work, struct p
         put_view(swim, &view);
         swim_frame_write(pack, &view);
     }
-    /* Members have what they need; what is left is for records of the application. */
-    swim_rumors_fill(swim, pack);
-    swim_kv_fill(swim, pack);
+    /* Members have what they need of two datagrams in three, and records of desired state what is
+     * left; in the third it is the other way round. Neither starves the other, and a record that
+     * needs most of a datagram gets one. */
+    if (swim->counter % 3 == 0) {
+        swim_kv_fill(swim, pack);
+        swim_rumors_fill(swim, pack);
+    } else {
+        swim_rumors_fill(swim, pack);
+        swim_kv_fill(swim, pack);
+    }
 }
 
 static bool make_datagram(struct swim *swim, struct swim_work *work, struct swim_now now,

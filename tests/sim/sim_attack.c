@@ -44,8 +44,8 @@ void sim_remember(struct swim_sim *sim, const struct sim_packet *packet)
 }
 
 /* To a later life of the receiver it may be news: signed records may be taken from it, and nothing
- * is checked but what always is. Of an earlier life of the sender, whose replay window is gone, it
- * may be answered as the first words of a stranger are. */
+ * is checked but what always is. Nor when the receiver did not know the sender: it has no replay
+ * window of a stranger, and may believe the same words again. */
 void swim_sim_replay(struct swim_sim *sim, uint32_t n)
 {
     uint32_t kept = (uint32_t)(sim->n_recorded < SIM_RECORDED ? sim->n_recorded : SIM_RECORDED);
@@ -56,8 +56,6 @@ void swim_sim_replay(struct swim_sim *sim, uint32_t n)
             copy_of(sim, sim->recorded[sim_random_below(&sim->random, kept)]);
 
         packet->inert = true;
-        packet->of_stranger |= sim->nodes[packet->from].sid != packet->from_sid ||
-                               sim->nodes[packet->from].own.boot != packet->from_boot;
         sim_events_put(&sim->events, &packet->event,
                        sim->now_ns + sim_random_below(&sim->random, 1000000));
     }

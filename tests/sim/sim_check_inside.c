@@ -163,9 +163,9 @@ void sim_check_clock(struct swim_sim *sim, uint32_t node)
     if (sim->nodes[peer].swim == NULL || sim->nodes[peer].sid != member->sid) {
         return;
     }
-    check_swarm_time(sim, node, peer);
     /* Of an earlier life the steady clock was another one. */
     if (member->incarnation.boot == sim->nodes[peer].own.boot) {
         check_offset(sim, node, member, peer);
     }
+    check_swarm_time(sim, node, peer);
 }

@@ -254,6 +254,11 @@ static void percentiles_are_values_that_were_measured(void **state)
 
     (void)state;
     assert_true(isnan(sim_stats_median(&stats)));
+    for (int i = 3; i > 0; i--) {
+        sim_stats_add(&stats, i);
+    }
+    assert_true(sim_stats_median(&stats) == 2);
+    sim_stats_deinit(&stats);
     for (int i = 100; i > 0; i--) {
         sim_stats_add(&stats, i);
     }

@@ -16,7 +16,7 @@ export LC_ALL=C
 
 seeds=200
 nodes=32
-tables=calibrate,kill,cold,leave,heal,grid,sick,rest,duty,memory,speed
+tables=calibrate,kill,cold,leave,heal,grid,sick,ablation,rest,duty,memory,speed
 long=0
 
 usage() {

@@ -20,6 +20,7 @@ static const struct sim_table tables[] = {
     {"heal", "half and half for 60 s, from the link's return until all agree", sim_table_heal},
     {"grid", "false deaths in Lifeguard's interval grid, 128 nodes", sim_table_grid},
     {"sick", "80 % loss, one-way loss, flip-flop on 1 % of the nodes", sim_table_sick},
+    {"ablation", "each addition alone, and all but it", sim_table_ablation},
     {"rest", "traffic at rest", sim_table_rest},
     {"duty", "traffic while a quarter of the nodes sleep 700 ms of each second", sim_table_duty},
     {"memory", "bytes of the core for each member", sim_table_memory},

@@ -210,15 +210,14 @@ void swim_stream_on_sync(struct swim *swim, uint32_t id, const struct swim_frame
 
 void swim_stream_on_ping(struct swim *swim, uint32_t id, const struct swim_frame *ping)
 {
+    /* Who had to take a stream may know only a life of ours that is over: nothing that it sends to
+     * that one can be opened here. First, since the answer ends the stream. */
+    (void)swim_post_conn(swim, WORK_HELLO, id);
     struct swim_work *work = swim_post_conn(swim, WORK_FRAME, id);
-
     if (work != NULL) {
         work->stamped = true;
         work->frame = (struct swim_frame){.type = SWIM_ACK, .seq = ping->seq};
     }
-    /* Who had to take a stream may know only a life of ours that is over: nothing that it sends to
-     * that one can be opened here. */
-    (void)swim_post_conn(swim, WORK_HELLO, id);
 }
 
 void swim_stream_on_ack(struct swim *swim, uint32_t id, const struct swim_frame *ack)

@@ -218,7 +218,7 @@ void swim_leave(struct swim *swim, struct swim_now now)
     swim_renew_record(swim);
     swim->left = true;
     const uint64_t *live = swim_live(swim, &n); /* without us now */
-    uint32_t tell = 2 * log2_of(n + 1) + 3;
+    uint32_t tell = 4 * log2_of(n + 1) + 8;     /* it is the only time that it says so itself */
     uint32_t start = (uint32_t)swim_random_below(&swim->random, n);
     for (uint32_t i = 0; i < n && i < tell; i++) {
         /* A stride through the sorted ids is as good as chance: they are hashes. */

@@ -20,7 +20,9 @@ void swim_sync_compare(struct swim *swim, struct swim_member *from, const struct
     }
     swim_kv_compare(swim, from, frame->khash);
     if (frame->vhash == swim_view_hash(swim)) {
-        swim_rumors_known(swim);
+        if (swim->rumors.n > SWIM_RUMORS_FEW) {
+            swim_rumors_known(swim); /* a few cost little, and find those who do not know yet */
+        }
         return;
     }
     if (!swim_is_armed(swim, TIMER_SYNC)) {

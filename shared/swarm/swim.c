@@ -9,8 +9,7 @@
 #include "shared/base/mem.h"
 #include "shared/swarm/swim_internal.h"
 
-#define HELLO_BACK_GAP_NS (10 * SWIM_MS)
-#define TELL_DEAD_GAP_NS  (250 * SWIM_MS)
+#define TELL_DEAD_GAP_NS (250 * SWIM_MS)
 
 /* ---- life ---- */
 
@@ -41,6 +40,7 @@ static void choose_boot(struct swim *swim, const struct swim_config *config)
     for (int i = 0; i < SWIM_NONCE_BYTES; i += 8) {
         put_le64(swim->own.boot_nonce + i, swim_random_u64(&swim->random));
     }
+    swim_set_generation(swim->own.boot_nonce, (uint32_t)swim_random_u64(&swim->random) | 1);
     swim->persist_due = true;
 }
 
@@ -243,232 +243,47 @@ void swim_take_clock(struct swim *swim, struct swim_member *from, const struct s
     }
 }
 
-/* ---- frames ---- */
-
-static void ask_who(struct swim *swim, const struct swim_addr *from)
-{
-    /* Bounded: a flood of strangers costs at most so many answers. */
-    if (swim->now.mono_ns - swim->hello_back_ns >= HELLO_BACK_GAP_NS || swim->hello_back_ns == 0) {
-        swim->hello_back_ns = swim->now.mono_ns;
-        swim_hello(swim, from);
-    }
-}
-
-static void acknowledge(struct swim *swim, const struct swim_message *m, uint64_t seq)
-{
-    struct swim_work *work =
-        swim_post(swim, WORK_FRAME, m->from, m->sender == NULL ? 0 : m->sender->sid);
-
-    if (work != NULL) {
-        work->stamped = true;
-        work->suspicious = m->sender != NULL && m->sender->state != SWIM_ALIVE;
-        work->frame = (struct swim_frame){.type = SWIM_ACK, .seq = seq, .t2 = m->received};
-    }
-}
-
-static void tell_own_record(struct swim *swim, const struct swim_message *m)
-{
-    struct swim_work *work =
-        swim_post(swim, WORK_FRAME, m->from, m->sender == NULL ? 0 : m->sender->sid);
-
-    if (work != NULL) {
-        work->frame = (struct swim_frame){
-            .type = SWIM_ALIVE_FRAME, .bin = swim->self->record, .n_bin = swim->self->n_record};
-    }
-}
-
-static void on_ping(struct swim *swim, const struct swim_message *m, const struct swim_frame *frame)
-{
-    if (frame->sid != swim->self->sid || swim->left) {
-        return; /* another lived at this address */
-    }
-    if (m->conn != 0) {
-        swim_stream_on_ping(swim, m->conn, frame);
-        return;
-    }
-    acknowledge(swim, m, frame->seq);
-    if (m->sender == NULL) {
-        ask_who(swim, m->from);
-    } else if (swim_is_live(m->sender)) {
-        swim_sync_compare(swim, m->sender, frame);
-    }
-}
-
-static void on_ack(struct swim *swim, struct swim_message *m, const struct swim_frame *frame)
-{
-    if (m->conn != 0) {
-        swim_stream_on_ack(swim, m->conn, frame);
-        return;
-    }
-    bool ours = swim_probe_on_ack(swim, m->sender, frame, m->received) ||
-                swim_relay_on_ack(swim, m->sender, frame, m->received);
-    if (swim->other.seq != 0 && frame->seq == swim->other.seq) {
-        swim->other.seq = 0;
-        swim_on_clone_answer(swim); /* somebody took a ping to us for one to itself */
-    }
-    if (swim->hello_seq != 0 && frame->seq == swim->hello_seq) {
-        ours = true;
-        if (m->sender != NULL) {
-            swim_take_clock(swim, m->sender, frame, swim->hello_t1, m->received);
-        }
-        swim_join_answered(swim, m->from);
-    }
-    m->proven = m->proven || ours; /* nobody else could know the number */
-}
-
-static void on_hello(struct swim *swim, struct swim_message *m, const struct swim_frame *frame)
-{
-    struct swim_member *member = swim_merge_record(swim, frame->bin, frame->n_bin, m->synced);
-
-    if (m->conn != 0 || member == NULL || swim->left) {
-        return;
-    }
-    if (m->sender == NULL &&
-        memcmp(member->boot_nonce, m->envelope->boot_nonce, SWIM_NONCE_BYTES) == 0) {
-        m->sender = member;
-    }
-    tell_own_record(swim, m); /* first, so that the answer's sender is known */
-    acknowledge(swim, m, frame->seq);
-}
-
-static void on_you_are(struct swim *swim, const struct swim_message *m,
-                       const struct swim_frame *frame)
-{
-    if (frame->state != SWIM_ALIVE) {
-        swim_refute(swim, frame->incarnation);
-    }
-    if (swim_incarnation_compare(frame->incarnation, swim->own.incarnation) < 0 && m->conn == 0 &&
-        !swim->left) {
-        tell_own_record(swim, m);
-    }
-}
-
-static void on_left(struct swim *swim, const struct swim_message *m, const struct swim_frame *frame)
-{
-    const struct swim_member *member = swim_merge_record(swim, frame->bin, frame->n_bin, m->synced);
-
-    if (member != NULL && m->sender == member && m->conn == 0) {
-        swim_post_frame(swim, member, &(struct swim_frame){.type = SWIM_LEAVEACK});
-    }
-}
-
-static void on_sync(struct swim *swim, struct swim_message *m, const struct swim_frame *frame)
-{
-    if (m->conn != 0) {
-        swim_stream_on_sync(swim, m->conn, frame);
-    } else if (frame->state == SWIM_SYNC_DELTA) {
-        m->synced = true;
-    } else if (frame->state == SWIM_SYNC_STREAM && m->sender != NULL) {
-        (void)swim_stream_open(swim, m->from, CONN_DELTA);
-    }
-}
-
-/* What may be a recording from before our start: a question, an answer with a number that it has to
- * know, or what is signed. */
-static bool is_harmless(const struct swim_frame *frame)
-{
-    switch (frame->type) {
-    case SWIM_PING:
-    case SWIM_ACK:
-    case SWIM_NACK:
-    case SWIM_FACK:
-    case SWIM_ALIVE_FRAME:
-    case SWIM_LEFT_FRAME:
-    case SWIM_HELLO:
-        return true;
-    default:
-        return false;
-    }
-}
-
-static void on_frame(struct swim *swim, struct swim_message *m, const struct swim_frame *frame)
-{
-    bool by_sync = m->synced;
-
-    if (!m->proven && !is_harmless(frame)) {
-        return;
-    }
-    switch ((enum swim_frame_type)frame->type) {
-    case SWIM_PING:
-        on_ping(swim, m, frame);
-        break;
-    case SWIM_ACK:
-        on_ack(swim, m, frame);
-        break;
-    case SWIM_PINGREQ:
-        swim_relay_on_request(swim, m->from, frame);
-        break;
-    case SWIM_NACK:
-        swim_probe_on_nack(swim, frame->seq);
-        break;
-    case SWIM_FACK:
-        swim_probe_on_fack(swim, frame->seq);
-        break;
-    case SWIM_ALIVE_FRAME:
-        (void)swim_merge_record(swim, frame->bin, frame->n_bin, by_sync);
-        break;
-    case SWIM_LEFT_FRAME:
-        on_left(swim, m, frame);
-        break;
-    case SWIM_SUSPECT_FRAME:
-        swim_merge_suspect(swim, frame->sid, frame->incarnation, frame->from, frame->lh);
-        break;
-    case SWIM_DEAD_FRAME:
-        swim_merge_dead(swim, frame->sid, frame->incarnation, frame->from, frame->lh, by_sync);
-        break;
-    case SWIM_YOUARE:
-        on_you_are(swim, m, frame);
-        break;
-    case SWIM_DIGEST:
-        swim_on_digest(swim, m, frame);
-        break;
-    case SWIM_WANT:
-        swim_on_want(swim, m, frame);
-        break;
-    case SWIM_KV:
-        swim_kv_on_frame(swim, frame, by_sync);
-        break;
-    case SWIM_HELLO:
-        on_hello(swim, m, frame);
-        break;
-    case SWIM_SYNC:
-        on_sync(swim, m, frame);
-        break;
-    case SWIM_LEAVEACK:
-        swim_on_leave_ack(swim);
-        break;
-    case SWIM_VIEW:
-        if (m->sender != NULL && swim_is_live(m->sender)) {
-            swim_sync_compare(swim, m->sender, frame);
-        }
-        break;
-    }
-}
-
-void swim_take_frames(struct swim *swim, const uint8_t *bytes, size_t n, struct swim_message *m)
-{
-    size_t most = m->conn != 0 ? SWIM_STREAM_BIN_MAX : SWIM_BIN_MAX;
-    struct unpack run = unpack_from(bytes, n);
-    struct swim_frame frame;
-    enum swim_frame_read read;
-
-    while ((read = swim_frame_read(&run, most, &frame)) != SWIM_FRAME_END) {
-        if (read == SWIM_FRAME_BAD) {
-            swim->counters.bad_frames++;
-            return;
-        }
-        if (read == SWIM_FRAME_OK) {
-            on_frame(swim, m, &frame);
-        }
-    }
-}
-
 /* ---- datagrams ---- */
+
+enum counted { COUNTED_NEW, COUNTED_BEFORE, COUNTED_DOUBTFUL };
+
+/* Under a nonce of its life that is not the one of its record, it may be news (a refutation, which
+ * begins the next one) or a recording. News has a higher counter, unless somebody has spoilt the
+ * window; then its record is taken, and nothing else. */
+static enum counted look_up_counter(const struct swim_member *member,
+                                    const struct swim_envelope *envelope)
+{
+    uint32_t generation = swim_generation(envelope->boot_nonce);
+
+    if (generation == swim_generation(member->boot_nonce)) {
+        return swim_replay_is_new(&member->replay, envelope->counter) ? COUNTED_NEW
+                                                                      : COUNTED_BEFORE;
+    }
+    if (envelope->counter <= member->next_highest ||
+        (generation != member->next_generation && envelope->counter <= member->replay.highest)) {
+        return COUNTED_DOUBTFUL;
+    }
+    return COUNTED_NEW;
+}
+
+static void take_counter(struct swim_member *member, const struct swim_envelope *envelope)
+{
+    uint32_t generation = swim_generation(envelope->boot_nonce);
+
+    if (generation == swim_generation(member->boot_nonce)) {
+        swim_replay_take(&member->replay, envelope->counter);
+        return;
+    }
+    member->next_generation = generation;
+    if (envelope->counter > member->next_highest) {
+        member->next_highest = envelope->counter;
+    }
+}
 
 /* Opens it in place, or counts why not. */
 static bool open_datagram(struct swim *swim, uint8_t *bytes, size_t n,
                           struct swim_envelope *envelope, const uint8_t **frames, size_t *n_frames,
-                          struct swim_member **sender)
+                          struct swim_member **sender, bool *records_only)
 {
     if (n > SWIM_DATAGRAM_MAX || !swim_envelope_read(bytes, n, envelope) || envelope->class != 0) {
         swim->counters.malformed++;
@@ -479,15 +294,18 @@ static bool open_datagram(struct swim *swim, uint8_t *bytes, size_t n,
         swim->counters.foreign_key++;
         return false;
     }
-    if (memcmp(envelope->boot_nonce, swim->own.boot_nonce, SWIM_NONCE_BYTES) == 0) {
+    if (memcmp(envelope->boot_nonce, swim->own.boot_nonce, SWIM_LIFE_BYTES) == 0) {
         swim->counters.reflected++;
         return false;
     }
     *sender = swim_find_nonce(swim, envelope->boot_nonce);
     const struct swim_past_life *past =
         *sender == NULL ? swim_past_life(swim, envelope->boot_nonce) : NULL;
-    if (*sender != NULL ? !swim_replay_is_new(&(*sender)->replay, envelope->counter)
-                        : past != NULL && envelope->counter <= past->highest) {
+    enum counted counted = *sender != NULL ? look_up_counter(*sender, envelope)
+                           : past != NULL && envelope->counter <= past->highest ? COUNTED_BEFORE
+                                                                                : COUNTED_NEW;
+    *records_only = counted == COUNTED_DOUBTFUL;
+    if (counted == COUNTED_BEFORE) {
         swim->counters.replayed++;
         return false;
     }
@@ -517,8 +335,8 @@ static bool on_past_life(struct swim *swim, const struct swim_addr *from,
 {
     struct swim_past_life *past = swim_past_life(swim, envelope->boot_nonce);
 
-    if (past == NULL) {
-        return false;
+    if (past == NULL || swim_find(swim, past->sid) == NULL) {
+        return false; /* forgotten after its tombstone: it may come back */
     }
     past->highest = envelope->counter;
     swim_post_sids(swim, WORK_BRING, &(struct swim_message){.from = from}, &past->sid, 1);
@@ -532,9 +350,11 @@ void swim_on_datagram(struct swim *swim, struct swim_now now, const struct swim_
     struct swim_member *sender = NULL;
     const uint8_t *frames;
     size_t n_frames;
+    bool records_only;
 
     swim_look(swim, now);
-    if (swim->silenced || !open_datagram(swim, bytes, n, &envelope, &frames, &n_frames, &sender)) {
+    if (swim->silenced ||
+        !open_datagram(swim, bytes, n, &envelope, &frames, &n_frames, &sender, &records_only)) {
         return;
     }
     swim->counters.datagrams_received++;
@@ -543,8 +363,8 @@ void swim_on_datagram(struct swim *swim, struct swim_now now, const struct swim_
         return;
     }
     if (sender != NULL) {
-        swim_replay_take(&sender->replay, envelope.counter);
-        if (envelope.bound) {
+        take_counter(sender, &envelope);
+        if (envelope.bound && !records_only) {
             tell_the_dead(swim, sender);
             sender->heard_ns = now.mono_ns;
         }
@@ -556,15 +376,18 @@ void swim_on_datagram(struct swim *swim, struct swim_now now, const struct swim_
                              .from = from,
                              .envelope = &envelope,
                              .proven = envelope.bound,
+                             .records_only = records_only,
                              .received = swim_clock_received(&swim->clock, now, stamp_ns)};
+    swim->speaker = sender;
     swim_take_frames(swim, frames, n_frames, &m);
+    swim->speaker = NULL;
 }
 
 /* ---- local inputs ---- */
 
 bool swim_set_meta(struct swim *swim, struct swim_now now, const void *meta, size_t n)
 {
-    if (n > SWIM_META_MAX) {
+    if (n > SWIM_META_MAX || swim->leaving) {
         return false;
     }
     swim_look(swim, now);

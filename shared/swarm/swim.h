@@ -65,7 +65,7 @@ void swim_on_time(struct swim *swim, struct swim_now now);
 void swim_join(struct swim *swim, struct swim_now now, const struct swim_addr *seeds, uint32_t n);
 /* Tells the others. SWIM_LEAVE_DONE follows when enough of them know, or a second later. */
 void swim_leave(struct swim *swim, struct swim_now now);
-/* A new version of the own record. False: too long. */
+/* A new version of the own record. False: too long, or we are leaving. */
 bool swim_set_meta(struct swim *swim, struct swim_now now, const void *meta, size_t n);
 void swim_set_load(struct swim *swim, uint8_t load);
 /* The kernel dropped so many of our datagrams since the last call. */

@@ -7,7 +7,7 @@
 #include "shared/swarm/swim_limits.h"
 
 #define FLAG_BOUND  1
-#define AD_MOST     (CLEAR_BYTES + SWIM_CLUSTER_BYTES + SWIM_NONCE_BYTES)
+#define AD_MOST     (CLEAR_BYTES + SWIM_CLUSTER_BYTES + SWIM_LIFE_BYTES)
 #define CLEAR_BYTES 8 /* magic to key id: authenticated, not part of the nonce */
 
 _Static_assert(SWIM_HEAD_BYTES == CLEAR_BYTES + SWIM_AEAD_NONCE, "the nonce ends the head");
@@ -73,8 +73,8 @@ static size_t make_ad(uint8_t ad[AD_MOST], const uint8_t *head, const struct swi
     memcpy(ad, head, CLEAR_BYTES);
     memcpy(ad + CLEAR_BYTES, ring->cluster_id, SWIM_CLUSTER_BYTES);
     if ((head[2] & FLAG_BOUND) != 0) {
-        memcpy(ad + n, to_nonce, SWIM_NONCE_BYTES);
-        n += SWIM_NONCE_BYTES;
+        memcpy(ad + n, to_nonce, SWIM_LIFE_BYTES);
+        n += SWIM_LIFE_BYTES;
     }
     return n;
 }

@@ -75,6 +75,8 @@ struct swim_member {
     uint8_t boot_nonce[SWIM_NONCE_BYTES];
     struct swim_member *next_by_nonce;
     struct swim_replay replay;
+    uint64_t next_highest;    /* counter under nonces of its life that are not in its record */
+    uint32_t next_generation; /* the last of these, if newer than the record; else 0 */
     struct swim_offset offset;
     struct swim_suspicion *suspicion; /* owned; while suspect */
     uint64_t dead_from;
@@ -128,7 +130,8 @@ struct swim_conn {
     uint32_t id;             /* 0: free */
     uint8_t purpose;
     bool opened;
-    bool closing; /* behind what is still to be written */
+    bool closing;    /* behind what is still to be written */
+    bool listed_all; /* its list, or its whole state, was answered: once is enough */
     struct swim_addr addr;
     uint64_t probe_seq; /* CONN_PING */
     uint64_t peer;      /* CONN_PING: whom it is for */
@@ -153,6 +156,7 @@ enum work_kind {
 
 struct swim_work {
     uint8_t kind;
+    bool plain;      /* no gossip goes with it */
     bool stamped;    /* PING, ACK: time stamps are put in when it goes out */
     bool suspicious; /* YOUARE goes with it */
     uint8_t probe;   /* index + 1 of the probe whose t1 it is */
@@ -200,6 +204,7 @@ struct swim_past_life {
     uint64_t nonce_hash;
     uint64_t highest; /* counter */
     uint64_t sid;
+    bool left; /* with a farewell, which is final */
 };
 
 /* A life that spoke before we had its record. */
@@ -236,6 +241,8 @@ struct swim {
     uint64_t late_ns, dropped_ns; /* last time that they made it worse */
     uint64_t contact_ns;          /* the last answer to something of ours, from anybody */
     bool isolated;
+    uint64_t renewed_ns;         /* the nonce, because nobody heard us */
+    uint32_t n_by_stream;        /* probes in a row */
     uint64_t suspected_ns;       /* our own last new suspicion */
     uint32_t srtt_us, rttvar_us; /* of all peers */
 
@@ -260,17 +267,14 @@ struct swim {
     uint64_t sync_peer, sync_hash; /* whose view differed, and what it was */
     uint64_t synced_ns;
     uint64_t refuted_ns;
-    uint64_t hello_back_ns;
+    uint64_t stranger_ns;        /* the last large answer to a sender nobody knows */
+    struct swim_member *speaker; /* whose message is at work: not to be freed */
     struct swim_past_life past_lives[SWIM_PAST_LIVES]; /* a ring */
     uint32_t at_past_life;
     struct swim_stranger strangers[SWIM_STRANGERS]; /* by hash */
     uint32_t n_leave_acks;
-    struct { /* a life of ours that is not this one: is it live? */
-        uint8_t nonce[SWIM_NONCE_BYTES];
-        struct swim_addr addr;
-        struct swim_incarnation incarnation;
-        uint64_t seq;
-    } other;
+    uint64_t leave_ackers[SWIM_LEAVE_ACKS];
+    struct swim_incarnation other; /* of another process that has our key */
 
     uint64_t looked_ns;       /* the time of the last input */
     struct swim_work *outbox; /* a ring of SWIM_OUTBOX_MAX */
@@ -288,7 +292,10 @@ struct swim_message {
     uint32_t conn;                        /* 0: a datagram */
     int64_t received;                     /* on the steady clock */
     bool synced;                          /* from an exchange */
-    bool proven; /* it was made for this life of ours: no replay of one before */
+    bool proven;        /* it was made for this life of ours: no replay of one before */
+    bool records_only;  /* it may be one of a nonce before: what is signed counts */
+    bool compared;      /* with our view */
+    uint32_t n_answers; /* that it got */
 };
 
 /* ---- memory, counted (swim_members.c) ---- */
@@ -300,8 +307,10 @@ void swim_give_memory(struct swim *swim, void *p, size_t n);
 /* Where sid is in the sorted array, or where it would be. */
 uint32_t swim_members_place(const struct swim_members *table, uint64_t sid);
 struct swim_member *swim_find(const struct swim *swim, uint64_t sid);
+/* By the life: its generation may be another. */
 struct swim_member *swim_find_nonce(const struct swim *swim, const uint8_t nonce[SWIM_NONCE_BYTES]);
-/* NULL when there are too many. Dead and without a record until it is given one. */
+/* NULL when there are too many that live; one that is gone makes room. Dead and without a record
+ * until it is given one. */
 struct swim_member *swim_add_member(struct swim *swim, const struct swim_id *id);
 void swim_remove_member(struct swim *swim, struct swim_member *member);
 /* Changes what the sums, the count of the live and the schedule see. */
@@ -352,16 +361,16 @@ void swim_renew_record(struct swim *swim); /* seq + 1, signed, gossiped */
 void swim_refute(struct swim *swim, struct swim_incarnation accused);
 void swim_on_refute_timer(struct swim *swim);
 void swim_on_own_record(struct swim *swim, const struct swim_record *record);
-void swim_on_clone_answer(struct swim *swim);
 void swim_on_clone_timer(struct swim *swim);
 void swim_worsen(struct swim *swim, uint32_t n);
 void swim_better(struct swim *swim);
 /* Somebody has answered us: we hear and are heard. */
 void swim_contact(struct swim *swim);
+void swim_on_degraded(struct swim *swim); /* a probe that only a stream answered */
 void swim_on_isolation_timer(struct swim *swim);
 void swim_on_lateness(struct swim *swim, uint64_t late_ns);
 void swim_on_leave_timer(struct swim *swim);
-void swim_on_leave_ack(struct swim *swim);
+void swim_on_leave_ack(struct swim *swim, uint64_t from);
 
 /* ---- suspicions (swim_suspicion.c) ---- */
 void swim_suspicion_begin(struct swim *swim, struct swim_member *member, uint64_t from,
@@ -378,6 +387,8 @@ void swim_accuse(struct swim *swim, struct swim_member *member); /* ours */
 void swim_probe_schedule(struct swim *swim); /* arms TIMER_PROBE */
 struct swim_member *swim_probe_choose(struct swim *swim);
 void swim_on_probe_timer(struct swim *swim);
+/* Whether swim_probe_begin will not refuse it. */
+bool swim_probe_has_room(const struct swim *swim, enum probe_kind kind);
 void swim_probe_begin(struct swim *swim, struct swim_member *member, enum probe_kind kind,
                       uint32_t delay_ms);
 void swim_on_probing_timer(struct swim *swim, struct swim_probe *probe);

@@ -13,7 +13,10 @@
 #define SWIM_MTU_LEAST          1232
 #define SWIM_RUMORS_FEW         8   /* more are told less often to who agrees */
 #define SWIM_PROBES_MAX         32  /* of ours that run at the same time */
+#define SWIM_PROBES_ROUTINE     8   /* of them, those that witnesses leave alone */
 #define SWIM_RELAYS_MAX         64  /* probes for others */
+#define SWIM_ANSWERS_MAX        8   /* to the frames of one message */
+#define SWIM_LEAVE_ACKS         3   /* members that know of it before a node is gone */
 #define SWIM_CONFIRMATIONS_MAX  4   /* K + 1, remembered per suspicion */
 #define SWIM_DIGEST_UDP_MOST    40  /* entries of a list that goes by datagram */
 #define SWIM_DELTA_UDP_MOST     20  /* differing members that are brought by datagram */

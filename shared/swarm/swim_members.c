@@ -59,10 +59,10 @@ struct swim_member *swim_find(const struct swim *swim, uint64_t sid)
 static struct swim_member **nonce_slot(const struct swim *swim,
                                        const uint8_t nonce[SWIM_NONCE_BYTES])
 {
-    uint8_t keyed[SWIM_NONCE_BYTES + 8];
+    uint8_t keyed[SWIM_LIFE_BYTES + 8];
 
-    memcpy(keyed, nonce, SWIM_NONCE_BYTES);
-    memcpy(keyed + SWIM_NONCE_BYTES, swim->random.key, 8);
+    memcpy(keyed, nonce, SWIM_LIFE_BYTES);
+    memcpy(keyed + SWIM_LIFE_BYTES, swim->random.key, 8);
     return &swim->table.by_nonce[swim_hash(keyed, sizeof keyed) & (swim->table.n_by_nonce - 1)];
 }
 
@@ -70,7 +70,7 @@ struct swim_member *swim_find_nonce(const struct swim *swim, const uint8_t nonce
 {
     struct swim_member *member = *nonce_slot(swim, nonce);
 
-    while (member != NULL && memcmp(member->boot_nonce, nonce, SWIM_NONCE_BYTES) != 0) {
+    while (member != NULL && memcmp(member->boot_nonce, nonce, SWIM_LIFE_BYTES) != 0) {
         member = member->next_by_nonce;
     }
     return member;
@@ -80,7 +80,10 @@ static void link_nonce(struct swim *swim, struct swim_member *member)
 {
     struct swim_member **slot = nonce_slot(swim, member->boot_nonce);
 
-    member->next_by_nonce = *slot;
+    while (*slot != NULL) {
+        slot = &(*slot)->next_by_nonce; /* who pretends to another's nonce comes behind it */
+    }
+    member->next_by_nonce = NULL;
     *slot = member;
 }
 
@@ -96,7 +99,7 @@ static void unlink_nonce(struct swim *swim, struct swim_member *member)
 
 struct swim_past_life *swim_past_life(struct swim *swim, const uint8_t nonce[SWIM_NONCE_BYTES])
 {
-    uint64_t hash = swim_hash(nonce, SWIM_NONCE_BYTES);
+    uint64_t hash = swim_hash(nonce, SWIM_LIFE_BYTES);
 
     for (uint32_t i = 0; i < SWIM_PAST_LIVES; i++) {
         if (swim->past_lives[i].sid != 0 && swim->past_lives[i].nonce_hash == hash) {
@@ -109,27 +112,50 @@ struct swim_past_life *swim_past_life(struct swim *swim, const uint8_t nonce[SWI
 static void bury_life(struct swim *swim, const struct swim_member *member)
 {
     swim->past_lives[swim->at_past_life] = (struct swim_past_life){
-        .nonce_hash = swim_hash(member->boot_nonce, SWIM_NONCE_BYTES),
-        .highest = member->replay.highest,
+        .nonce_hash = swim_hash(member->boot_nonce, SWIM_LIFE_BYTES),
+        .highest = member->replay.highest > member->next_highest ? member->replay.highest
+                                                                 : member->next_highest,
         .sid = member->sid,
+        .left = member->state == SWIM_LEFT,
     };
     swim->at_past_life = (swim->at_past_life + 1) % SWIM_PAST_LIVES;
 }
 
 static struct swim_stranger *stranger_slot(struct swim *swim, const uint8_t nonce[SWIM_NONCE_BYTES])
 {
-    return &swim->strangers[swim_hash(nonce, SWIM_NONCE_BYTES) % SWIM_STRANGERS];
+    return &swim->strangers[swim_hash(nonce, SWIM_LIFE_BYTES) % SWIM_STRANGERS];
 }
 
 void swim_note_stranger(struct swim *swim, const uint8_t nonce[SWIM_NONCE_BYTES], uint64_t counter)
 {
     struct swim_stranger *slot = stranger_slot(swim, nonce);
-    uint64_t hash = swim_hash(nonce, SWIM_NONCE_BYTES);
+    uint64_t hash = swim_hash(nonce, SWIM_LIFE_BYTES);
 
     if (slot->nonce_hash != hash) {
         *slot = (struct swim_stranger){.nonce_hash = hash};
     }
     slot->highest = counter > slot->highest ? counter : slot->highest;
+}
+
+/* What was counted under a nonce does not come again. */
+static void begin_window(struct swim_member *member, uint64_t highest)
+{
+    member->replay = (struct swim_replay){0};
+    if (highest > 0) {
+        swim_replay_begin(&member->replay, highest);
+    }
+}
+
+/* The same life goes on. What it counted before stays known, so that recordings are. */
+static void next_generation(struct swim_member *member, const uint8_t nonce[SWIM_NONCE_BYTES])
+{
+    uint64_t highest = member->replay.highest;
+
+    memcpy(member->boot_nonce, nonce, SWIM_NONCE_BYTES);
+    begin_window(member,
+                 swim_generation(nonce) == member->next_generation ? member->next_highest : 0);
+    member->next_generation = 0;
+    member->next_highest = highest > member->next_highest ? highest : member->next_highest;
 }
 
 void swim_set_nonce(struct swim *swim, struct swim_member *member,
@@ -138,17 +164,25 @@ void swim_set_nonce(struct swim *swim, struct swim_member *member,
     if (memcmp(member->boot_nonce, nonce, SWIM_NONCE_BYTES) == 0) {
         return;
     }
+    if (memcmp(member->boot_nonce, nonce, SWIM_LIFE_BYTES) == 0) {
+        next_generation(member, nonce);
+        return;
+    }
     unlink_nonce(swim, member);
     if (member->incarnation.boot != 0) {
         bury_life(swim, member);
     }
     memcpy(member->boot_nonce, nonce, SWIM_NONCE_BYTES);
     link_nonce(swim, member);
+    const struct swim_past_life *past = swim_past_life(swim, nonce);
     const struct swim_stranger *known = stranger_slot(swim, nonce);
-    member->replay = (struct swim_replay){0};
-    if (known->nonce_hash == swim_hash(nonce, SWIM_NONCE_BYTES)) {
-        swim_replay_begin(&member->replay, known->highest);
+    uint64_t highest = known->nonce_hash == swim_hash(nonce, SWIM_LIFE_BYTES) ? known->highest : 0;
+    if (past != NULL && past->highest > highest) {
+        highest = past->highest; /* it is not over, though we thought so */
     }
+    begin_window(member, highest);
+    member->next_generation = 0;
+    member->next_highest = 0;
     member->offset = (struct swim_offset){0};
 }
 
@@ -215,16 +249,37 @@ void swim_set_member(struct swim *swim, struct swim_member *member,
 
 /* ---- coming and going ---- */
 
+/* Whoever has the key can make up as many members as it likes, and each leaves a tombstone. The one
+ * that is gone for the longest makes room, so that they keep nobody out for long. */
+static bool make_room(struct swim *swim)
+{
+    struct swim_member *oldest = NULL;
+
+    for (uint32_t i = 0; i < swim->table.n; i++) {
+        struct swim_member *member = swim->table.members[i];
+        if (!swim_is_live(member) && member != swim->speaker && member != swim->self &&
+            (oldest == NULL || member->since_ns < oldest->since_ns)) {
+            oldest = member;
+        }
+    }
+    if (oldest == NULL) {
+        swim->counters.members_full++;
+        return false;
+    }
+    swim->counters.members_evicted++;
+    swim_remove_member(swim, oldest);
+    return true;
+}
+
 struct swim_member *swim_add_member(struct swim *swim, const struct swim_id *id)
 {
     struct swim_members *table = &swim->table;
     uint64_t sid = swim_sid(id);
-    uint32_t at = swim_members_place(table, sid);
 
-    if (table->n == SWIM_MEMBERS_MAX) {
-        swim->counters.members_full++;
+    if (table->n == SWIM_MEMBERS_MAX && !make_room(swim)) {
         return NULL;
     }
+    uint32_t at = swim_members_place(table, sid);
     if (table->n == table->cap) {
         grow(swim);
     }
@@ -313,17 +368,41 @@ const uint64_t *swim_live(struct swim *swim, uint32_t *n)
     return table->live;
 }
 
+/* Where sid is among the live, or n. */
+static uint32_t place_in_live(const struct swim_members *table, uint64_t sid)
+{
+    uint32_t low = 0;
+    uint32_t high = table->n_in_live;
+
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (table->live[middle] < sid) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low < table->n_in_live && table->live[low] == sid ? low : table->n_in_live;
+}
+
 struct swim_member *swim_random_live(struct swim *swim, uint64_t but)
 {
     uint32_t n;
     const uint64_t *live = swim_live(swim, &n);
+    uint32_t first = place_in_live(&swim->table, swim->self->sid);
+    uint32_t second = but == swim->self->sid ? n : place_in_live(&swim->table, but);
 
-    /* At most two of n are not wanted, so a few draws find another when there is one. */
-    for (int tries = 0; tries < 64; tries++) {
-        uint64_t sid = live[swim_random_below(&swim->random, n)];
-        if (sid != but && sid != swim->self->sid) {
-            return swim_find(swim, sid);
-        }
+    if (first > second) {
+        uint32_t greater = first;
+        first = second;
+        second = greater;
     }
-    return NULL;
+    uint32_t n_wanted = n - (first < n) - (second < n);
+    if (n_wanted == 0) {
+        return NULL;
+    }
+    uint32_t at = (uint32_t)swim_random_below(&swim->random, n_wanted);
+    at += at >= first;
+    at += at >= second;
+    return swim_find(swim, live[at]);
 }

@@ -118,8 +118,11 @@ static bool is_possible(const struct swim *swim, const struct swim_record *recor
 static struct swim_member *admit(struct swim *swim, const struct swim_id *id,
                                  const struct swim_record *record)
 {
-    /* Whom we never knew and who left is nobody to us. */
-    return record->left ? NULL : swim_add_member(swim, id);
+    const struct swim_past_life *past = swim_past_life(swim, record->boot_nonce);
+
+    /* Whom we never knew and who left is nobody to us; nor who left so long ago that the tombstone
+     * is gone, and whose record somebody kept. */
+    return record->left || (past != NULL && past->left) ? NULL : swim_add_member(swim, id);
 }
 
 struct swim_member *swim_merge_record(struct swim *swim, const uint8_t *bytes, size_t n,

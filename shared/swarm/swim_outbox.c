@@ -20,7 +20,7 @@ static struct swim_work *slot(struct swim *swim, enum work_kind kind)
     }
     struct swim_work *work = &swim->outbox[(swim->out_at + swim->out_n++) % SWIM_OUTBOX_MAX];
     work->kind = (uint8_t)kind;
-    work->stamped = work->suspicious = false;
+    work->stamped = work->suspicious = work->plain = false;
     work->probe = work->relay = 0;
     work->conn = 0;
     work->peer = work->mask = 0;
@@ -259,6 +259,19 @@ static bool put_list(const struct swim *swim, struct swim_work *work, struct pac
     return whole;
 }
 
+/* Our own record is not kept with what waits: it may be another by now. */
+static void put_frame(const struct swim *swim, const struct swim_work *work, struct pack *pack)
+{
+    struct swim_frame frame = work->frame;
+
+    if (frame.type == SWIM_ALIVE_FRAME || frame.type == SWIM_LEFT_FRAME) {
+        frame.type = swim->own.left ? SWIM_LEFT_FRAME : SWIM_ALIVE_FRAME;
+        frame.bin = swim->self->record;
+        frame.n_bin = swim->self->n_record;
+    }
+    swim_frame_write(pack, &frame);
+}
+
 /* One message of it; true when nothing of it is left. */
 static bool put_work(struct swim *swim, struct swim_work *work, struct pack *pack,
                      struct swim_now now)
@@ -268,7 +281,7 @@ static bool put_work(struct swim *swim, struct swim_work *work, struct pack *pac
         if (work->stamped) {
             stamp(swim, work, now);
         }
-        swim_frame_write(pack, &work->frame);
+        put_frame(swim, work, pack);
         put_you_are(swim, work, pack);
         return true;
     case WORK_HELLO: {
@@ -321,7 +334,8 @@ static bool make_datagram(struct swim *swim, struct swim_work *work, struct swim
         pack_into(scratch->bytes + SWIM_HEAD_BYTES, swim->mtu - SWIM_HEAD_BYTES - SWIM_TAG_BYTES);
 
     *done = put_work(swim, work, &pack, now);
-    if (work->kind == WORK_FRAME || work->kind == WORK_GOSSIP || work->kind == WORK_HELLO) {
+    if (!work->plain &&
+        (work->kind == WORK_FRAME || work->kind == WORK_GOSSIP || work->kind == WORK_HELLO)) {
         put_gossip(swim, work, &pack);
     }
     if (key == NULL || pack.failed || pack_length(&pack) == 0) {

@@ -63,14 +63,21 @@ static void times_for(const struct swim *swim, const struct swim_member *member,
 
 /* ---- beginning ---- */
 
-static struct swim_probe *free_probe(struct swim *swim)
+/* Its place, or SWIM_PROBES_MAX. When many are accused at once, witnesses want more probes than
+ * there are; the routine goes on beside them. */
+static uint32_t free_probe(const struct swim *swim, enum probe_kind kind)
 {
-    for (int i = 0; i < SWIM_PROBES_MAX; i++) {
-        if (swim->probes[i].stage == PROBE_FREE) {
-            return &swim->probes[i];
-        }
+    uint32_t i = kind == PROBE_ROUTINE ? 0 : SWIM_PROBES_ROUTINE;
+
+    while (i < SWIM_PROBES_MAX && swim->probes[i].stage != PROBE_FREE) {
+        i++;
     }
-    return NULL;
+    return i;
+}
+
+bool swim_probe_has_room(const struct swim *swim, enum probe_kind kind)
+{
+    return free_probe(swim, kind) < SWIM_PROBES_MAX;
 }
 
 static struct swim_probe *probe_by_seq(struct swim *swim, uint64_t seq)
@@ -120,12 +127,13 @@ static void send_ping(struct swim *swim, struct swim_probe *probe, struct swim_m
 void swim_probe_begin(struct swim *swim, struct swim_member *member, enum probe_kind kind,
                       uint32_t delay_ms)
 {
-    struct swim_probe *probe = free_probe(swim);
+    uint32_t at = free_probe(swim, kind);
 
-    if (probe == NULL) {
-        swim->counters.outbox_full++;
+    if (at == SWIM_PROBES_MAX) {
+        swim->counters.probes_full++;
         return;
     }
+    struct swim_probe *probe = &swim->probes[at];
     *probe = (struct swim_probe){.kind = (uint8_t)kind, .target = member->sid};
     probe->timer.kind = TIMER_PROBING;
     if (delay_ms == 0) {
@@ -217,6 +225,9 @@ static void give_verdict(struct swim *swim, struct swim_probe *probe, struct swi
         swim->counters.probes_by_stream++;
         target->degraded = swim->rules->tcp_saves;
         end_probe(swim, probe);
+        if (swim->rules->tcp_saves) {
+            swim_on_degraded(swim);
+        }
         return;
     }
     /* Lifeguard: helpers that did not even say no point to ourselves. */
@@ -272,6 +283,7 @@ bool swim_probe_on_ack(struct swim *swim, struct swim_member *from, const struct
         swim_take_clock(swim, from, ack, probe->t1, t4);
         from->load = ack->load;
         from->degraded = false;
+        swim->n_by_stream = 0;
         swim_better(swim);
         end_probe(swim, probe);
     }

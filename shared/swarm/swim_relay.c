@@ -44,6 +44,7 @@ void swim_relay_on_request(struct swim *swim, const struct swim_addr *asker,
     uint32_t ttl_ms = request->ttl_ms < TTL_MOST_MS ? request->ttl_ms : TTL_MOST_MS;
 
     if (target == NULL || target == swim->self || relay == NULL) {
+        swim->counters.relays_full += relay == NULL ? 1 : 0;
         return;
     }
     *relay = (struct swim_relay){

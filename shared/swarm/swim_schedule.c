@@ -121,7 +121,9 @@ static void shuffle(struct swim *swim)
                              2 * (size_t)n * sizeof *swim->shuffled);
         swim->cap_shuffled = 2 * n;
     }
-    memcpy(swim->shuffled, live, n * sizeof *live);
+    if (n > 0) { /* nobody is when we have left alone */
+        memcpy(swim->shuffled, live, n * sizeof *live);
+    }
     for (uint32_t i = n; i > 1; i--) {
         uint32_t j = (uint32_t)swim_random_below(&swim->random, i);
         uint64_t sid = swim->shuffled[i - 1];

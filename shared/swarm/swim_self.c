@@ -12,7 +12,8 @@
 #define WORSEN_GAP_NS  (1000 * SWIM_MS)
 #define LATE_NS        (100 * SWIM_MS)
 #define CLONE_RISE_MS  3000
-#define LEAVE_ACKS     3
+#define BY_STREAM_MOST 3 /* probes in a row that only streams answered */
+#define RENEW_GAP_NS   (60000 * SWIM_MS)
 #define ISOLATED_LEAST 2 /* live members, ourselves included, below which silence means nothing */
 
 static void sign_record(struct swim *swim)
@@ -31,6 +32,26 @@ void swim_renew_record(struct swim *swim)
 {
     swim->own.incarnation.seq++;
     sign_record(swim);
+}
+
+/* Under the next nonce of this life, for which nobody holds counters. */
+static void renew_nonce(struct swim *swim)
+{
+    swim_set_generation(swim->own.boot_nonce, (uint32_t)swim_random_u64(&swim->random) | 1);
+    swim_set_nonce(swim, swim->self, swim->own.boot_nonce);
+    swim_renew_record(swim);
+}
+
+/* Where datagrams get through to nobody and streams do, either a path is broken or others take what
+ * we say for replays. */
+void swim_on_degraded(struct swim *swim)
+{
+    if (++swim->n_by_stream >= BY_STREAM_MOST && !swim->leaving &&
+        (swim->renewed_ns == 0 || swim->now.mono_ns - swim->renewed_ns >= RENEW_GAP_NS)) {
+        swim->n_by_stream = 0;
+        swim->renewed_ns = swim->now.mono_ns;
+        renew_nonce(swim);
+    }
 }
 
 /* ---- refuting ---- */
@@ -58,66 +79,44 @@ void swim_on_refute_timer(struct swim *swim)
     swim->refuted_ns = swim->now.mono_ns;
     swim->counters.refutations++;
     swim_worsen(swim, 1);
-    swim_renew_record(swim);
+    renew_nonce(swim);
 }
 
 /* ---- another process with our key ---- */
 
-/* Older than we: perhaps our own last life, whose record still goes round. It is asked. */
-static void look_for_clone(struct swim *swim, const struct swim_record *record)
-{
-    if (swim_addr_is_same(&record->addrs[0], &swim->own.addrs[0]) || swim->other.seq != 0) {
-        return;
-    }
-    memcpy(swim->other.nonce, record->boot_nonce, SWIM_NONCE_BYTES);
-    swim->other.addr = record->addrs[0];
-    swim->other.incarnation = record->incarnation;
-    swim->other.seq = swim_random_u64(&swim->random) | 1;
-    struct swim_work *work = swim_post(swim, WORK_FRAME, &swim->other.addr, 0);
-    if (work != NULL) {
-        work->stamped = true;
-        work->frame =
-            (struct swim_frame){.type = SWIM_PING, .seq = swim->other.seq, .sid = swim->self->sid};
-    }
-}
-
-void swim_on_own_record(struct swim *swim, const struct swim_record *record)
-{
-    if (memcmp(record->boot_nonce, swim->own.boot_nonce, SWIM_NONCE_BYTES) == 0) {
-        return;
-    }
-    if (record->incarnation.boot < swim->own.incarnation.boot) {
-        look_for_clone(swim, record);
-        return;
-    }
-    /* Newer than we and signed with our key: it can only be another process. When it is one more
-     * than ours it is an older one that has heard of us and takes its place back
-     * (swim_on_clone_timer). */
-    if (record->incarnation.boot == swim->own.incarnation.boot + 1) {
-        swim_on_clone_answer(swim);
-        return;
-    }
-    swim->counters.clones++;
-    swim->other.incarnation = record->incarnation;
-    swim_event(swim, SWIM_EVENT_CLONE, swim->self);
-    if (!swim_is_armed(swim, TIMER_CLONE)) {
-        swim_arm(swim, TIMER_CLONE, CLONE_RISE_MS);
-    }
-}
-
-void swim_on_clone_answer(struct swim *swim)
+static void fall_silent(struct swim *swim)
 {
     swim->counters.clones++;
     swim->silenced = true;
     swim_event(swim, SWIM_EVENT_CLONE, swim->self);
 }
 
-void swim_on_clone_timer(struct swim *swim)
+void swim_on_own_record(struct swim *swim, const struct swim_record *record)
 {
-    if (swim->silenced || swim->left || swim->other.incarnation.boot < swim->own.incarnation.boot) {
+    if (memcmp(record->boot_nonce, swim->own.boot_nonce, SWIM_LIFE_BYTES) == 0) {
         return;
     }
-    swim->own.incarnation = (struct swim_incarnation){.boot = swim->other.incarnation.boot + 1};
+    /* Newer than we and signed with our key: it can only be another process. When it is one more
+     * than ours it is an older one that has heard of us and takes its place back
+     * (swim_on_clone_timer). */
+    if (record->incarnation.boot == swim->own.incarnation.boot + 1) {
+        fall_silent(swim);
+        return;
+    }
+    swim->counters.clones++;
+    swim->other = record->incarnation;
+    swim_event(swim, SWIM_EVENT_CLONE, swim->self);
+    if (!swim_is_armed(swim, TIMER_CLONE)) {
+        swim_arm(swim, TIMER_CLONE, CLONE_RISE_MS);
+    }
+}
+
+void swim_on_clone_timer(struct swim *swim)
+{
+    if (swim->silenced || swim->left || swim->other.boot < swim->own.incarnation.boot) {
+        return;
+    }
+    swim->own.incarnation = (struct swim_incarnation){.boot = swim->other.boot + 1};
     swim->persist_due = true;
     sign_record(swim);
 }
@@ -223,19 +222,25 @@ void swim_leave(struct swim *swim, struct swim_now now)
     for (uint32_t i = 0; i < n && i < tell; i++) {
         /* A stride through the sorted ids is as good as chance: they are hashes. */
         const struct swim_member *member = swim_find(swim, live[(start + i) % n]);
-        swim_post_frame(swim, member,
-                        &(struct swim_frame){.type = SWIM_LEFT_FRAME,
-                                             .bin = swim->self->record,
-                                             .n_bin = swim->self->n_record});
+        swim_post_frame(swim, member, &(struct swim_frame){.type = SWIM_LEFT_FRAME});
     }
     swim_arm(swim, TIMER_LEAVE, n == 0 ? 0 : SWIM_LEAVE_MS);
 }
 
-void swim_on_leave_ack(struct swim *swim)
+void swim_on_leave_ack(struct swim *swim, uint64_t from)
 {
-    uint32_t wanted = swim->table.n_live < LEAVE_ACKS ? swim->table.n_live : LEAVE_ACKS;
+    uint32_t wanted = swim->table.n_live < SWIM_LEAVE_ACKS ? swim->table.n_live : SWIM_LEAVE_ACKS;
 
-    if (swim->leaving && ++swim->n_leave_acks >= wanted && swim_is_armed(swim, TIMER_LEAVE)) {
+    for (uint32_t i = 0; i < swim->n_leave_acks; i++) {
+        if (swim->leave_ackers[i] == from) {
+            return; /* one member that knows, not two */
+        }
+    }
+    if (!swim->leaving || !swim_is_armed(swim, TIMER_LEAVE)) {
+        return;
+    }
+    swim->leave_ackers[swim->n_leave_acks++] = from;
+    if (swim->n_leave_acks >= wanted) {
         swim_timer_cancel(&swim->timers, &swim->own_timers[TIMER_LEAVE]);
         swim_on_leave_timer(swim);
     }

@@ -197,7 +197,8 @@ void swim_stream_on_sync(struct swim *swim, uint32_t id, const struct swim_frame
     if (conn == NULL || conn->closing) {
         return;
     }
-    if (frame->state == SWIM_SYNC_WHOLE && conn->purpose == CONN_ACCEPTED) {
+    if (frame->state == SWIM_SYNC_WHOLE && conn->purpose == CONN_ACCEPTED && !conn->listed_all) {
+        conn->listed_all = true;
         bring_all(swim, conn);
         say_sync(swim, conn, SWIM_SYNC_DONE);
     } else if (frame->state == SWIM_SYNC_DONE) {

@@ -53,7 +53,12 @@ static bool counts(const struct swim *swim, uint32_t lh)
 
 static void look_as_witness(struct swim *swim, struct swim_member *member)
 {
-    if (swim->rules->witnesses > 0 && swim_is_witness(swim, member)) {
+    if (swim->rules->witnesses == 0) {
+        return;
+    }
+    if (!swim_probe_has_room(swim, PROBE_WITNESS)) {
+        swim->counters.probes_full++; /* nor is it worth a look at all members */
+    } else if (swim_is_witness(swim, member)) {
         swim_probe_begin(
             swim, member, PROBE_WITNESS,
             (uint32_t)swim_random_below(&swim->random, swim->rules->witness_spread_ms + 1));
@@ -93,6 +98,10 @@ void swim_suspicion_confirm(struct swim *swim, struct swim_member *member, uint6
     if (s->n_confirmed >= s->needed || s->n_accusers == SWIM_CONFIRMATIONS_MAX ||
         !counts(swim, lh) || from == member->sid) {
         return;
+    }
+    const struct swim_member *accuser = swim_find(swim, from);
+    if (accuser == NULL || !swim_is_live(accuser)) {
+        return; /* names are made up easily */
     }
     for (unsigned i = 0; i < s->n_accusers; i++) {
         if (s->accusers[i] == from) {

@@ -175,7 +175,7 @@ static void on_list(struct swim *swim, const struct swim_message *m, const struc
     struct swim_conn *stream = m->conn == 0 ? NULL : swim_conn_find(swim, m->conn);
     bool is_last = frame->state == SWIM_DIGEST_LIST;
 
-    if (m->conn != 0 && stream == NULL) {
+    if (m->conn != 0 && (stream == NULL || stream->listed_all)) {
         return;
     }
     size_t n_theirs = frame->n_bin / SWIM_DIGEST_ENTRY;
@@ -196,6 +196,7 @@ static void on_list(struct swim *swim, const struct swim_message *m, const struc
     }
     swim_give_memory(swim, sids, 2 * most * sizeof *sids);
     if (stream != NULL && is_last) {
+        stream->listed_all = true;
         swim_stream_say_done(swim, stream);
     }
 }

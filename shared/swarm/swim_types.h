@@ -13,6 +13,7 @@
 #define SWIM_PUBLIC_BYTES 32
 #define SWIM_SECRET_BYTES 64
 #define SWIM_NONCE_BYTES  16
+#define SWIM_LIFE_BYTES   12 /* of a boot nonce: those for a whole life */
 
 /* BLAKE2b-128 of the node's public key. Names and addresses are labels. */
 struct swim_id {
@@ -41,6 +42,23 @@ static inline int swim_incarnation_compare(struct swim_incarnation a, struct swi
         return a.boot < b.boot ? -1 : 1;
     }
     return a.seq == b.seq ? 0 : a.seq < b.seq ? -1 : 1;
+}
+
+/* Which of the nonces of a life: another random one for each refutation. Who has the key of the
+ * cluster can spoil the window of counters of a nonce (by one that is far ahead), but only of one
+ * that was used; so it keeps nobody from saying that it lives. Not 0. */
+static inline uint32_t swim_generation(const uint8_t nonce[SWIM_NONCE_BYTES])
+{
+    uint32_t generation;
+
+    memcpy(&generation, nonce + SWIM_LIFE_BYTES, sizeof generation);
+    return __builtin_bswap32(generation);
+}
+
+static inline void swim_set_generation(uint8_t nonce[SWIM_NONCE_BYTES], uint32_t generation)
+{
+    generation = __builtin_bswap32(generation);
+    memcpy(nonce + SWIM_LIFE_BYTES, &generation, sizeof generation);
 }
 
 /* In the order of precedence at equal incarnations. */

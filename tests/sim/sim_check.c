@@ -298,7 +298,7 @@ static void check_nonce(struct swim_sim *sim, uint32_t node, const uint8_t *byte
     }
     if (n->counter == 0) { /* the first of this life */
         for (uint32_t i = 0; i < check->n_nonces; i++) {
-            if (memcmp(check->nonces[i], bytes + 8, SWIM_NONCE_BYTES) == 0) {
+            if (memcmp(check->nonces[i], bytes + 8, SWIM_LIFE_BYTES) == 0) {
                 (void)swim_sim_fail(sim, "I10", "n%" PRIu32 " has a boot nonce that was used",
                                     node);
             }
@@ -310,7 +310,8 @@ static void check_nonce(struct swim_sim *sim, uint32_t node, const uint8_t *byte
         memcpy(check->nonces[check->n_nonces++], bytes + 8, SWIM_NONCE_BYTES);
         memcpy(n->nonce, bytes + 8, SWIM_NONCE_BYTES);
     }
-    if (memcmp(n->nonce, bytes + 8, SWIM_NONCE_BYTES) != 0 || counter <= n->counter) {
+    /* A life may take its next nonces; its counter goes on. */
+    if (memcmp(n->nonce, bytes + 8, SWIM_LIFE_BYTES) != 0 || counter <= n->counter) {
         (void)swim_sim_fail(sim, "I10",
                             "n%" PRIu32 " seals with counter %" PRIu64 " after %" PRIu64, node,
                             counter, n->counter);

@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * How long a suspicion lasts: by its confirmations, by how many could confirm, by who they are.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "tests/support/swim_peers.h"
+
+#define SUSPECT 1 /* the peer that is accused */
+
+struct fixture {
+    struct swim_test_net net;
+    struct swim_test_peer peers[12];
+};
+
+static void begin(struct fixture *f, uint32_t n)
+{
+    swim_test_net_init(&f->net, &swim_crypto_null, &swim_rules_lan);
+    for (uint8_t i = 1; i < n; i++) {
+        f->peers[i] = swim_test_peer(&swim_crypto_null, i);
+        swim_test_say_alive(&f->net, &f->peers[i]);
+    }
+}
+
+static void accuse(struct fixture *f, uint32_t teller, uint64_t from, uint8_t lh)
+{
+    const struct swim_frame frame = {.type = SWIM_SUSPECT_FRAME,
+                                     .sid = f->peers[SUSPECT].sid,
+                                     .incarnation = f->peers[SUSPECT].incarnation,
+                                     .from = from,
+                                     .lh = lh};
+
+    swim_test_say(&f->net, &f->peers[teller], &frame, 1);
+}
+
+static const struct swim_member *suspect(const struct fixture *f)
+{
+    return swim_find(f->net.swim, f->peers[SUSPECT].sid);
+}
+
+/* Until the verdict, from its beginning. */
+static uint64_t lasts_ms(const struct fixture *f)
+{
+    const struct swim_suspicion *s = suspect(f)->suspicion;
+
+    assert_non_null(s);
+    return (s->timer.due_ns - s->started_ns) / SWIM_MS;
+}
+
+static void confirmations_shorten_it_on_a_logarithmic_scale(void **state)
+{
+    static const uint64_t most[] = {12000, 7000, 4076, 2000}; /* log(c + 1) / log(4) */
+    struct fixture f;
+
+    (void)state;
+    begin(&f, 10);
+    for (uint32_t c = 0; c < 4; c++) {
+        accuse(&f, 2 + c, f.peers[2 + c].sid, 0);
+        assert_in_range(lasts_ms(&f), most[c] - 2, most[c] + 2);
+    }
+    accuse(&f, 7, f.peers[7].sid, 0);
+    assert_in_range(lasts_ms(&f), 1998, 2002);
+    swim_free(f.net.swim);
+}
+
+static void the_sick_the_same_the_accused_and_the_unknown_do_not_confirm(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    begin(&f, 10);
+    accuse(&f, 2, f.peers[2].sid, 0);
+    accuse(&f, 3, f.peers[3].sid, 2); /* lh above healthy_most */
+    accuse(&f, 3, f.peers[2].sid, 0);
+    accuse(&f, 3, f.peers[SUSPECT].sid, 0);
+    accuse(&f, 3, 0xdeadbeef, 0);
+    assert_int_equal(suspect(&f)->suspicion->n_confirmed, 0);
+    accuse(&f, 3, f.peers[3].sid, 1);
+    assert_int_equal(suspect(&f)->suspicion->n_confirmed, 1);
+    swim_free(f.net.swim);
+}
+
+static void few_members_need_few_confirmations(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    begin(&f, 4); /* two others can confirm */
+    accuse(&f, 2, f.peers[2].sid, 0);
+    assert_in_range(lasts_ms(&f), 11998, 12002);
+    accuse(&f, 3, f.peers[3].sid, 0);
+    accuse(&f, 3, f.net.swim->self->sid, 0);
+    assert_in_range(lasts_ms(&f), 1998, 2002);
+    swim_free(f.net.swim);
+    begin(&f, 2); /* nobody can: the longest */
+    accuse(&f, 1, f.net.swim->self->sid, 0);
+    assert_in_range(lasts_ms(&f), 11998, 12002);
+    swim_free(f.net.swim);
+}
+
+static void only_its_own_newer_record_ends_it(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    begin(&f, 10);
+    accuse(&f, 2, f.peers[2].sid, 0);
+    swim_test_say_alive(&f.net, &f.peers[SUSPECT]);
+    assert_int_equal(suspect(&f)->state, SWIM_SUSPECT);
+    f.peers[SUSPECT].incarnation.seq++;
+    swim_test_say_alive(&f.net, &f.peers[SUSPECT]);
+    assert_int_equal(suspect(&f)->state, SWIM_ALIVE);
+    assert_null(suspect(&f)->suspicion);
+    f.peers[SUSPECT].incarnation.seq--;
+    accuse(&f, 2, f.peers[2].sid, 0); /* of the one before */
+    assert_int_equal(suspect(&f)->state, SWIM_ALIVE);
+    swim_free(f.net.swim);
+}
+
+/* Timers are served: a core that slept gives a suspicion more time. */
+static void pass(struct fixture *f, uint64_t ms)
+{
+    struct swim_action action;
+
+    for (; ms > 0; ms--) {
+        swim_test_pass(&f->net, 1);
+        swim_on_time(f->net.swim, f->net.now);
+        while (swim_next(f->net.swim, f->net.now, &f->net.scratch, &action)) {
+        }
+    }
+}
+
+static void a_death_heard_of_too_early_is_a_suspicion(void **state)
+{
+    struct fixture f;
+    struct swim_frame dead = {.type = SWIM_DEAD_FRAME, .lh = 3};
+
+    (void)state;
+    begin(&f, 10);
+    dead.sid = f.peers[SUSPECT].sid;
+    dead.incarnation = f.peers[SUSPECT].incarnation;
+    dead.from = f.peers[2].sid;
+    swim_test_say(&f.net, &f.peers[2], &dead, 1);
+    assert_int_equal(suspect(&f)->state, SWIM_SUSPECT);
+    pass(&f, swim_rules_lan.dead_doubt_ms - 1);
+    swim_test_say(&f.net, &f.peers[3], &dead, 1);
+    assert_int_equal(suspect(&f)->state, SWIM_SUSPECT);
+    pass(&f, 1);
+    swim_test_say(&f.net, &f.peers[3], &dead, 1);
+    assert_int_equal(suspect(&f)->state, SWIM_DEAD);
+    swim_free(f.net.swim);
+}
+
+/* It dies and comes back, each time. */
+static void die_and_return(struct fixture *f)
+{
+    accuse(f, 2, f->peers[2].sid, 0);
+    swim_declare_dead(f->net.swim, swim_find(f->net.swim, f->peers[SUSPECT].sid), 1, 0);
+    swim_test_pass(&f->net, 1000);
+    f->peers[SUSPECT].incarnation.seq++;
+    swim_test_say_alive(&f->net, &f->peers[SUSPECT]);
+}
+
+static void who_flaps_gets_longer(void **state)
+{
+    struct fixture f;
+    uint64_t last = 0;
+
+    (void)state;
+    begin(&f, 10);
+    for (uint32_t i = 0; i <= SWIM_FLAP_MOST; i++) {
+        accuse(&f, 2, f.peers[2].sid, 0);
+        assert_true(suspect(&f)->suspicion->min_ms > last);
+        last = suspect(&f)->suspicion->min_ms;
+        die_and_return(&f);
+    }
+    accuse(&f, 2, f.peers[2].sid, 0);
+    assert_int_equal(suspect(&f)->suspicion->min_ms, last); /* not for ever longer */
+    f.peers[SUSPECT].incarnation.seq++;
+    swim_test_say_alive(&f.net, &f.peers[SUSPECT]);
+    swim_test_pass(&f.net, SWIM_FLAP_WINDOW_MS + 1000);
+    accuse(&f, 2, f.peers[2].sid, 0);
+    assert_int_equal(suspect(&f)->suspicion->min_ms, swim_rules_lan.min_ms);
+    swim_free(f.net.swim);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(confirmations_shorten_it_on_a_logarithmic_scale),
+        cmocka_unit_test(the_sick_the_same_the_accused_and_the_unknown_do_not_confirm),
+        cmocka_unit_test(few_members_need_few_confirmations),
+        cmocka_unit_test(only_its_own_newer_record_ends_it),
+        cmocka_unit_test(a_death_heard_of_too_early_is_a_suspicion),
+        cmocka_unit_test(who_flaps_gets_longer),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -179,7 +179,7 @@ struct swim_event {
 };
 
 #define RUMOR_TIERS 64
-enum rumor_kind { RUMOR_SMALL, RUMOR_LARGE, N_RUMOR_KINDS };
+enum rumor_kind { RUMOR_FATE, RUMOR_RECORD, N_RUMOR_KINDS };
 
 struct swim_rumors {
     struct swim_member *tiers[N_RUMOR_KINDS][RUMOR_TIERS]; /* by how often it was sent */
@@ -417,7 +417,8 @@ void swim_rumor(struct swim *swim, struct swim_member *member); /* tell of it, f
 void swim_rumor_drop(struct swim *swim, struct swim_member *member);
 /* Fills what room there is; gives what was put in. */
 uint32_t swim_rumors_fill(struct swim *swim, struct pack *pack);
-/* A peer is known to hold all that we do: as if each record had been sent once more. */
+/* A peer is known to hold all that we do: as if each record had been sent once more. Fates are not
+ * shortened: a single farewell would die out among those who know before the last has heard it. */
 void swim_rumors_known(struct swim *swim);
 void swim_on_gossip_timer(struct swim *swim);
 

@@ -11,7 +11,6 @@
 #define SWIM_STREAM_MESSAGE_MAX 49152 /* bytes of one message on a stream */
 #define SWIM_MTU                1400
 #define SWIM_MTU_LEAST          1232
-#define SWIM_RUMORS_FEW         8   /* more are told less often to who agrees */
 #define SWIM_PROBES_MAX         32  /* of ours that run at the same time */
 #define SWIM_PROBES_ROUTINE     8   /* of them, those that witnesses leave alone */
 #define SWIM_RELAYS_MAX         64  /* probes for others */

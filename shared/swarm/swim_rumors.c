@@ -2,8 +2,8 @@
  *
  * What is to be told: at most one rumor a member, which is its present state, so that a newer one
  * takes the place of an older by itself. A tier is how often it was sent; lower tiers go first, and
- * in a tier small ones (suspicions, deaths) before large ones (records). The bytes are made when
- * they go out.
+ * in a tier fates (suspicions, deaths, farewells) before records of the living. The bytes are made
+ * when they go out.
  */
 #include "shared/swarm/swim_internal.h"
 
@@ -51,8 +51,7 @@ void swim_rumor_drop(struct swim *swim, struct swim_member *member)
 void swim_rumor(struct swim *swim, struct swim_member *member)
 {
     swim_rumor_drop(swim, member);
-    member->queue_kind =
-        member->state == SWIM_SUSPECT || member->state == SWIM_DEAD ? RUMOR_SMALL : RUMOR_LARGE;
+    member->queue_kind = member->state == SWIM_ALIVE ? RUMOR_RECORD : RUMOR_FATE;
     link_rumor(&swim->rumors, member, 0);
     if (!swim_is_armed(swim, TIMER_GOSSIP) && swim->rules->gossip_interval_ms > 0) {
         /* Each node at its own moment, or all would speak at once. */
@@ -126,8 +125,8 @@ uint32_t swim_rumors_fill(struct swim *swim, struct pack *pack)
 
     for (uint32_t tier = 0; tier < RUMOR_TIERS && swim->rumors.n > 0 && misses < MISSES_MOST;
          tier++) {
-        n += fill_tier(swim, pack, RUMOR_SMALL, tier, &sent, &misses);
-        n += fill_tier(swim, pack, RUMOR_LARGE, tier, &sent, &misses);
+        n += fill_tier(swim, pack, RUMOR_FATE, tier, &sent, &misses);
+        n += fill_tier(swim, pack, RUMOR_RECORD, tier, &sent, &misses);
     }
     while (sent != NULL) {
         struct swim_member *member = sent;
@@ -144,7 +143,7 @@ uint32_t swim_rumors_fill(struct swim *swim, struct pack *pack)
 
 void swim_rumors_known(struct swim *swim)
 {
-    struct swim_member **tiers = swim->rumors.tiers[RUMOR_LARGE];
+    struct swim_member **tiers = swim->rumors.tiers[RUMOR_RECORD];
     uint32_t most = transmissions(swim);
 
     while (tiers[most - 1] != NULL) {

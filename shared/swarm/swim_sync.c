@@ -20,9 +20,7 @@ void swim_sync_compare(struct swim *swim, struct swim_member *from, const struct
     }
     swim_kv_compare(swim, from, frame->khash);
     if (frame->vhash == swim_view_hash(swim)) {
-        if (swim->rumors.n > SWIM_RUMORS_FEW) {
-            swim_rumors_known(swim); /* a few cost little, and find those who do not know yet */
-        }
+        swim_rumors_known(swim);
         return;
     }
     if (!swim_is_armed(swim, TIMER_SYNC)) {

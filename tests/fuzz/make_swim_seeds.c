@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * make_swim_seeds DIRECTORY: writes the seeds of corpus_swim_envelope, _frames, _record, _digest
- * and of corpus_unpack below DIRECTORY (tests/fuzz), which cannot be typed by hand: they are signed
- * and sealed. Run again after a frame has changed.
+ * make_swim_seeds DIRECTORY: writes the seeds of corpus_swim_envelope, _frames, _meta, _record,
+ * _digest and of corpus_unpack below DIRECTORY (tests/fuzz), which cannot be typed by hand: they
+ * are signed and sealed. Run again after a frame has changed.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -12,6 +12,7 @@
 #include "shared/base/bytes.h"
 #include "shared/base/mem.h"
 #include "shared/swarm/swim_digest.h"
+#include "shared/swarm/swim_meta.h"
 #include "tests/support/swim_keys.h"
 
 #define SID 0xf39a2cad58411cd4ull
@@ -160,6 +161,35 @@ static void make_records(void)
     put_file("swim_record", "later", bytes, n + 3 + SWIM_SIGNATURE_BYTES);
 }
 
+static void make_metas(void)
+{
+    uint8_t bytes[SWIM_META_MAX];
+    struct swim_meta meta = {.proto_min = 1, .proto_max = 1};
+
+    put_file("swim_meta", "least", bytes, swim_meta_write(&meta, bytes));
+    meta = (struct swim_meta){
+        .proto_min = 1,
+        .proto_max = 200,
+        .n_keys = SWIM_KEYS_MAX,
+        .rpc_port = 8081,
+        .http_port = 8080,
+        .iface_count = 300,
+        .flags = SWIM_META_CAN_CAPTURE | SWIM_META_CLOCK_ANCHOR,
+        .iface_digest = SID,
+        .tags_digest = SID + 1,
+        .version = "0.1.0-rc1",
+        .name = "a name of thirty-two characters.",
+        .site = "rack 4, Helsinki",
+        .key_ids = {1, 0xdeadbeef, 70000, 3},
+    };
+    size_t n = swim_meta_write(&meta, bytes);
+    REQUIRE(n > 0);
+    put_file("swim_meta", "full", bytes, n);
+    memcpy(bytes + n, "\x92\x01\xc0", 3); /* an element of a later version */
+    bytes[0]++;
+    put_file("swim_meta", "later", bytes, n + 3);
+}
+
 static void make_digests(void)
 {
     uint8_t bytes[1024];
@@ -219,6 +249,7 @@ int main(int argc, char **argv)
     make_frames();
     make_envelopes();
     make_records();
+    make_metas();
     make_digests();
     make_unpack();
     return 0;

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/sim/sim_node.h"
 
+#include <stdio.h>
+
+#include "shared/swarm/swim_meta.h"
 #include "tests/sim/sim_internal.h"
 
 #define SIM_PORT 7946
@@ -133,10 +136,34 @@ static void join(struct swim_sim *sim, uint32_t node)
     }
 }
 
-static struct swim_config config_of(struct swim_sim *sim, uint32_t node)
+/* As a product node has it, so that records are as long as they will be. */
+static size_t make_meta(const struct swim_sim *sim, uint32_t node, uint8_t out[SWIM_META_MAX])
+{
+    const struct sim_node *n = &sim->nodes[node];
+    struct swim_meta meta = {
+        .proto_min = 1,
+        .proto_max = 1,
+        .rpc_port = SIM_PORT,
+        .http_port = SIM_PORT + 1,
+        .iface_count = 3,
+        .flags = SWIM_META_CAN_CAPTURE,
+        .iface_digest = n->sid ^ UINT64_C(0x9e3779b97f4a7c15),
+        .tags_digest = UINT64_C(0xc2b2ae3d27d4eb4f),
+        .version = "0.1.0",
+        .site = "sim",
+    };
+
+    (void)snprintf(meta.name, sizeof meta.name, "n%u", node);
+    for (; meta.n_keys < n->keyring.n; meta.n_keys++) {
+        meta.key_ids[meta.n_keys] = n->keyring.keys[meta.n_keys].id;
+    }
+    return swim_meta_write(&meta, out);
+}
+
+static struct swim_config config_of(struct swim_sim *sim, uint32_t node,
+                                    uint8_t meta[SWIM_META_MAX])
 {
     struct sim_node *n = &sim->nodes[node];
-    static const uint8_t meta[40] = {'m', 'e', 't', 'a'};
     struct swim_config config = {
         .rules = sim->opts.rules,
         .crypto = &sim_crypto_counting,
@@ -145,7 +172,7 @@ static struct swim_config config_of(struct swim_sim *sim, uint32_t node)
         .n_addrs = 1,
         .addrs = {sim_node_addr(n->slot)},
         .meta = meta,
-        .n_meta = sizeof meta,
+        .n_meta = (uint16_t)make_meta(sim, node, meta),
     };
 
     memcpy(config.public_key, n->public_key, sizeof config.public_key);
@@ -158,7 +185,8 @@ void sim_node_start(struct swim_sim *sim, uint32_t node)
 {
     struct sim_node *n = &sim->nodes[node];
     struct sim_random random = sim_random_stream(sim->opts.seed + n->life, 'b', node);
-    struct swim_config config = config_of(sim, node);
+    uint8_t meta[SWIM_META_MAX];
+    struct swim_config config = config_of(sim, node, meta);
 
     sim_count_time(sim);
     sim_cost_begin(sim->opts.crypto, sim->opts.kilobyte_ns);

@@ -55,7 +55,7 @@ enum swim_stream_event {
     SWIM_STREAM_CLOSED,   /* by the other side, or it never opened */
 };
 /* Messages are those of the secure channel: already opened, at most SWIM_STREAM_MESSAGE_MAX. */
-void swim_on_stream(struct swim *swim, struct swim_now now, uint32_t conn,
+void swim_on_stream(struct swim *swim, struct swim_now now, uint32_t conn_id,
                     enum swim_stream_event event, const struct swim_addr *from,
                     const uint8_t *bytes, size_t n);
 

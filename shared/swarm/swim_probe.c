@@ -245,12 +245,11 @@ void swim_on_probing_timer(struct swim *swim, struct swim_probe *probe)
 {
     struct swim_member *target = swim_find(swim, probe->target);
 
-    if (target == NULL || !swim_is_live(target) || swim->silenced) {
+    if (target == NULL || !swim_is_live(target) || swim->silenced ||
+        (probe->kind == PROBE_CLOCK && probe->stage != PROBE_WAITING)) {
         end_probe(swim, probe);
     } else if (probe->stage == PROBE_WAITING) {
         send_ping(swim, probe, target);
-    } else if (probe->kind == PROBE_CLOCK) {
-        end_probe(swim, probe);
     } else if (probe->stage == PROBE_DIRECT && swim->now.mono_ns < probe->verdict_ns) {
         go_indirect(swim, probe, target);
     } else {

@@ -231,17 +231,17 @@ void swim_stream_on_ack(struct swim *swim, uint32_t id, const struct swim_frame 
     }
 }
 
-void swim_on_stream(struct swim *swim, struct swim_now now, uint32_t id,
+void swim_on_stream(struct swim *swim, struct swim_now now, uint32_t conn_id,
                     enum swim_stream_event event, const struct swim_addr *from,
                     const uint8_t *bytes, size_t n)
 {
     swim_look(swim, now);
-    struct swim_conn *conn = swim_conn_find(swim, id);
+    struct swim_conn *conn = swim_conn_find(swim, conn_id);
     switch (event) {
     case SWIM_STREAM_ACCEPTED:
-        if (conn == NULL && (id & CONN_ACCEPTED_BIT) != 0 &&
-            add_conn(swim, id, from, CONN_ACCEPTED) == NULL) {
-            (void)swim_post_conn(swim, WORK_CLOSE, id);
+        if (conn == NULL && (conn_id & CONN_ACCEPTED_BIT) != 0 &&
+            add_conn(swim, conn_id, from, CONN_ACCEPTED) == NULL) {
+            (void)swim_post_conn(swim, WORK_CLOSE, conn_id);
         }
         break;
     case SWIM_STREAM_OPENED:
@@ -252,7 +252,8 @@ void swim_on_stream(struct swim *swim, struct swim_now now, uint32_t id,
     case SWIM_STREAM_MESSAGE:
         if (conn != NULL && n <= SWIM_STREAM_MESSAGE_MAX) {
             struct swim_addr peer = conn->addr;
-            struct swim_message m = {.from = &peer, .conn = id, .synced = true, .proven = true};
+            struct swim_message m = {
+                .from = &peer, .conn = conn_id, .synced = true, .proven = true};
             swim_take_frames(swim, bytes, n, &m);
         }
         break;

@@ -35,11 +35,10 @@ static uint64_t probe_of(struct swim_test_net *net, uint32_t r, int64_t epoch, i
     struct swim *swim = net->swim;
     struct swim_member *self = swim->self;
     int64_t begin_ns = epoch * INTERVAL_NS;
-    int64_t behind_ns = begin_ns - swim_clock_swarm_ns(&swim->clock, 0);
 
     swim->self = swim->table.members[r];
     swim->now.mono_ns = net->now.mono_ns;
-    behind_ns = begin_ns - swim_clock_swarm_ns(&swim->clock, swim->now.mono_ns);
+    int64_t behind_ns = begin_ns - swim_clock_swarm_ns(&swim->clock, swim->now.mono_ns);
     swim->now.mono_ns += (uint64_t)behind_ns;
     swim->probed_epoch = epoch - 1;
     swim_probe_schedule(swim);

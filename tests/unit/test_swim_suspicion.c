@@ -22,8 +22,8 @@ struct fixture {
 static void begin(struct fixture *f, uint32_t n)
 {
     swim_test_net_init(&f->net, &swim_crypto_null, &swim_rules_lan);
-    for (uint8_t i = 1; i < n; i++) {
-        f->peers[i] = swim_test_peer(&swim_crypto_null, i);
+    for (uint32_t i = 1; i < n; i++) {
+        f->peers[i] = swim_test_peer(&swim_crypto_null, (uint8_t)i);
         swim_test_say_alive(&f->net, &f->peers[i]);
     }
 }

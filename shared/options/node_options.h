@@ -20,7 +20,6 @@ struct node_options {
     const char *config;    /* --config FILE, PACKETRECORDER_CONFIG */
     int log_level;         /* enum log_level; PACKETRECORDER_LOG */
     const char *user;      /* --user: become this user once everything is open */
-    const char *state_dir; /* for what must survive and is no packet; NULL: beside the store */
     /* [store] */
     const char *encryption_key; /* sodium memory */
     const char *encryption_key_file;
@@ -48,7 +47,7 @@ struct node_options {
 
 /* The table: `serve` of the command line and packetrecorderd itself. Offsets are into node_options.
  */
-#define N_NODE_OPTIONS 25
+#define N_NODE_OPTIONS 24
 extern const struct command_option node_option_table[N_NODE_OPTIONS];
 
 extern const char *const node_serve_description[];

@@ -188,6 +188,8 @@ static void nothing_is_said_any_more(struct fixture *f)
         const struct swim_frame ping = {
             .type = SWIM_PING, .seq = i + 1, .sid = swim_self(f->net.swim)};
         swim_test_say(&f->net, &f->peers[0], &ping, 1);
+        f->peers[0].incarnation.seq++; /* something to tell of */
+        swim_test_say_alive(&f->net, &f->peers[0]);
         pass(f, 100);
         while (next(f)) {
             assert_int_equal(f->action.kind, SWIM_EVENT);

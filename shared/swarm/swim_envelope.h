@@ -79,9 +79,9 @@ struct swim_replay {
     uint64_t highest;
     uint64_t seen[SWIM_REPLAY_BITS / 64];
 };
-/* Looks only; cheap enough to come before the cipher. */
 /* All up to this counter are as good as seen. */
 void swim_replay_begin(struct swim_replay *replay, uint64_t counter);
+/* Looks only; cheap enough to come before the cipher. */
 bool swim_replay_is_new(const struct swim_replay *replay, uint64_t counter);
 /* After the tag was found good. */
 void swim_replay_take(struct swim_replay *replay, uint64_t counter);

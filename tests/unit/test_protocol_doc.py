@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""test_protocol_doc.py [ROOT]: docs/protocol-swarm.md against the headers of shared/swarm: each limit
-has a row with its value, each frame a row with its number, and no row is of something that is gone.
-Prints TAP lines.
+"""test_protocol_doc.py [ROOT]: docs/protocol-swarm.md against shared/swarm: each limit of the headers
+has a row with its value, each frame a row with its number, no row is of something that is gone, and
+the table of the rule sets says what swim_rules.c does. Prints TAP lines.
 """
 import pathlib
 import re
@@ -35,10 +35,79 @@ def compare(headers, doc):
             yield f"frame {name} is {frames.get(name, 'gone')}, told is {told.get(name, 'nothing')}"
 
 
+# ---- the rule sets ----
+
+RULES = re.compile(r"^const struct swim_rules swim_rules_(\w+) = \{\n(.*?)^\};", re.M | re.S)
+FIELD = re.compile(r"\.(\w+) = ([^,]+),")
+OURS = re.compile(r"^#define OURS[ \\\n]+((?:.*\\\n)*.*)\n", re.M)
+TIMES = {"6": "six"}
+
+
+def functions(text):
+    """What a cell says of each function of swim_rules.c, with the numbers that stand in its code."""
+    def number(pattern):
+        found = re.search(pattern, text)
+        return found[1] if found else f"(not written as {pattern})"
+
+    least = number(r"\((\d+) \* \(scale < 1 \? 1\.0 : scale\) \* rules->probe_interval_ms\)")
+    most = number(r"\{min_ms, (\d+) \* min_ms\}")
+    ours = number(r"ceil\(([\d.]+) \* log2\(n \+ 1\.0\)\)")
+    theirs = number(r"return (\d+) \* \(uint32_t\)ceil\(log10\(n \+ 1\.0\)\)")
+    members = number(r"times = n <= (\d+) \?")
+    push_ms = number(r"return (\d+) \* times;")
+    return {
+        "memberlist_bounds": f"{least} max(1, log10 n) s, {TIMES.get(most, most)} times that",
+        "by_log2": f"{ours} log2(n + 1)",
+        "memberlist_transmissions": f"{theirs} log10(n + 1)",
+        "memberlist_push_pull": f"{push_ms.removesuffix('000')} s, more above {members} members",
+    }
+
+
+def rules_rows(text):
+    """{row: {rule set: cell}}, as swim_rules.c has it."""
+    told = functions(text)
+    ours = OURS.search(text)[1].replace("\\\n", " ") + ","
+    rows = {}
+    for name, body in RULES.findall(text):
+        field = dict(FIELD.findall(body.replace("OURS,", ours)))
+        bounds = field["suspicion"]
+        cells = {
+            "probe interval": field["probe_interval_ms"],
+            "suspicion, least / most": told[bounds] if bounds in told else
+            f"{field['min_ms']} / {field['max_ms']}",
+            "confirmations K": field["confirmations"],
+            "a death is doubted for": field.get("dead_doubt_ms", "never"),
+            "isolated after": field.get("isolated_after_ms", "never"),
+            "gossip every": field["gossip_interval_ms"],
+            "transmissions": told[field["transmissions"]],
+            "whole states": told[field["push_pull_ms"]] if "push_pull_ms" in field else "never",
+        }
+        for row, cell in cells.items():
+            rows.setdefault(row, {})[name] = cell
+    return rows
+
+
+def compare_rules(text, doc):
+    """What is wrong with the table of the rule sets, one line each."""
+    section = doc.partition("## Rule sets")[2].partition("\n## ")[0]
+    lines = [[cell.strip() for cell in line.strip("|").split("|")]
+             for line in section.splitlines() if line.startswith("|")]
+    names, told = lines[0][1:], {}
+    for row, *cells in lines[2:]:
+        for i, cell in enumerate(cells):
+            cells[i] = cells[i - 1] if cell == "the same" and i > 0 else cell
+        told[row] = dict(zip(names, cells))
+    rows = rules_rows(text)
+    for row in rows.keys() | told.keys():
+        if rows.get(row) != told.get(row):
+            yield f"'{row}' is {rows.get(row, 'no row')}, told is {told.get(row, 'nothing')}"
+
+
 def main():
     root = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else __file__).resolve()
     root = root if root.is_dir() else root.parents[2]
     headers = {p.name: p.read_text() for p in sorted((root / "shared/swarm").glob("*.h"))}
+    rules = (root / "shared/swarm/swim_rules.c").read_text()
     doc = (root / "docs/protocol-swarm.md").read_text()
     good = True
 
@@ -50,6 +119,7 @@ def main():
             print(f"# {line}")
 
     tell("limits and frames are those of the headers", list(compare(headers, doc)))
+    tell("the rule sets are those of swim_rules.c", list(compare_rules(rules, doc)))
     planted = (
         ("another value", doc.replace("| 16384 |", "| 16385 |")),
         ("a limit without a row", re.sub(r"^\| `SWIM_SEEDS_MAX`.*\n", "", doc, flags=re.M)),
@@ -59,6 +129,18 @@ def main():
     )
     tell("planted errors are found",
          [name for name, text in planted if text == doc or not list(compare(headers, text))])
+    planted = (
+        ("another interval", rules, doc.replace("| 1000 | 500 | 2000 |", "| 1000 | 501 | 2000 |")),
+        ("a row that is gone", rules, re.sub(r"^\| isolated after.*\n", "", doc, flags=re.M)),
+        ("a set that is gone", rules.replace("swim_rules_fast", "swim_rules_quick"), doc),
+        ("another number in all of ours",
+         rules.replace(".confirmations = 3,", ".confirmations = 4,"), doc),
+        ("another factor", rules.replace("ceil(1.5 * log2", "ceil(2 * log2"), doc),
+        ("another formula", rules.replace("log10(n + 1.0)", "log2(n + 1.0)"), doc),
+    )
+    tell("planted errors in the rule sets are found",
+         [name for name, code, text in planted
+          if (code, text) == (rules, doc) or not list(compare_rules(code, text))])
     sys.exit(0 if good else 1)
 
 

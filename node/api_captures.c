@@ -5,7 +5,7 @@
 
 #include <jansson.h>
 
-#include "node/api_job.h"
+#include "node/api_answer.h"
 #include "node/api_sessions.h"
 #include "node/capture_body.h"
 #include "shared/base/log.h"

@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "node/api_job.h"
+#include "node/api_answer.h"
 #include "node/byte_range.h"
 #include "node/store_access.h"
 #include "node/work.h"

@@ -273,20 +273,29 @@ static int take_all(struct capture_body *body, struct err *err)
                : err_set(err, ERR_USAGE, "\"interface\" is missing: GET /interfaces lists them");
 }
 
-int capture_body_parse(const uint8_t *text, size_t n, struct capture_body *out, struct err *err)
+int capture_body_of(json_t *object, struct capture_body *out, struct err *err)
 {
-    json_error_t why;
-
     *out = (struct capture_body){.request.promisc = true};
     out->request.interfaces = out->interfaces;
-    out->root = n == 0 ? NULL : json_loadb((const char *)text, n, JSON_REJECT_DUPLICATES, &why);
-    int r = n == 0              ? err_set(err, ERR_USAGE, "a JSON object is missing")
-            : out->root == NULL ? err_set(err, ERR_USAGE, "not JSON: %s (line %d, column %d)",
-                                          why.text, why.line, why.column)
-                                : take_all(out, err);
+    out->root = json_incref(object);
+    int r = take_all(out, err);
     if (r < 0) {
         capture_body_deinit(out);
     }
+    return r;
+}
+
+int capture_body_parse(const uint8_t *text, size_t n, struct capture_body *out, struct err *err)
+{
+    json_error_t why;
+    json_t *root = n == 0 ? NULL : json_loadb((const char *)text, n, JSON_REJECT_DUPLICATES, &why);
+
+    *out = (struct capture_body){0};
+    int r = n == 0         ? err_set(err, ERR_USAGE, "a JSON object is missing")
+            : root == NULL ? err_set(err, ERR_USAGE, "not JSON: %s (line %d, column %d)", why.text,
+                                     why.line, why.column)
+                           : capture_body_of(root, out, err);
+    json_decref(root);
     return r;
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The JSON of POST /api/v1/captures:
+ * The JSON of POST /api/v1/captures, and the arguments of capture.start:
  *
  *   {"interface": "eth0" or "interfaces": ["eth0", …], "filter", "name", "tags": {"K": "V"},
  *    "max_packets", "max_bytes", "duration", "snaplen", "promisc"}
@@ -26,6 +26,8 @@ struct capture_body {
 
 /* ERR_USAGE with what is wrong. */
 int capture_body_parse(const uint8_t *text, size_t n, struct capture_body *out, struct err *err);
+/* The same of an object that was parsed elsewhere; shared with it until capture_body_deinit. */
+int capture_body_of(struct json_t *object, struct capture_body *out, struct err *err);
 /* What it takes, as JSON Schema, of the same table: each property has a description and examples
  * that are accepted. New reference. */
 struct json_t *capture_body_schema(void);

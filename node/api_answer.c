@@ -1,79 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "node/api_job.h"
+#include "node/api_answer.h"
 
 #include <inttypes.h>
 #include <string.h>
 
-#include "node/store_access.h"
-#include "node/work.h"
 #include "shared/base/clock_posix.h"
 #include "shared/base/mem.h"
 #include "shared/base/text.h"
 #include "shared/packet/filter_bound.h"
-
-static void run(void *arg)
-{
-    struct api_job *job = arg;
-
-    job->run(job);
-}
-
-static void finish(struct api_job *job)
-{
-    struct exchange *ex = job->ex;
-
-    job->release(job);
-    exchange_unref(ex);
-}
-
-static void busy(struct exchange *ex, const char *why)
-{
-    if (!exchange_is_gone(ex)) {
-        exchange_add_header(ex, "Retry-After", "1");
-        exchange_problem(ex, 503, "%s", why);
-    }
-}
-
-static void done(void *arg, bool cancelled)
-{
-    struct api_job *job = arg;
-
-    if (cancelled) {
-        busy(job->ex, "the node is ending");
-    } else if (!exchange_is_gone(job->ex)) {
-        if (job->err.code < 0) {
-            api_fail(job->ex, &job->err);
-        } else {
-            job->reply(job);
-        }
-    }
-    finish(job);
-}
-
-void api_job_start(struct api_job *job, struct exchange *ex, struct node *node)
-{
-    job->ex = exchange_ref(ex);
-    job->node = node;
-    if (!work_run(node, run, done, job)) {
-        busy(ex, "the node has too much to do: try again later");
-        finish(job);
-    }
-}
-
-void api_job_read(struct api_job *job,
-                  int (*use)(struct store *store, struct api_job *job, struct err *err))
-{
-    struct store *store = NULL;
-
-    if (node_store_borrow(job->node->store, &store, &job->err) < 0) {
-        return;
-    }
-    int r = use(store, job, &job->err);
-    node_store_return(job->node->store, store, r);
-    if (r < 0 && job->err.code == 0) {
-        err_set(&job->err, r, "%s", err_name(r));
-    }
-}
 
 void api_fail(struct exchange *ex, const struct err *err)
 {

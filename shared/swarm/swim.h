@@ -30,7 +30,9 @@ struct swim_config {
     struct swim_keyring keyring;
     uint8_t seed[SWIM_SEED_BYTES]; /* of all its randomness; never the same twice */
     uint64_t persisted_boot;       /* what the last SWIM_PERSIST said; 0: none */
-    uint32_t mtu;                  /* bytes of a datagram, 0: 1400; at most SWIM_DATAGRAM_MAX */
+    bool has_admin; /* orders (below) count when this key has signed them, and no other's do */
+    uint8_t admin_key[SWIM_PUBLIC_BYTES];
+    uint32_t mtu; /* bytes of a datagram, 0: 1400; at most SWIM_DATAGRAM_MAX */
     uint8_t n_addrs;
     struct swim_addr addrs[SWIM_ADDRS_MAX]; /* what others reach it by */
     const void *meta;                       /* copied */
@@ -38,7 +40,8 @@ struct swim_config {
     bool clock_is_anchor; /* its wall clock is synchronised by something outside */
 };
 
-/* The first action is SWIM_PERSIST: do it durably before anything is sent. */
+/* The first action is SWIM_PERSIST: do it durably before anything is sent. NULL: persisted_boot is
+ * beyond SWIM_BOOT_MAX, so no node has ever said it and its file is damaged. */
 struct swim *swim_new(const struct swim_config *config, struct swim_now now);
 void swim_free(struct swim *swim);
 
@@ -70,8 +73,53 @@ bool swim_set_meta(struct swim *swim, struct swim_now now, const void *meta, siz
 void swim_set_load(struct swim *swim, uint8_t load);
 /* The kernel dropped so many of our datagrams since the last call. */
 void swim_on_kernel_drops(struct swim *swim, struct swim_now now, uint32_t n);
+/* A datagram of ours to addr was too long for its path (EMSGSIZE), which takes `bytes`: from now on
+ * none is longer, for ten minutes; NULL: to all. Below SWIM_MTU_LEAST nothing can be said: taken as
+ * that. What was lost is told again as any loss is. */
+void swim_on_mtu(struct swim *swim, struct swim_now now, const struct swim_addr *addr,
+                 uint32_t bytes);
 /* The key with which to seal; others that are installed still open. */
 void swim_set_keyring(struct swim *swim, const struct swim_keyring *keyring);
+
+/* ---- orders of an operator ----
+ *
+ * They go to every node and are held by it, also by who comes later. Each is signed: with the
+ * admin's key where the config has one, else with that of the member that was asked. Orders about
+ * one id follow each other in time; the last counts. */
+
+enum swim_order_kind {
+    SWIM_FORGET, /* a member that is gone, up to the life held here, as if it had never been; 24 h
+                    long its records are refused; a later life of it is welcome */
+    SWIM_BAN,    /* an id, whatever it says, until the ban is lifted */
+    SWIM_UNBAN,
+};
+
+enum swim_order_result {
+    SWIM_ORDER_TAKEN,
+    SWIM_ORDER_UNKNOWN,   /* FORGET: nobody of that id is known */
+    SWIM_ORDER_LIVES,     /* FORGET: it is not gone: stop it, or ban it */
+    SWIM_ORDER_SELF,      /* nobody gives orders about itself */
+    SWIM_ORDER_NOT_ADMIN, /* there is an admin's key, and this is not it */
+    SWIM_ORDER_NO_CHANGE, /* BAN of who is banned, UNBAN of who is not */
+    SWIM_ORDER_FULL,      /* SWIM_ORDERS_MAX are held */
+};
+
+/* admin_secret: the key to sign with (borrowed for the call); NULL: our own. */
+enum swim_order_result swim_order(struct swim *swim, struct swim_now now, enum swim_order_kind kind,
+                                  const struct swim_id *id,
+                                  const uint8_t admin_secret[SWIM_SECRET_BYTES]);
+
+struct swim_order_view {
+    enum swim_order_kind kind;
+    struct swim_id id;
+    struct swim_id by;  /* of the key that signed it */
+    uint64_t boot;      /* FORGET: this life and all before it */
+    uint64_t issued_ms; /* since the epoch, by the clock of who gave it, or a little more */
+    int64_t until_ns;   /* swarm time at which it is over; INT64_MAX: never */
+};
+uint32_t swim_n_orders(const struct swim *swim);
+bool swim_order_at(const struct swim *swim, uint32_t at, struct swim_order_view *view);
+bool swim_is_banned(const struct swim *swim, const struct swim_id *id);
 
 /* ---- outputs ---- */
 
@@ -95,6 +143,13 @@ enum swim_event_kind {
     SWIM_EVENT_CLONE,   /* another process speaks with our key */
     SWIM_EVENT_ISOLATED,
     SWIM_EVENT_CONNECTED, /* we; sid 0 */
+    SWIM_EVENT_BANNED,    /* sid may be our own: nobody listens to us any more */
+    SWIM_EVENT_UNBANNED,
+    SWIM_EVENT_FORGOTTEN,
+    SWIM_EVENT_LOST,  /* sid 0: events were lost, since nobody took them: look at the members */
+    SWIM_EVENT_CLOCK, /* of sid comes a boot that is a day ahead of our wall clock: one of the two
+                         clocks is wrong; its record is refused, unless it is plain that it is ours
+                       */
 };
 
 struct swim_action {
@@ -128,6 +183,7 @@ struct swim_view {
     struct swim_incarnation incarnation;
     enum swim_state state;
     bool degraded; /* reached by streams only */
+    bool banned;
     struct swim_addr addr;
     uint64_t since_ns; /* monotonic, of the state */
     uint8_t load;

@@ -31,8 +31,9 @@ static inline uint64_t swim_sid(const struct swim_id *id)
 
 /* boot: which life, in ms since the epoch or more; seq: which version of the record in that life.
  * Only the node itself ever makes new ones. */
+#define SWIM_BOOT_MAX (1ull << 53)
 struct swim_incarnation {
-    uint64_t boot;
+    uint64_t boot; /* 1 … SWIM_BOOT_MAX */
     uint32_t seq;
 };
 

@@ -64,7 +64,8 @@ static void check_event(struct storm *storm, const struct swim_action *action)
 {
     int i = peer_of(storm, action->sid);
 
-    if (action->sid == 0 || action->event == SWIM_EVENT_CLONE) {
+    if (action->sid == 0 || action->event == SWIM_EVENT_CLONE ||
+        action->event >= SWIM_EVENT_BANNED) {
         return;
     }
     REQUIRE(i > 0);

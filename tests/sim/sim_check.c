@@ -352,6 +352,11 @@ static const uint8_t traces[] = {
     [SWIM_EVENT_CLONE] = SIM_TRACE_CLONE,
     [SWIM_EVENT_ISOLATED] = SIM_TRACE_ISOLATED,
     [SWIM_EVENT_CONNECTED] = SIM_TRACE_CONNECTED,
+    [SWIM_EVENT_BANNED] = SIM_TRACE_BANNED,
+    [SWIM_EVENT_UNBANNED] = SIM_TRACE_UNBANNED,
+    [SWIM_EVENT_FORGOTTEN] = SIM_TRACE_FORGOTTEN,
+    [SWIM_EVENT_LOST] = SIM_TRACE_LOST,
+    [SWIM_EVENT_CLOCK] = SIM_TRACE_CLOCK,
 };
 
 /* Rules that soon forget their dead (memberlist: after 30 s) may well take them up again. */

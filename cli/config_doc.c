@@ -16,6 +16,7 @@ static const struct section sections[] = {
     {"node", "Who the node is and where it keeps things."},
     {"store", "The store that it records into."},
     {"http", "Who can reach it, and how."},
+    {"rpc", "Who can control it."},
     {"capture", "What it does with the interfaces of this host."},
     {"ingest", "What sniffers elsewhere send to it."},
 };

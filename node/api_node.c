@@ -209,7 +209,7 @@ static void add_stream(const struct relay_stream_info *info, void *arg)
     json_array_append_new(arg, one);
 }
 
-static json_t *stats(struct node *node)
+struct json_t *api_node_stats(struct node *node)
 {
     struct captures_totals totals;
     json_t *streams = json_array();
@@ -241,7 +241,7 @@ static void on_stats_refreshed(void *arg)
     struct exchange *ex = arg;
 
     if (!exchange_is_gone(ex)) {
-        exchange_reply_json(ex, 200, stats(exchange_node(ex)));
+        exchange_reply_json(ex, 200, api_node_stats(exchange_node(ex)));
     }
     exchange_unref(ex);
 }

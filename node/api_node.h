@@ -7,3 +7,6 @@
 #include "node/route.h"
 
 extern const struct route_group api_node_routes;
+
+/* What /api/v1/stats and node.info say, from counters that were refreshed. New reference. */
+struct json_t *api_node_stats(struct node *node);

@@ -7,6 +7,8 @@
 #include "node/node_uv.h"
 #include "node/notify_posix.h"
 #include "node/privileges_posix.h"
+#include "node/rpc_server.h"
+#include "node/rpc_unix_posix.h"
 #include "node/start_keys.h"
 #include "shared/base/clock_posix.h"
 #include "shared/base/log.h"
@@ -70,6 +72,12 @@ static int run(struct command_context *ctx, void *args_)
         rc = early_bind(&options->pcapng_listen, "pcapng-listen", &ctx->err);
     }
     if (rc == 0) {
+        rc = early_bind(&options->rpc_addrs, "rpc-addr", &ctx->err);
+    }
+    if (rc == 0) {
+        rc = rpc_server_bind(options, &ctx->err);
+    }
+    if (rc == 0) {
         rc = privileges_drop(options->user, &ctx->err);
     }
     if (rc == 0) {
@@ -81,6 +89,7 @@ static int run(struct command_context *ctx, void *args_)
         rc = node_run(options, &opts, &ctx->err);
     }
     early_bind_release();
+    rpc_unix_release();
     notify_close();
     return rc;
 }

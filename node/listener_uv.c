@@ -175,6 +175,21 @@ static int refuse(struct listener *l, int rc, const char *option, struct err *er
     return err_errno(err, -rc, "cannot listen on %s", l->text);
 }
 
+/* From a socket that listens. */
+static int start_accepting(struct listener *l, uv_loop_t *loop)
+{
+    l->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    int rc = uv_poll_init(loop, &l->poll, l->fd);
+    if (rc < 0) {
+        close(l->spare_fd);
+        return rc;
+    }
+    uv_timer_init(loop, &l->pause);
+    l->n_handles = 2;
+    uv_poll_start(&l->poll, UV_READABLE, on_readable);
+    return 0;
+}
+
 int listener_open(struct listener *l, uv_loop_t *loop, const struct sockaddr_storage *at,
                   const char *option, struct err *err)
 {
@@ -186,16 +201,18 @@ int listener_open(struct listener *l, uv_loop_t *loop, const struct sockaddr_sto
         return refuse(l, rc, option, err);
     }
     name_listener(l);
-    l->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
-    rc = uv_poll_init(loop, &l->poll, l->fd);
-    if (rc < 0) {
-        close(l->spare_fd);
-        return refuse(l, rc, option, err);
-    }
-    uv_timer_init(loop, &l->pause);
-    l->n_handles = 2;
-    uv_poll_start(&l->poll, UV_READABLE, on_readable);
-    return 0;
+    rc = start_accepting(l, loop);
+    return rc < 0 ? refuse(l, rc, option, err) : 0;
+}
+
+int listener_open_socket(struct listener *l, uv_loop_t *loop, int fd, const char *text,
+                         struct err *err)
+{
+    l->fd = fd;
+    l->address.ss_family = AF_UNIX;
+    snprintf(l->text, sizeof l->text, "%s", text);
+    int rc = start_accepting(l, loop);
+    return rc < 0 ? refuse(l, rc, "another place", err) : 0;
 }
 
 static void on_closed(uv_handle_t *handle)

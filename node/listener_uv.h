@@ -36,6 +36,9 @@ struct listener {
  * ("--http-addr") is where the address was given. */
 int listener_open(struct listener *listener, uv_loop_t *loop, const struct sockaddr_storage *at,
                   const char *option, struct err *err);
+/* The same with a socket that listens already (moved, also on failure) and its name. */
+int listener_open_socket(struct listener *listener, uv_loop_t *loop, int fd, const char *text,
+                         struct err *err);
 bool listener_is_loopback(const struct listener *listener);
 uint16_t listener_port(const struct listener *listener);
 /* The socket is closed at once; closed follows. */

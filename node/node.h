@@ -24,6 +24,7 @@ struct node_sources;
 struct pcapng_listen;
 struct node_store;
 struct relay;
+struct rpc_server;
 struct uplinks;
 struct uv_loop_s;
 struct work_queue;
@@ -48,4 +49,5 @@ struct node {
     struct inject_hub *inject;    /* transmitting */
     struct uplinks *uplinks;      /* what sniffers feed */
     struct http_server *http;     /* listeners and connections */
+    struct rpc_server *rpc;       /* the same for RPC */
 };

@@ -14,6 +14,7 @@
 #include "node/own_traffic_uv.h"
 #include "node/pcapng_listen.h"
 #include "node/relay.h"
+#include "node/rpc_server.h"
 #include "node/store_access.h"
 #include "node/uplinks.h"
 #include "node/work.h"
@@ -108,6 +109,7 @@ const struct node_part node_parts[] = {
      .drain = drain_http,
      .close = close_http,
      .reload = reload_http},
+    {.name = "rpc", .open = rpc_server_open, .drain = rpc_server_drain, .close = rpc_server_close},
     /* But this: it has to know where the others listen. No request is read before the loop runs. */
     {.name = "own traffic", .open = node_sources_settle, .close = close_nothing},
 };

@@ -251,6 +251,10 @@ static void peer_text(const struct sockaddr_storage *address, char out[STREAM_PE
     char host[STREAM_PEER_MAX];
     unsigned port = 0;
 
+    if (address->ss_family == AF_UNIX) {
+        snprintf(out, STREAM_PEER_MAX, "unix");
+        return;
+    }
     stream_address_text(address, host);
     if (address->ss_family == AF_INET) {
         port = ntohs(((const struct sockaddr_in *)(const void *)address)->sin_port);

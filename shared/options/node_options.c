@@ -135,6 +135,23 @@ const struct command_option node_option_table[N_NODE_OPTIONS] = {
      .section = "http",
      AT(max_connections)},
 
+    {.name = "rpc-addr",
+     .kind = OPT_LIST,
+     .placeholder = "ADDR:PORT",
+     .help = "Where RPC ('packetrecorder manage', other nodes) is answered, in a secure channel "
+             "with an API key; may be repeated. 'none' for nowhere.",
+     .note = "127.0.0.1:50051",
+     .section = "rpc",
+     AT(rpc_addrs)},
+    {.name = "rpc-socket",
+     .kind = OPT_STRING,
+     .placeholder = "PATH",
+     .help = "UNIX socket where RPC is answered to root, the node's user and the node's group, who "
+             "may do all. 'none' for nowhere.",
+     .note = "/run/packetrecorder/rpc.sock, where that can be made",
+     .section = "rpc",
+     AT(rpc_socket)},
+
     {.name = "allow-inject",
      .kind = OPT_FLAG,
      .help = "Let clients with an API key of the role inject transmit packets.",

@@ -32,6 +32,9 @@ struct node_options {
     struct option_list allow_hosts; /* --allow-host: names in Host and Origin besides our own */
     bool insecure;                  /* beyond loopback without TLS */
     uint64_t max_connections;
+    /* [rpc] */
+    struct option_list rpc_addrs; /* --rpc-addr, repeated; none given: 127.0.0.1:50051 */
+    const char *rpc_socket;       /* NULL: the usual place, where that can be used */
     /* [capture] */
     bool allow_inject;
     bool include_self;                /* do not leave the node's own traffic out */
@@ -47,7 +50,7 @@ struct node_options {
 
 /* The table: `serve` of the command line and packetrecorderd itself. Offsets are into node_options.
  */
-#define N_NODE_OPTIONS 24
+#define N_NODE_OPTIONS 26
 extern const struct command_option node_option_table[N_NODE_OPTIONS];
 
 extern const char *const node_serve_description[];

@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * One connection: bytes are cut into messages, calls begin, answers go out. It is not read while
+ * its calls or its unsent answers are at their bound, and after a batch of messages the others have
+ * their turn.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "node/rpc_internal_uv.h"
+#include "node/rpc_unix_posix.h"
+#include "shared/base/log.h"
+#include "shared/base/mem.h"
+
+#define BATCH      64     /* messages in one turn of the loop */
+#define MESSAGE_MS 30000  /* from its first byte to its last */
+#define IDLE_MS    600000 /* without a call, an answer or a subscription */
+
+/* ---- out ---- */
+
+void rpc_conn_send(struct rpc_conn *conn, const struct buf *message)
+{
+    if (!stream_is_ending(conn->stream)) {
+        stream_write_copy(conn->stream, message->data, message->len);
+    }
+}
+
+void rpc_conn_goodbye(struct rpc_conn *conn, const char *code, const char *message)
+{
+    struct buf value = {0};
+    struct buf out = {0};
+
+    if (conn->is_ending) {
+        return;
+    }
+    rpc_put_map(&value, 2);
+    rpc_put_text(&value, "code");
+    rpc_put_text(&value, code);
+    rpc_put_text(&value, "message");
+    rpc_put_text(&value, message);
+    rpc_put_notification(&out, RPC_CLOSING, (struct rpc_span){.bytes = value.data, .n = value.len});
+    rpc_conn_send(conn, &out);
+    buf_deinit(&value);
+    buf_deinit(&out);
+    conn->is_ending = true;
+    stream_finish(conn->stream);
+}
+
+/* ---- in ---- */
+
+static void on_malformed(struct rpc_conn *conn, const char *why)
+{
+    conn->server->counters.rejected[RPC_REJECTED_MALFORMED]++;
+    rpc_conn_goodbye(conn, RPC_CODE_BAD_REQUEST, why);
+}
+
+static void on_bad_message(struct rpc_conn *conn, const struct rpc_message *message, bool has_id,
+                           const struct err *err)
+{
+    if (has_id) {
+        struct buf out = {0};
+        conn->server->counters.failed++;
+        rpc_put_error(&out, message->id, RPC_CODE_BAD_REQUEST, err->text, conn->server->node->name);
+        rpc_conn_send(conn, &out);
+        buf_deinit(&out);
+    } else {
+        on_malformed(conn, err->text);
+    }
+}
+
+static void on_message(struct rpc_conn *conn, const uint8_t *bytes, size_t n)
+{
+    struct rpc_message message;
+    struct err err = {0};
+    bool has_id;
+    uint32_t id;
+
+    if (rpc_decode(bytes, n, &message, &has_id, &err) < 0) {
+        on_bad_message(conn, &message, has_id, &err);
+    } else if (message.kind == RPC_REQUEST) {
+        rpc_call_begin(conn, &message);
+    } else if (message.kind == RPC_RESPONSE) {
+        on_malformed(conn, "an answer to a call that the node did not make");
+    } else if (strcmp(message.method, RPC_CANCEL) == 0 &&
+               rpc_decode_cancel(message.params, &id, &err) == 0) {
+        rpc_call_cancel(conn, id);
+    }
+    /* A notification that is not known is read over: nobody waits for an answer to it. */
+}
+
+static bool has_room(const struct rpc_conn *conn)
+{
+    return conn->n_calls < RPC_CONN_CALLS_MAX && stream_has_room(conn->stream);
+}
+
+/* True: something is left to do and room for it. */
+static bool work_off(struct rpc_conn *conn)
+{
+    size_t done = 0;
+    enum rpc_scan_state state = RPC_SCAN_WHOLE;
+
+    for (int i = 0; i < BATCH && !conn->is_ending && has_room(conn); i++) {
+        const uint8_t *message = conn->in.data + done;
+        state = conn->in.len == done
+                    ? RPC_SCAN_MORE
+                    : rpc_scan(&conn->scan, message, conn->in.len - done, RPC_REQUEST_MAX);
+        if (state != RPC_SCAN_WHOLE) {
+            break;
+        }
+        size_t n = conn->scan.at;
+        conn->scan = (struct rpc_scan){0};
+        on_message(conn, message, n);
+        done += n;
+    }
+    buf_consume(&conn->in, done);
+    if (state == RPC_SCAN_BAD) {
+        on_malformed(conn, "no msgpack-RPC, or a message of more than 65,536 bytes");
+    }
+    if (conn->is_ending) {
+        buf_deinit(&conn->in);
+        return false;
+    }
+    conn->is_waiting = state != RPC_SCAN_MORE;
+    return conn->is_waiting && has_room(conn);
+}
+
+/* Messages that are there, then the socket again. */
+static void turn(struct rpc_conn *conn)
+{
+    if (work_off(conn)) {
+        stream_pause(conn->stream);
+        stream_wake(conn->stream);
+    } else if (conn->is_waiting) {
+        stream_pause(conn->stream);
+    } else if (!conn->is_ending) {
+        conn->message_ms = conn->in.len == 0 ? 0 : conn->message_ms;
+        if (conn->in.len == 0) {
+            buf_deinit(&conn->in); /* an idle connection holds nothing */
+        }
+        stream_resume(conn->stream);
+    }
+}
+
+void rpc_conn_drain(struct rpc_conn *conn)
+{
+    if (conn->n_calls == 0) {
+        rpc_conn_goodbye(conn, RPC_CODE_ENDING, "the node is ending");
+    }
+}
+
+void rpc_conn_go_on(struct rpc_conn *conn)
+{
+    conn->active_ms = uv_now(conn->server->node->loop);
+    if (conn->is_waiting && !conn->is_ending) {
+        stream_wake(conn->stream);
+    }
+    if (conn->server->draining) {
+        rpc_conn_drain(conn);
+    }
+}
+
+static void on_data(struct stream *stream, void *arg, const uint8_t *data, size_t n)
+{
+    struct rpc_conn *conn = arg;
+
+    (void)stream;
+    if (conn->is_ending) {
+        return;
+    }
+    conn->active_ms = uv_now(conn->server->node->loop);
+    if (conn->in.len == 0) {
+        conn->message_ms = conn->active_ms;
+    }
+    buf_append(&conn->in, data, n);
+    if (!conn->is_waiting) {
+        turn(conn);
+    }
+}
+
+static void on_ended(struct stream *stream, void *arg)
+{
+    struct rpc_conn *conn = arg;
+
+    conn->is_ending = true;
+    if (conn->n_calls == 0) {
+        stream_finish(stream);
+    } else {
+        stream_abort(stream, "the caller left while calls were running");
+    }
+}
+
+static void on_room(struct stream *stream, void *arg)
+{
+    (void)stream;
+    rpc_conn_go_on(arg);
+}
+
+static void on_woken(struct stream *stream, void *arg)
+{
+    struct rpc_conn *conn = arg;
+
+    (void)stream;
+    if (!conn->is_ending) {
+        turn(conn);
+    }
+}
+
+static void on_tick(struct stream *stream, void *arg, uint64_t now_ms)
+{
+    struct rpc_conn *conn = arg;
+
+    (void)stream;
+    if (conn->is_ending) {
+        return;
+    }
+    if (conn->message_ms != 0 && !conn->is_waiting && now_ms - conn->message_ms >= MESSAGE_MS) {
+        on_malformed(conn, "a message took more than 30 s to come");
+    } else if (conn->n_calls == 0 && !conn->is_waiting && now_ms - conn->active_ms >= IDLE_MS) {
+        rpc_conn_goodbye(conn, "idle", "nothing was called for 10 minutes");
+    }
+}
+
+static void on_closed(struct stream *stream, void *arg, const char *why)
+{
+    struct rpc_conn *conn = arg;
+    struct rpc_server *server = conn->server;
+
+    (void)stream;
+    log_debug("rpc: connection of %s is over: %s", conn->who, why);
+    rpc_calls_end(conn);
+    LIST_REMOVE(conn, link);
+    buf_deinit(&conn->in);
+    mem_free(conn);
+    rpc_server_forgot_one(server);
+}
+
+static const struct stream_ops ops = {
+    .data = on_data,
+    .ended = on_ended,
+    .drained = on_room,
+    .woken = on_woken,
+    .tick = on_tick,
+    .closed = on_closed,
+};
+
+void rpc_conn_accept(struct rpc_server *server, int fd, const struct sockaddr_storage *peer,
+                     bool is_unix)
+{
+    struct rpc_conn *conn = x_alloc(sizeof *conn);
+    bool is_good = !is_unix || rpc_unix_peer(fd, conn->who, sizeof conn->who);
+
+    conn->server = server;
+    conn->is_unix = is_unix;
+    conn->active_ms = uv_now(server->node->loop);
+    conn->stream = stream_accept(&server->streams, fd, NULL, peer, &ops, conn);
+    if (conn->stream == NULL) {
+        mem_free(conn);
+        return;
+    }
+    LIST_INSERT_HEAD(&server->conns, conn, link);
+    if (!is_good) {
+        server->counters.rejected[RPC_REJECTED_PEER]++;
+        log_warn("rpc: %s may not use '%s': only root, the node's user and its group", conn->who,
+                 server->socket_path);
+        rpc_conn_goodbye(conn, "permission",
+                         "this socket is for root, the node's user and the node's group");
+        return;
+    }
+    conn->rights = api_role_rights(ROLE_ADMIN);
+}

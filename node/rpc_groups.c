@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Nothing but the list of who answers RPC calls.
+ */
+#include "node/rpc.h"
+
+#include "node/rpc_node.h"
+#include "shared/base/mem.h"
+
+const struct rpc_handler_group *const rpc_handler_groups[] = {
+    &rpc_node_handlers,
+};
+const size_t n_rpc_handler_groups = ARRAY_LEN(rpc_handler_groups);

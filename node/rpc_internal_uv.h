@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What the files of the RPC server share: rpc_server_uv (listeners, the table of connections, their
+ * end), rpc_conn_uv (one connection: bytes to messages and back), rpc_call (one call), rpc_metrics.
+ */
+#pragma once
+
+#include <sys/queue.h>
+
+#include <uv.h>
+
+#include "node/listener_uv.h"
+#include "node/rpc.h"
+#include "node/rpc_server.h"
+#include "node/stream_uv.h"
+
+#define RPC_LISTENERS_MAX 16
+#define RPC_WHO_MAX       32
+
+/* Why a connection or call was refused; a label in /metrics. */
+enum rpc_rejected {
+    RPC_REJECTED_CONNECTIONS, /* RPC_CONNECTIONS_MAX */
+    RPC_REJECTED_PEER,        /* a user who may not use the UNIX socket */
+    RPC_REJECTED_MALFORMED,   /* no msgpack-RPC */
+    RPC_REJECTED_RIGHT,       /* a call that the caller's role does not allow */
+    RPC_REJECTED_BUSY,        /* RPC_CALLS_MAX */
+    RPC_REJECTED_KEY_ENDED,   /* revoked or expired while connected */
+    N_RPC_REJECTED,
+};
+
+struct rpc_counters {
+    uint64_t accepted_unix;
+    uint64_t accepted_tcp;
+    uint64_t answered; /* with a result */
+    uint64_t failed;   /* with an error */
+    uint64_t cancelled;
+    uint64_t late; /* the caller's time was over */
+    uint64_t rejected[N_RPC_REJECTED];
+};
+
+struct rpc_call {
+    LIST_ENTRY(rpc_call) link; /* in its connection, while it waits for its answer */
+    struct rpc_conn *conn;     /* NULL: gone, or answered */
+    struct node *node;
+    unsigned n_refs;
+    uint32_t id;
+    const struct rpc_method *method;
+    struct json_t *args;
+    unsigned rights;
+    char who[RPC_WHO_MAX];
+    char key_id[API_KEY_ID_CHARS + 1];
+    char peer[STREAM_PEER_MAX];
+    char *target; /* owned */
+    uint64_t deadline_ns;
+    void (*gone)(void *arg);
+    void *gone_arg;
+};
+
+struct rpc_conn {
+    LIST_ENTRY(rpc_conn) link;
+    struct rpc_server *server;
+    struct stream *stream;
+    LIST_HEAD(, rpc_call) calls;
+    size_t n_calls;
+    bool is_unix;
+    bool is_ending;  /* nothing more is read */
+    bool is_waiting; /* there are messages that have not begun: no room, or others first */
+    uint64_t active_ms;
+    uint64_t message_ms; /* when the message that is not whole began; 0: none */
+    unsigned rights;
+    char who[RPC_WHO_MAX];
+    char key_id[API_KEY_ID_CHARS + 1];
+    struct buf in; /* of the message that is not whole yet, and what came behind it */
+    struct rpc_scan scan;
+};
+
+struct rpc_server {
+    struct node *node;
+    struct streams streams;
+    struct listener listeners[RPC_LISTENERS_MAX]; /* TCP */
+    size_t n_listeners;
+    struct listener local; /* the UNIX socket */
+    bool has_local;
+    size_t n_listening;
+    char *socket_path;
+    int socket_lock;
+    LIST_HEAD(, rpc_conn) conns;
+    size_t n_calls;
+    uv_timer_t deadline; /* the earliest of all calls */
+    uv_timer_t drain_deadline;
+    uint64_t deadline_ns;
+    bool draining;
+    unsigned n_closing;
+    void (*drained)(struct node *node);
+    void (*closed)(struct node *node);
+    struct rpc_counters counters;
+};
+
+/* rpc_conn_uv.c */
+void rpc_conn_accept(struct rpc_server *server, int fd, const struct sockaddr_storage *peer,
+                     bool is_unix);
+/* Appends a message to what goes out. */
+void rpc_conn_send(struct rpc_conn *conn, const struct buf *message);
+/* Says why (RPC_CLOSING), then the end. */
+void rpc_conn_goodbye(struct rpc_conn *conn, const char *code, const char *message);
+/* Ends it when nothing runs, after the last answer otherwise. */
+void rpc_conn_drain(struct rpc_conn *conn);
+/* Reads on where there is room again. */
+void rpc_conn_go_on(struct rpc_conn *conn);
+
+/* rpc_call.c: begins a call of a connection whose message is sound. */
+void rpc_call_begin(struct rpc_conn *conn, const struct rpc_message *message);
+void rpc_call_cancel(struct rpc_conn *conn, uint32_t id);
+/* The connection is gone: so are its calls. */
+void rpc_calls_end(struct rpc_conn *conn);
+/* Ends those whose time is over; gives the earliest deadline of the others. */
+uint64_t rpc_calls_expire(struct rpc_conn *conn, uint64_t now_ns);
+
+/* rpc_server_uv.c */
+void rpc_server_watch_deadline(struct rpc_server *server, uint64_t deadline_ns);
+void rpc_server_forgot_one(struct rpc_server *server);

@@ -1,0 +1,312 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Nothing but the table.
+ */
+#include "shared/wire/rpc_methods.h"
+
+#include <string.h>
+
+#include "shared/base/mem.h"
+#include "shared/wire/rpc.h"
+
+#define PARAMS(array) .params = (array), .n_params = ARRAY_LEN(array)
+
+#define SESSION_ID                                                                                 \
+    {                                                                                              \
+        .name = "session_id", .type = RPC_TEXT, .required = true,                                  \
+        .what = "A session: its id, a start of it of at least 8 characters, its name, or `last`."  \
+    }
+#define FILTER(words)                                                                              \
+    {                                                                                              \
+        .name = "filter", .type = RPC_FILTER, .what = (words)                                      \
+    }
+#define FROM_TO                                                                                    \
+    {.name = "from", .type = RPC_TIME, .what = "Only packets from then on."},                      \
+    {                                                                                              \
+        .name = "to", .type = RPC_TIME, .what = "Only packets until then."                         \
+    }
+#define CURSOR                                                                                     \
+    {                                                                                              \
+        .name = "cursor", .type = RPC_TEXT, .what = "Where the last answer ended: its `next`."     \
+    }
+
+/* ---- captures ---- */
+
+static const struct rpc_param capture_start[] = {
+    {.name = "interface", .type = RPC_TEXT, .what = "An interface; or `interfaces`."},
+    {.name = "interfaces",
+     .type = RPC_TEXTS,
+     .what = "Several interfaces, recorded into one session."},
+    FILTER("Only packets that this pcap filter lets through."),
+    {.name = "name", .type = RPC_TEXT, .what = "A name of the session, in place of its id."},
+    {.name = "tags", .type = RPC_TAGS, .what = "Words about the session."},
+    {.name = "max_packets",
+     .type = RPC_COUNT,
+     .what = "Ends after so many packets; 0 is no limit."},
+    {.name = "max_bytes",
+     .type = RPC_SIZE,
+     .what = "Ends after so many bytes of packets; 0 is no limit."},
+    {.name = "duration", .type = RPC_DURATION, .what = "Ends after so long; 0 is no limit."},
+    {.name = "snaplen",
+     .type = RPC_SIZE,
+     .max = 262144,
+     .what = "Keeps so many bytes of each packet; 0 keeps all."},
+    {.name = "promisc", .type = RPC_BOOL, .what = "Also what is not for this host (true)."},
+};
+
+static const struct rpc_param one_session[] = {SESSION_ID};
+
+/* ---- sessions ---- */
+
+static const struct rpc_param session_query[] = {
+    SESSION_ID,
+    FILTER("Only packets that match."),
+    FROM_TO,
+    {.name = "limit", .type = RPC_COUNT, .max = 10000, .what = "Packets in one answer (100)."},
+    {.name = "data", .type = RPC_BOOL, .what = "With the bytes of each packet, in hex."},
+    CURSOR,
+};
+
+static const char *const read_formats[] = {"pcapng", "pcap", NULL};
+
+static const struct rpc_param session_read[] = {
+    SESSION_ID,
+    FILTER("Only packets that match."),
+    FROM_TO,
+    {.name = "format", .type = RPC_WORD, .words = read_formats, .what = "Of the file (pcapng)."},
+    {.name = "max_bytes",
+     .type = RPC_SIZE,
+     .max = RPC_READ_MAX,
+     .what = "Bytes in one answer (1 MiB)."},
+    CURSOR,
+};
+
+/* ---- replay ---- */
+
+static const struct rpc_param replay_start[] = {
+    SESSION_ID,
+    {.name = "interface", .type = RPC_TEXT, .what = "Sends on this one (the recorded one)."},
+    FILTER("Only packets that match."),
+    FROM_TO,
+    {.name = "speed",
+     .type = RPC_REAL,
+     .max = 1000000,
+     .what = "1 as recorded, 2 twice as fast, 0 as fast as possible (1)."},
+    {.name = "count", .type = RPC_COUNT, .what = "Ends after so many packets; 0 is no limit."},
+    {.name = "loop",
+     .type = RPC_COUNT,
+     .what = "So many times in a row; 0 is until it is stopped (1)."},
+};
+
+static const struct rpc_param replay_stop[] = {
+    {.name = "replay_id", .type = RPC_TEXT, .required = true, .what = "Of replay.start."},
+};
+
+/* ---- events ---- */
+
+static const struct rpc_param events_subscribe[] = {
+    {.name = "after",
+     .type = RPC_COUNT,
+     .what = "Begins behind the event of this number, 0 with the oldest that is kept (only what "
+             "comes)."},
+    {.name = "types", .type = RPC_TEXTS, .what = "Only these, such as `capture.ended` (all)."},
+};
+
+/* ---- keys ---- */
+
+static const struct rpc_param keys_add[] = {
+    {.name = "role",
+     .type = RPC_WORD,
+     .required = true,
+     .words = api_role_names,
+     .what = "What the key may do."},
+    {.name = "name", .type = RPC_TEXT, .what = "Whose it is, in words."},
+    {.name = "expires",
+     .type = RPC_TEXT,
+     .what = "When it ends: a duration (`30d`) or a time (never)."},
+};
+
+static const struct rpc_param keys_revoke[] = {
+    {.name = "key_id",
+     .type = RPC_TEXT,
+     .required = true,
+     .what = "Its id, the first characters of it, or its name."},
+};
+
+static const struct rpc_param node_audit[] = {
+    {.name = "limit", .type = RPC_COUNT, .max = 10000, .what = "The newest so many (100)."},
+};
+
+/* ---- swarm ---- */
+
+static const struct rpc_param swarm_join[] = {
+    {.name = "addresses",
+     .type = RPC_TEXTS,
+     .required = true,
+     .what = "HOST or HOST:PORT of members, in the form of --join."},
+};
+
+static const struct rpc_param swarm_forget[] = {
+    {.name = "node_id",
+     .type = RPC_TEXT,
+     .required = true,
+     .what = "A member that is dead or left: its id, or its name."},
+    {.name = "ban", .type = RPC_BOOL, .what = "It may not come back (false)."},
+};
+
+static const char *const key_actions[] = {"list", "add", "use", "retire", NULL};
+
+static const struct rpc_param swarm_keys[] = {
+    {.name = "action",
+     .type = RPC_WORD,
+     .words = key_actions,
+     .what = "`list` who holds which; `add` a key to the keyring; `use` it for sealing; `retire` "
+             "an old one (list)."},
+    {.name = "key", .type = RPC_TEXT, .what = "For add: `prc_CLUSTERID_KEY`."},
+    {.name = "key_id", .type = RPC_TEXT, .what = "For use and retire: as listed."},
+};
+
+#define SESSION_OBJECT "The session, as `sessions --json` prints it"
+
+const struct rpc_method rpc_methods[] = {
+    {.name = "node.info",
+     .right = RIGHT_VIEW,
+     .what = "The node: name, version, captures, losses, protocols, store, live streams.",
+     .result = "The object of GET /api/v1/stats."},
+    {.name = "node.interfaces",
+     .right = RIGHT_VIEW,
+     .what = "All interfaces, those of uplinks (NAME:IFACE) last.",
+     .result = "An array, as `list-interfaces --json` prints it, each with `node`."},
+    {.name = "node.doctor",
+     .right = RIGHT_VIEW,
+     .what = "What keeps the node from its work.",
+     .result = "`{ok, checks: [{name, ok, detail}]}`."},
+    {.name = "node.audit",
+     .right = RIGHT_ADMIN,
+     .what = "Who changed what through RPC.",
+     .result = "An array of `{time, who, peer, method, target, outcome}`, oldest first.",
+     PARAMS(node_audit)},
+    {.name = "capture.start",
+     .right = RIGHT_CAPTURE,
+     .changes = true,
+     .what = "Starts a capture into the store of the node.",
+     .result = SESSION_OBJECT ", running.",
+     .limits = "--max-captures at a time (`limit`).",
+     PARAMS(capture_start)},
+    {.name = "capture.stop",
+     .right = RIGHT_CAPTURE,
+     .changes = true,
+     .what = "Ends a capture; answers when every packet is stored.",
+     .result = SESSION_OBJECT ".",
+     PARAMS(one_session)},
+    {.name = "capture.list",
+     .right = RIGHT_VIEW,
+     .what = "The captures that run, with live counters.",
+     .result = "An array of sessions, oldest first."},
+    {.name = "capture.stats",
+     .right = RIGHT_VIEW,
+     .what = "One capture with live counters; one that has ended as its session.",
+     .result = SESSION_OBJECT ".",
+     PARAMS(one_session)},
+    {.name = "session.list",
+     .right = RIGHT_VIEW,
+     .what = "What the store holds.",
+     .result = "An array of sessions, oldest first."},
+    {.name = "session.query",
+     .right = RIGHT_VIEW,
+     .what = "Packets of a session as lines, page by page.",
+     .result = "`{packets, next, resume, damaged_packets, deleted_packets}`, as "
+               "GET /api/v1/sessions/{id}/packets; `next` is the cursor of the next page, nil at "
+               "the end.",
+     .limits = "A page ends after 4 MiB or two seconds of searching.",
+     PARAMS(session_query)},
+    {.name = "session.read",
+     .right = RIGHT_CAPTURE,
+     .what = "A session as a capture file, chunk by chunk. The next chunk is asked for, so nothing "
+             "comes faster than it is taken, and a reading goes on after a broken connection.",
+     .result = "`{data, offset, checksum, next}`: bytes of the file (bin), where in it they "
+               "stand, their CRC-32C, and the cursor of the next chunk, nil at the end.",
+     .limits = "4 MiB in one answer; 8 readings and downloads at a time (`limit`).",
+     PARAMS(session_read)},
+    {.name = "session.delete",
+     .right = RIGHT_ADMIN,
+     .changes = true,
+     .what = "Deletes a session and its packets.",
+     .result = "`{id}`.",
+     PARAMS(one_session)},
+    {.name = "replay.start",
+     .right = RIGHT_INJECT,
+     .changes = true,
+     .what = "Sends the packets of a session; the node must run with --allow-inject.",
+     .result = "`{replay_id, session_id, interface}`.",
+     PARAMS(replay_start)},
+    {.name = "replay.stop",
+     .right = RIGHT_INJECT,
+     .changes = true,
+     .what = "Ends a replay.",
+     .result = "`{replay_id, packets, bytes, errors}`: what was sent.",
+     PARAMS(replay_stop)},
+    {.name = "events.subscribe",
+     .right = RIGHT_VIEW,
+     .streams = true,
+     .what = "What happens on the node, as notifications `events.event [{call_id, number, type, "
+             "…}]` until `rpc.cancel` of this call or the end of the connection.",
+     .result = "`{after}`: the number behind which it begins.",
+     .limits = "8 on one connection; the newest 4,096 are kept, of those that are gone `lost` "
+               "says how many.",
+     PARAMS(events_subscribe)},
+    {.name = "keys.add",
+     .right = RIGHT_ADMIN,
+     .changes = true,
+     .what = "Makes an API key of the node. The secret is shown this once.",
+     .result = "`{id, name, role, created, expires, key}`; key is `pr_ID_SECRET`.",
+     PARAMS(keys_add)},
+    {.name = "keys.list",
+     .right = RIGHT_ADMIN,
+     .what = "The API keys, never a secret.",
+     .result = "An array of `{id, name, role, created, expires, state}`."},
+    {.name = "keys.revoke",
+     .right = RIGHT_ADMIN,
+     .changes = true,
+     .what = "Ends an API key and its connections.",
+     .result = "`{id, name, left}`: how many keys are left.",
+     PARAMS(keys_revoke)},
+    {.name = "swarm.members",
+     .right = RIGHT_VIEW,
+     .what = "The members of the swarm, this node among them.",
+     .result = "An array, as `members --json` prints it."},
+    {.name = "swarm.join",
+     .right = RIGHT_ADMIN,
+     .changes = true,
+     .what = "Joins through these members, retried until one answers.",
+     .result = "`{addresses}`: those that are tried.",
+     PARAMS(swarm_join)},
+    {.name = "swarm.leave",
+     .right = RIGHT_ADMIN,
+     .changes = true,
+     .what = "Leaves the swarm; the node goes on alone.",
+     .result = "`{left}`: true."},
+    {.name = "swarm.forget",
+     .right = RIGHT_ADMIN,
+     .changes = true,
+     .what = "Takes a member off the lists of all.",
+     .result = "`{node_id, name, banned}`.",
+     PARAMS(swarm_forget)},
+    {.name = "swarm.keys",
+     .right = RIGHT_ADMIN,
+     .changes = true,
+     .what = "The keyring of the swarm.",
+     .result = "An array of `{key_id, state, held_by, lacking}`, after what was done.",
+     PARAMS(swarm_keys)},
+};
+const size_t n_rpc_methods = ARRAY_LEN(rpc_methods);
+
+const struct rpc_method *rpc_method_find(const char *name)
+{
+    for (size_t i = 0; i < n_rpc_methods; i++) {
+        if (strcmp(rpc_methods[i].name, name) == 0) {
+            return &rpc_methods[i];
+        }
+    }
+    return NULL;
+}

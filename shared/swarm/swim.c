@@ -266,17 +266,15 @@ static enum counted look_up_counter(const struct swim_member *member,
     return COUNTED_NEW;
 }
 
-static void take_counter(struct swim_member *member, const struct swim_envelope *envelope)
+static void take_counter(struct swim_member *member, const struct swim_envelope *envelope,
+                         bool is_doubtful)
 {
     uint32_t generation = swim_generation(envelope->boot_nonce);
 
     if (generation == swim_generation(member->boot_nonce)) {
         swim_replay_take(&member->replay, envelope->counter);
-        return;
-    }
-    member->next_generation = generation;
-    if (envelope->counter > member->next_highest) {
-        member->next_highest = envelope->counter;
+    } else {
+        swim_note_generation(member, generation, envelope->counter, is_doubtful);
     }
 }
 
@@ -363,7 +361,7 @@ void swim_on_datagram(struct swim *swim, struct swim_now now, const struct swim_
         return;
     }
     if (sender != NULL) {
-        take_counter(sender, &envelope);
+        take_counter(sender, &envelope, records_only);
         if (envelope.bound && !records_only) {
             tell_the_dead(swim, sender);
             sender->heard_ns = now.mono_ns;

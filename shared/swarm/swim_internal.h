@@ -75,8 +75,10 @@ struct swim_member {
     uint8_t boot_nonce[SWIM_NONCE_BYTES];
     struct swim_member *next_by_nonce;
     struct swim_replay replay;
-    uint64_t next_highest;    /* counter under nonces of its life that are not in its record */
-    uint32_t next_generation; /* the last of these, if newer than the record; else 0 */
+    uint64_t next_highest;     /* counter under nonces of its life that are not in its record */
+    uint32_t next_generation;  /* the last of these, if newer than the record; else 0 */
+    uint32_t other_generation; /* of the others that were heard of, that with the highest counter */
+    uint64_t other_highest;
     struct swim_offset offset;
     struct swim_suspicion *suspicion; /* owned; while suspect */
     uint64_t dead_from;
@@ -320,6 +322,10 @@ void swim_set_member(struct swim *swim, struct swim_member *member,
 struct swim_past_life *swim_past_life(struct swim *swim, const uint8_t nonce[SWIM_NONCE_BYTES]);
 /* Its counter, so that none of what it has said can come again. */
 void swim_note_stranger(struct swim *swim, const uint8_t nonce[SWIM_NONCE_BYTES], uint64_t counter);
+/* A counter under a nonce of its life that is not that of its record. is_doubtful: it does not rise
+ * as the next one's do. */
+void swim_note_generation(struct swim_member *member, uint32_t generation, uint64_t counter,
+                          bool is_doubtful);
 void swim_set_nonce(struct swim *swim, struct swim_member *member,
                     const uint8_t nonce[SWIM_NONCE_BYTES]);
 void swim_set_record(struct swim *swim, struct swim_member *member, const uint8_t *bytes, size_t n);

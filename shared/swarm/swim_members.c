@@ -146,14 +146,47 @@ static void begin_window(struct swim_member *member, uint64_t highest)
     }
 }
 
+static void note_other(struct swim_member *member, uint32_t generation, uint64_t highest)
+{
+    if (generation != 0 && highest > member->other_highest) {
+        member->other_generation = generation;
+        member->other_highest = highest;
+    }
+}
+
+/* A straggler, or a recording, of an older one must not put the next one out: of that the window
+ * begins where it was heard last, or what it had said would be news again. */
+void swim_note_generation(struct swim_member *member, uint32_t generation, uint64_t counter,
+                          bool is_doubtful)
+{
+    if (generation == member->next_generation) {
+        member->next_highest = counter > member->next_highest ? counter : member->next_highest;
+    } else if (is_doubtful) {
+        note_other(member, generation, counter);
+    } else {
+        note_other(member, member->next_generation, member->next_highest);
+        member->next_generation = generation;
+        member->next_highest = counter;
+    }
+}
+
 /* The same life goes on. What it counted before stays known, so that recordings are. */
 static void next_generation(struct swim_member *member, const uint8_t nonce[SWIM_NONCE_BYTES])
 {
+    uint32_t generation = swim_generation(nonce);
     uint64_t highest = member->replay.highest;
 
     memcpy(member->boot_nonce, nonce, SWIM_NONCE_BYTES);
-    begin_window(member,
-                 swim_generation(nonce) == member->next_generation ? member->next_highest : 0);
+    begin_window(member, generation == member->next_generation    ? member->next_highest
+                         : generation == member->other_generation ? member->other_highest
+                                                                  : 0);
+    if (generation == member->other_generation) {
+        member->other_generation = 0;
+        member->other_highest = 0;
+    }
+    if (generation != member->next_generation) {
+        note_other(member, member->next_generation, member->next_highest);
+    }
     member->next_generation = 0;
     member->next_highest = highest > member->next_highest ? highest : member->next_highest;
 }
@@ -181,8 +214,8 @@ void swim_set_nonce(struct swim *swim, struct swim_member *member,
         highest = past->highest; /* it is not over, though we thought so */
     }
     begin_window(member, highest);
-    member->next_generation = 0;
-    member->next_highest = 0;
+    member->next_generation = member->other_generation = 0;
+    member->next_highest = member->other_highest = 0;
     member->offset = (struct swim_offset){0};
 }
 

@@ -13,6 +13,7 @@
 #include "shared/base/to_json.h"
 #include "shared/options/secret_sodium.h"
 #include "shared/wire/api_key.h"
+#include "shared/wire/cluster_key.h"
 
 struct keys_args {
     const char *database;
@@ -50,12 +51,12 @@ static const struct command_option options[] = {
      .offset = offsetof(struct keys_args, expires)},
 };
 
-static const char *const actions[] = {"add", "list", "revoke", "db-new", NULL};
+static const char *const actions[] = {"add", "list", "revoke", "db-new", "cluster-new", NULL};
 
 static const struct command_word words[] = {
     {.name = "ACTION",
      .help = "'add', 'list' and 'revoke' for the API keys of a node; 'db-new' makes a key for an "
-             "encrypted store.",
+             "encrypted store, 'cluster-new' one for a new cluster of nodes.",
      .words = actions},
     {.name = "ID",
      .help = "For 'revoke': id of the key, its first characters, or its name.",
@@ -76,6 +77,19 @@ static int make_db_key(struct command_context *ctx)
     secret_make_db_key(text);
     int rc = print_secret(text, &ctx->err);
     explicit_bzero(text, sizeof text);
+    return rc;
+}
+
+static int make_cluster_key(struct command_context *ctx)
+{
+    struct cluster_key *key = cluster_key_new();
+    char text[CLUSTER_KEY_TEXT_MAX];
+
+    cluster_key_make(key);
+    cluster_key_print(key, text);
+    int rc = print_secret(text, &ctx->err);
+    explicit_bzero(text, sizeof text);
+    cluster_key_free(key);
     return rc;
 }
 
@@ -280,7 +294,10 @@ static int run(struct command_context *ctx, void *args_)
     if (adds) {
         return add(ctx, args);
     }
-    return strcmp(action, "list") == 0 ? list(ctx, args) : make_db_key(ctx);
+    if (strcmp(action, "list") == 0) {
+        return list(ctx, args);
+    }
+    return strcmp(action, "cluster-new") == 0 ? make_cluster_key(ctx) : make_db_key(ctx);
 }
 
 const struct command cmd_keys = {
@@ -305,6 +322,9 @@ const struct command cmd_keys = {
             "--encryption-key-file: who has the key reads the store, who loses it has lost the "
             "store. A key is used as it is, so opening a store with it takes no time. A passphrase "
             "is turned into a key by Argon2id, which is slow on purpose.",
+            "'keys cluster-new' prints one line prc_CLUSTERID_KEY, the key of a new cluster, and "
+            "nothing else. Copy it to every node that is to be a member, into a file of mode 600 "
+            "for --cluster-key-file: who has it is a member and reads what members say.",
             NULL,
         },
     .examples =
@@ -313,6 +333,7 @@ const struct command cmd_keys = {
              "a key that reads and watches for 30 days; umask 077 first"},
             {"keys revoke -d p.db laptop", "the end of it"},
             {"keys db-new > store.key", "a new key for an encrypted store"},
+            {"keys cluster-new > cluster.key", "a key for the nodes of a new cluster"},
             {"capture -i eth0 -d p.db --encryption-key-file store.key",
              "record into a store that this key opens"},
             {NULL, NULL},

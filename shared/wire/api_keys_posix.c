@@ -17,9 +17,11 @@
 #include "shared/base/buf.h"
 #include "shared/base/mem.h"
 #include "shared/wire/api_key.h"
+#include "shared/wire/private_file.h"
 
 #define FILE_MAX_BYTES (1024u * 1024u)
 #define TEXT_MAX       4096u
+#define FILE_WORDS     "API key file"
 #define FRESH_NAME     ".api-keys.new" /* hidden: no part of the store */
 
 char *api_keys_path(const char *database)
@@ -27,60 +29,10 @@ char *api_keys_path(const char *database)
     return x_sprintf("%s.d/api-keys", database);
 }
 
-static bool read_all(int fd, size_t max, struct buf *out)
-{
-    for (;;) {
-        buf_reserve(out, 4096);
-        ssize_t n = read(fd, out->data + out->len, 4096);
-        if (n < 0 && errno != EINTR) {
-            return false;
-        }
-        if (n == 0) {
-            return true;
-        }
-        out->len += n > 0 ? (size_t)n : 0;
-        if (out->len > max) {
-            errno = EFBIG;
-            return false;
-        }
-    }
-}
-
-/* Reads a file that only its owner may read. ERR_NOT_FOUND when there is none. */
-static int read_private(const char *path, size_t max, struct buf *out, struct err *err)
-{
-    struct stat st;
-    int rc = 0;
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-
-    if (fd < 0 && errno == EACCES) {
-        return err_set(
-            err, ERR_PERMISSION,
-            "cannot read the API key file '%s': it is another user's; 'chown' it and its "
-            "directory to the user that must read it",
-            path);
-    }
-    if (fd < 0) {
-        return err_errno(err, errno, "cannot read the API key file '%s'", path);
-    }
-    bool is_known = fstat(fd, &st) == 0;
-    if (is_known && !S_ISREG(st.st_mode)) {
-        rc = err_set(err, ERR_KEY, "the API key file '%s' is no regular file", path);
-    } else if (is_known && (st.st_mode & 077) != 0) {
-        rc = err_set(err, ERR_KEY,
-                     "the API key file '%s' can be read by others than its owner: chmod 600 '%s'",
-                     path, path);
-    } else if (!is_known || !read_all(fd, max, out)) {
-        rc = err_errno(err, errno, "cannot read the API key file '%s'", path);
-    }
-    close(fd);
-    return rc;
-}
-
 int api_keys_load(const char *path, struct api_keys *out, struct err *err)
 {
     struct buf text = {0};
-    int rc = read_private(path, FILE_MAX_BYTES, &text, err);
+    int rc = private_file_read(path, FILE_WORDS, FILE_MAX_BYTES, &text, err);
 
     if (rc == ERR_NOT_FOUND) {
         *out = (struct api_keys){0};
@@ -246,7 +198,7 @@ static int text_of_file(const char *path, char **out, struct err *err)
     struct buf text = {0};
 
     buf_reserve(&text, TEXT_MAX + 8192); /* so that no growth leaves a copy behind */
-    int rc = read_private(path, TEXT_MAX, &text, err);
+    int rc = private_file_read(path, FILE_WORDS, TEXT_MAX, &text, err);
     if (rc == 0) {
         rc = take_text((const char *)text.data, text.len, out, err);
         rc = rc < 0 ? err_wrap(err, "the API key file '%s'", path) : 0;

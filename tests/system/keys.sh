@@ -97,7 +97,20 @@ test_revoking() {
     check_equal "at all" '[{' "$(cat p.db.d/api-keys)"
 }
 
+test_the_cluster() {
+    local before
+    before=$(ls -A)
+    "$bin" keys cluster-new >c.out 2>c.err
+    check "a cluster key is one line" grep -Eqx 'prc_[A-Za-z0-9_-]{22}_[A-Za-z0-9_-]{43}' c.out
+    check_equal "and nothing else is said" "1 0" "$(wc -l <c.out) $(wc -c <c.err)"
+    check_equal "no cluster comes twice" 0 "$("$bin" keys cluster-new | grep -c "$(cut -c1-26 c.out)")"
+    check_exit "it takes no name" 2 "$bin" keys cluster-new --name x
+    rm c.out c.err
+    check_equal "and no file is made" "$before" "$(ls -A)"
+}
+
 test_adding
+test_the_cluster
 test_listing
 test_the_store
 test_revoking

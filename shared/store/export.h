@@ -38,6 +38,7 @@ struct export_spec {
     uint64_t to_ns;     /* UINT64_MAX = no end */
     const char *filter; /* NULL or "" = all */
     uint64_t limit;     /* packets; 0 = all */
+    uint64_t after;     /* one session: only packets with a larger number */
     bool with_data;     /* JSON and CSV: the bytes in hex; SQLite always has them */
     enum export_format format;
     const char *path;

@@ -186,6 +186,7 @@ int export_run_scan(struct export_run *e, struct store *store, struct err *err)
         .to_ns = spec->to_ns,
         .filter = spec->filter,
         .time_order = spec->n > 1,
+        .after = spec->after,
     };
 
     return scan_new(store, &scan_spec, &e->scan, err);

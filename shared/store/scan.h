@@ -65,6 +65,13 @@ int scan_next_run(struct scan *scan, const uint8_t **raw, size_t *n,
  * within the first `bytes` of them as a whole, and gives back how many bytes that were. */
 uint64_t scan_run_bytes(const struct scan *scan);
 uint64_t scan_skip_runs(struct scan *scan, uint64_t bytes);
+/* One session. Before the first run: leaves out the runs that end before packet `number`; gives the
+ * number of the next one's first packet, 0 when none is left. */
+uint64_t scan_skip_to(struct scan *scan, uint64_t number);
+/* Number of the first packet of the run that was given last (scan_position: of its last one), and
+ * of the last packet of all runs; 0 = none. */
+uint64_t scan_run_first(const struct scan *scan);
+uint64_t scan_last_number(const struct scan *scan);
 
 /* Matches without their bytes: counts with as little decoding as can be. */
 int scan_count(struct scan *scan, uint64_t *count, struct err *err);

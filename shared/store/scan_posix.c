@@ -52,6 +52,7 @@ struct scan {
     struct open_frame *given; /* time order: whose packet the caller holds */
     uint64_t packets_read;
     uint64_t position; /* recorded order: number of the last packet looked at */
+    uint64_t run_first;
     uint32_t pause_after;
     uint32_t frames_since; /* the last match */
     struct scan_damage damage;
@@ -479,6 +480,8 @@ int scan_next_run(struct scan *scan, const uint8_t **raw, size_t *n,
     if (r > 0) {
         *n = f->raw_len;
         *session = &scan->spec.sessions[f->session];
+        scan->run_first = f->first_number;
+        scan->position = f->first_number + f->n_packets - 1;
     }
     return r;
 }
@@ -493,21 +496,59 @@ uint64_t scan_run_bytes(const struct scan *scan)
     return bytes;
 }
 
-uint64_t scan_skip_runs(struct scan *scan, uint64_t bytes)
+/* The plan without its first n frames. */
+static void leave_out(struct scan *scan, size_t n)
 {
     struct scan_plan *plan = &scan->plan;
+
+    for (size_t i = 0; i < n; i++) {
+        scan->packets_read += plan->frames[i].n_packets;
+    }
+    if (n > 0) {
+        plan->n_frames -= n;
+        memmove(plan->frames, plan->frames + n, plan->n_frames * sizeof *plan->frames);
+    }
+}
+
+uint64_t scan_skip_runs(struct scan *scan, uint64_t bytes)
+{
+    const struct scan_plan *plan = &scan->plan;
     uint64_t skipped = 0;
     size_t n = 0;
 
     REQUIRE(scan_is_whole(scan) && scan->frames == NULL);
     while (n < plan->n_frames && skipped + plan->frames[n].raw_len <= bytes) {
-        skipped += plan->frames[n].raw_len;
-        scan->packets_read += plan->frames[n].n_packets;
+        skipped += plan->frames[n++].raw_len;
+    }
+    leave_out(scan, n);
+    return skipped;
+}
+
+uint64_t scan_skip_to(struct scan *scan, uint64_t number)
+{
+    const struct scan_plan *plan = &scan->plan;
+    size_t n = 0;
+
+    REQUIRE(scan_is_whole(scan) && scan->frames == NULL && scan->spec.n == 1);
+    while (n < plan->n_frames &&
+           plan->frames[n].first_number + plan->frames[n].n_packets <= number) {
         n++;
     }
-    plan->n_frames -= n;
-    memmove(plan->frames, plan->frames + n, plan->n_frames * sizeof *plan->frames);
-    return skipped;
+    leave_out(scan, n);
+    return plan->n_frames == 0 ? 0 : plan->frames[0].first_number;
+}
+
+uint64_t scan_run_first(const struct scan *scan)
+{
+    return scan->run_first;
+}
+
+uint64_t scan_last_number(const struct scan *scan)
+{
+    const struct scan_plan *plan = &scan->plan;
+    const struct plan_frame *last = plan->n_frames == 0 ? NULL : &plan->frames[plan->n_frames - 1];
+
+    return last == NULL ? 0 : last->first_number + last->n_packets - 1;
 }
 
 int scan_count(struct scan *scan, uint64_t *count, struct err *err)

@@ -4,7 +4,9 @@
 # test.sh [--long]: installs what is missing, builds, runs every test, and ends with the line
 # `N passed, N failed, N skipped`; exit 0 only when nothing failed. --long runs the full counts
 # (200 kills, 5000 sessions, ten minutes of memory) in place of those that fit into a quarter hour.
-# Three builds: dev (ASan and UBSan), release, and plain (release without SQLCipher).
+# Three builds: dev (ASan and UBSan), release, and plain (release without SQLCipher), which is built
+# and tested beside the system tests, since most of them wait most of the time. So does whoever holds
+# build/beside locked: the tests that want the machine for themselves wait for it (.ci/run).
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")" || exit 1
 export LC_ALL=C.UTF-8
@@ -23,6 +25,7 @@ readonly ROOT=$PWD
 readonly LOGS=$ROOT/build/logs
 readonly UNIT_TIMEOUT_S=$((long ? 1200 : 120))
 readonly SYSTEM_TIMEOUT_S=$((long ? 3600 : 240))
+readonly SCRIPTS_AT_ONCE=3
 jobs=$(nproc)
 
 # note_failure NAME TEXT-FILE: a step that is no test of its own went wrong; counts as one failure.
@@ -53,37 +56,36 @@ run_ctest() {
         >"$LOGS/$preset.ctest" 2>&1 </dev/null
 }
 
-# What a loaded machine disturbs (it measures time, floods, or fills both processors) runs alone.
-readonly ALONE=' replay http_hostile relay_acceptance own_traffic view view_acceptance torture '
+# What a loaded machine disturbs (it measures time or floods) runs alone, and what needs the plain
+# build runs after that.
+readonly ALONE=' replay http_hostile relay_acceptance own_traffic view view_acceptance plain '
 
 runs_alone() { [[ $ALONE == *" $(basename "$1" .sh) "* ]]; }
 
-# Each script has namespaces and a folder of its own, and most of them wait most of the time: two at
+# Each script has namespaces and a folder of its own, and most of them wait most of the time: some at
 # a time, then the others alone.
 run_scripts() {
-    local script running=0
+    local script
     for script in "$@"; do
-        if ! runs_alone "$script"; then
-            if [ "$running" -ge 2 ]; then
-                wait -n
-                running=$((running - 1))
-            fi
-            run_script "$script" &
-            running=$((running + 1))
-        fi
-    done
+        runs_alone "$script" || printf '%s\0' "$script"
+    done | xargs -0 -r -n 1 -P "$SCRIPTS_AT_ONCE" bash -c 'run_script "$1"' run_script
     wait
+    exec 9>build/beside
+    flock 9
+    exec 9>&-
     for script in "$@"; do
         ! runs_alone "$script" || run_script "$script"
     done
 }
 
-# The system tests, the longest first, so that none is left over at the end.
+# The system tests, the longest first, so that none is left over at the end; but last is torture, which
+# fills the processors for a while, then waits.
 system_scripts() {
     local longest=(crash damage uplink api uplink_acceptance http_acceptance disk_full) script
     {
         printf 'tests/system/%s.sh\n' "${longest[@]}"
-        printf '%s\n' tests/system/*.sh
+        printf '%s\n' tests/system/*.sh | grep -v /torture.sh
+        printf 'tests/system/torture.sh\n'
     } | awk '!seen[$0]++' | while read -r script; do
         [ ! -x "$script" ] || printf '%s\n' "$script"
     done
@@ -97,6 +99,8 @@ run_script() {
     printf '\nexit %d\n' "$code" >>"$LOGS/system-$name.script"
     printf 'system %s: %d s\n' "$name" $((SECONDS - began))
 }
+export -f run_script
+export LOGS SYSTEM_TIMEOUT_S
 
 export PR_ROOT=$ROOT PR_BUILD=$ROOT/build/release PR_LONG=$long
 export PR_BIN=$PR_BUILD/cli/packetrecorder
@@ -111,9 +115,13 @@ export PR_MINUTES=${PR_MINUTES:-$((long ? 10 : 1))}
 rm -rf "$LOGS"
 mkdir -p "$LOGS"
 if ./setup.sh test; then
-    for preset in dev release plain; do
+    for preset in dev release; do
         build "$preset" && run_ctest "$preset"
     done
+    (
+        renice -n 5 -p $BASHPID >/dev/null
+        build plain && run_ctest plain
+    ) &
     if [ -x "$PR_BIN" ]; then
         mapfile -t scripts < <(system_scripts)
         run_scripts "${scripts[@]}"

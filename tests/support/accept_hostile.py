@@ -270,8 +270,9 @@ def test_many_connections(t):
         s.close()
         count += 1
     took = time.monotonic() - began
-    t.check("the node answers right after connections came by the thousand",
-            get(node.address, "/").status == 200)
+    # All of its connections may be in use for the moment that it takes to see that they were reset.
+    t.eventually("the node answers after connections came by the thousand",
+                 lambda: get(node.address, "/").status == 200, 2)
     print(f"# {count} connections in {took:.1f} s: {count / took:.0f} a second", flush=True)
     t.eventually("their descriptors are back", lambda: node.descriptors() <= before + 2, 10,
                  lambda: f"{before} before, {node.descriptors()} now")

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * A connection that a blocking client dials: names looked up and addresses tried side by side (RFC
- * 8305), TCP or TLS, with absolute deadlines throughout. Bytes are queued and fetched without
- * waiting; dial_wait is the only place that waits. One thread at a time, but for dial_interrupt.
- * Used by ws_client_posix and http_call_posix alone.
+ * 8305), TCP, TLS or a UNIX socket, with absolute deadlines throughout. Bytes are queued and
+ * fetched without waiting; dial_wait is the only place that waits. One thread at a time, but for
+ * dial_interrupt. Used by ws_client_posix, http_call_posix and rpc_client_posix alone.
  */
 #pragma once
 
@@ -19,7 +19,9 @@ struct dial;
 
 struct dial_opts {
     const struct url_endpoint *endpoint;
-    const char *ca_file; /* TLS: NULL = the system's */
+    const char *unix_path; /* a UNIX socket in place of the endpoint; NULL = none */
+    const char *flag;      /* the node's option for hints in errors; NULL = --http-addr */
+    const char *ca_file;   /* TLS: NULL = the system's */
     uint16_t local_port_from;
     uint16_t local_port_to; /* 0 = any port */
     int stop_fd;            /* readable: what waits ends with ERR_INTERRUPTED; 0 = none */

@@ -8,6 +8,8 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
+#include <sys/time.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "shared/base/clock_posix.h"
@@ -249,24 +251,80 @@ static int start_tls(struct dial *dial, const struct dial_opts *opts, uint64_t d
     return rc;
 }
 
+static int tell_unix(const char *path, int why, struct err *err)
+{
+    switch (why) {
+    case EAGAIN: /* what SO_SNDTIMEO makes of a full backlog */
+        return err_set(err, -ETIMEDOUT, "cannot connect to unix:%s: no answer in time", path);
+    case ENOENT:
+        return err_set(err, ERR_NOT_FOUND,
+                       "there is no socket '%s': does packetrecorderd run here (--rpc-socket)?",
+                       path);
+    case ECONNREFUSED:
+        return err_set(err, ERR_IO, "nobody listens on the socket '%s': has packetrecorderd ended?",
+                       path);
+    case EACCES:
+        return err_set(err, ERR_PERMISSION,
+                       "the socket '%s' is not for this user: become a member of its group, or "
+                       "use HOST:PORT with an API key",
+                       path);
+    default:
+        return err_errno(err, why, "cannot connect to unix:%s", path);
+    }
+}
+
+/* A UNIX socket connects at once or when the listener's backlog has room. */
+static int connect_unix(const char *path, uint64_t deadline_ns, int *out, struct err *err)
+{
+    struct sockaddr_un to = {.sun_family = AF_UNIX};
+    int ms = poll_timeout(deadline_ns);
+    struct timeval wait = {.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000L};
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    if (ms == 0) {
+        wait.tv_usec = 1; /* zero would be for ever, which is what -1 asks for */
+    } else if (ms < 0) {
+        wait = (struct timeval){0};
+    }
+    REQUIRE(strlen(path) < sizeof to.sun_path);
+    memcpy(to.sun_path, path, strlen(path));
+    if (fd < 0) {
+        return err_errno(err, errno, "cannot make a socket");
+    }
+    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &wait, sizeof wait);
+    int rc;
+    do {
+        rc = connect(fd, (const struct sockaddr *)&to, sizeof to);
+    } while (rc < 0 && errno == EINTR);
+    if (rc < 0) {
+        rc = tell_unix(path, errno, err);
+        close(fd);
+        return rc;
+    }
+    *out = fd;
+    return 0;
+}
+
 int dial_open(const struct dial_opts *opts, uint64_t deadline_ns, struct dial **out,
               struct err *err)
 {
     struct addrinfo *addresses = NULL;
     struct dial *dial = x_alloc(sizeof *dial);
+    bool is_unix = opts->unix_path != NULL;
 
     dial->fd = -1;
     dial->stop_fd = opts->stop_fd;
     dial->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     int rc = dial->wake_fd < 0 ? err_errno(err, errno, "cannot make an eventfd") : 0;
     if (rc == 0) {
-        rc = resolve_host(opts, deadline_ns, &addresses, err);
+        rc = is_unix ? connect_unix(opts->unix_path, deadline_ns, &dial->fd, err)
+                     : resolve_host(opts, deadline_ns, &addresses, err);
     }
-    if (rc == 0) {
+    if (rc == 0 && !is_unix) {
         rc = race_connect(addresses, opts, deadline_ns, &dial->fd, err);
         freeaddrinfo(addresses);
     }
-    if (rc == 0 && opts->endpoint->tls) {
+    if (rc == 0 && !is_unix && opts->endpoint->tls) {
         rc = start_tls(dial, opts, deadline_ns, err);
     }
     if (rc < 0) {

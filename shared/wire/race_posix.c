@@ -146,9 +146,9 @@ static int told(const struct race *race, int why, struct err *err)
         rc = err_errno(err, why, "cannot connect to %s", peer);
     }
     if (why == ECONNREFUSED) {
-        err_set(err, rc,
-                "cannot connect to %s: %s; does packetrecorderd listen there (--http-addr)?", peer,
-                strerror(why));
+        const char *flag = race->opts->flag != NULL ? race->opts->flag : "--http-addr";
+        err_set(err, rc, "cannot connect to %s: %s; does packetrecorderd listen there (%s)?", peer,
+                strerror(why), flag);
     }
     buf_deinit(&name);
     return rc;

@@ -11,6 +11,7 @@ static const struct command_word words[] = {
      .help = "The command to explain; without it all commands are listed.",
      .optional = true,
      .complete = COMPLETE_COMMAND},
+    {.name = "SUBCOMMAND", .help = "One of manage's commands.", .optional = true},
 };
 
 static int run(struct command_context *ctx, void *args)
@@ -23,6 +24,9 @@ static int run(struct command_context *ctx, void *args)
         return 0;
     }
     int rc = command_look_up(ctx->words[0], &command, &ctx->err);
+    if (rc == 0 && ctx->n_words > 1) {
+        rc = group_look_up(command, ctx->words[1], &command, &ctx->err);
+    }
     if (rc == 0) {
         help_print_command(stdout, &cli_program, command);
     }
@@ -44,6 +48,7 @@ const struct command cmd_help = {
         (const struct command_example[]){
             {"help", "list the commands and the global options"},
             {"help list-interfaces", "explain one of them"},
+            {"help manage start-capture", "explain one of the commands for a node"},
             {NULL, NULL},
         },
     .run = run,

@@ -19,14 +19,17 @@ const struct command_option global_options[] = {
      .help = "No colours; so does the variable NO_COLOR.",
      .offset = offsetof(struct global_args, no_color)},
     {.name = "endpoint",
-     .kind = OPT_STRING,
+     .kind = OPT_LIST,
      .placeholder = "ENDPOINT",
-     .help = "The node to ask: HOST:PORT or unix:PATH. For the commands that talk to a node.",
-     .offset = offsetof(struct global_args, endpoint)},
+     .help = "The node that manage asks: HOST:PORT or unix:PATH. Several, with commas or given "
+             "again: the first that answers. Without it what PACKETRECORDER_ENDPOINT says, else "
+             "unix:/run/packetrecorder/rpc.sock.",
+     .offset = offsetof(struct global_args, endpoints)},
     {.name = "api-key-file",
      .kind = OPT_STRING,
      .placeholder = "FILE",
-     .help = "File with the API key for that node; only its owner may read it.",
+     .help = "File with the API key for that node; only its owner may read it. Without it "
+             "PACKETRECORDER_API_KEY, else the file that PACKETRECORDER_API_KEY_FILE names.",
      .complete = COMPLETE_FILE,
      .offset = offsetof(struct global_args, api_key_file)},
     OPTIONS_HELP_AND_VERSION,

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/completion.h"
 
+#include <string.h>
+
 #include "shared/options/option_value.h"
 
 static const char head[] =
@@ -45,10 +47,15 @@ static const char find_command[] = "_packetrecorder()\n"
                                    "    for ((k = 1; k < COMP_CWORD; k++)); do\n"
                                    "        case ${COMP_WORDS[k]} in\n";
 
-static const char after_command[] = "        -*) ;;\n"
+/* $command is "capture", or "manage/info" for one of a group; a group waits for its second word. */
+static const char after_options[] = "        -*) ;;\n"
                                     "        *)\n"
-                                    "            command=${COMP_WORDS[k]}\n"
-                                    "            break\n"
+                                    "            command=$command${command:+/}${COMP_WORDS[k]}\n"
+                                    "            case $command in\n"
+                                    "            ''";
+static const char after_command[] = ") ;;\n"
+                                    "            *) break ;;\n"
+                                    "            esac\n"
                                     "            ;;\n"
                                     "        esac\n"
                                     "    done\n"
@@ -63,15 +70,25 @@ static void print_words(FILE *out, const char *const *words)
     fputc('\'', out);
 }
 
-static void print_commands(FILE *out)
+static void print_commands(FILE *out, const struct command *const *list)
 {
     fputs("_packetrecorder_words '", out);
-    for (size_t i = 0; commands[i] != NULL; i++) {
-        if (!commands[i]->hidden) {
-            fprintf(out, "%s%s", i == 0 ? "" : " ", commands[i]->name);
+    for (size_t i = 0; list[i] != NULL; i++) {
+        if (!list[i]->hidden) {
+            fprintf(out, "%s%s", i == 0 ? "" : " ", list[i]->name);
         }
     }
     fputc('\'', out);
+}
+
+/* What $command is for it. */
+static const char *key_of(const struct command *command, char out[COMMAND_NAME_MAX])
+{
+    command_format_name(command, out);
+    if (command->group != NULL) {
+        out[strlen(command->group->name)] = '/';
+    }
+    return out;
 }
 
 static void print_action(FILE *out, enum option_complete complete, const char *const *words)
@@ -94,7 +111,7 @@ static void print_action(FILE *out, enum option_complete complete, const char *c
         fputs("_packetrecorder_sessions", out);
         break;
     case COMPLETE_COMMAND:
-        print_commands(out);
+        print_commands(out, commands);
         break;
     }
 }
@@ -132,42 +149,89 @@ static void print_option_names(FILE *out, const struct command_option *options, 
 
 static void print_command(FILE *out, const struct command *command)
 {
-    fprintf(out, "    %s)\n        if [[ $cur == -* ]]; then\n", command->name);
+    char key[COMMAND_NAME_MAX];
+
+    fprintf(out, "    %s)\n        if [[ $cur == -* ]]; then\n", key_of(command, key));
     fputs("            _packetrecorder_words \"$global", out);
     print_option_names(out, command->options, command->n_options);
+    if (command->group != NULL) {
+        print_option_names(out, command->group->options, command->group->n_options);
+    }
     fputs("\"\n", out);
     if (command->n_words > 0) {
         fputs("        else\n            ", out);
         print_action(out, command->words[0].complete, command->words[0].words);
         fputc('\n', out);
+    } else if (command->commands != NULL) {
+        fputs("        else\n            ", out);
+        print_commands(out, command->commands);
+        fputc('\n', out);
     }
     fputs("        fi\n        ;;\n", out);
+}
+
+/* Words that are values, when the command is looked for. */
+static void print_skips(FILE *out, const struct command_option *options, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (!option_is_flag(&options[i])) {
+            fprintf(out, "        --%s) ((k++)) ;;\n", options[i].name);
+        }
+    }
+}
+
+/* The values of a command's options, and of those of its commands. */
+static void print_all_values(FILE *out, const struct command *command)
+{
+    char key[COMMAND_NAME_MAX];
+
+    print_values(out, command->name, command->options, command->n_options);
+    for (size_t i = 0; command->commands != NULL && command->commands[i] != NULL; i++) {
+        const struct command *one = command->commands[i];
+        print_values(out, key_of(one, key), one->options, one->n_options);
+        print_values(out, key, command->options, command->n_options);
+    }
+}
+
+static void print_all(FILE *out, const struct command *command)
+{
+    print_command(out, command);
+    for (size_t i = 0; command->commands != NULL && command->commands[i] != NULL; i++) {
+        print_command(out, command->commands[i]);
+    }
 }
 
 void completion_print_bash(FILE *out)
 {
     fputs(head, out);
     fputs(find_command, out);
-    for (size_t i = 0; i < n_global_options; i++) {
-        if (!option_is_flag(&global_options[i])) {
-            fprintf(out, "        --%s) ((k++)) ;;\n", global_options[i].name);
+    print_skips(out, global_options, n_global_options);
+    for (size_t i = 0; commands[i] != NULL; i++) {
+        if (commands[i]->commands != NULL) {
+            print_skips(out, commands[i]->options, commands[i]->n_options);
+        }
+    }
+    fputs(after_options, out);
+    for (size_t i = 0; commands[i] != NULL; i++) {
+        if (commands[i]->commands != NULL) {
+            fprintf(out, " | %s", commands[i]->name);
         }
     }
     fputs(after_command, out);
     print_values(out, "*", global_options, n_global_options);
     for (size_t i = 0; commands[i] != NULL; i++) {
-        print_values(out, commands[i]->name, commands[i]->options, commands[i]->n_options);
+        print_all_values(out, commands[i]);
     }
     fputs("    esac\n    local global='", out);
     print_option_names(out, global_options, n_global_options);
     fputs("'\n    case $command in\n    '')\n        if [[ $cur == -* ]]; then\n"
           "            _packetrecorder_words \"$global\"\n        else\n            ",
           out);
-    print_commands(out);
+    print_commands(out, commands);
     fputs("\n        fi\n        ;;\n", out);
     for (size_t i = 0; commands[i] != NULL; i++) {
         if (!commands[i]->hidden) {
-            print_command(out, commands[i]);
+            print_all(out, commands[i]);
         }
     }
     fputs("    esac\n}\ncomplete -F _packetrecorder packetrecorder\n", out);

@@ -18,7 +18,32 @@ static const char head[] =
     "    end\n"
     "    packetrecorder __complete sessions $db 2>/dev/null\n"
     "end\n"
-    "complete -c packetrecorder -f\n";
+    /* True when the words that are no options begin with the arguments and, behind --only, are
+     * no more. */
+    "function __packetrecorder_at\n"
+    "    set -l words (commandline -opc)[2..-1]\n"
+    "    set -l found\n"
+    "    set -l k 1\n"
+    "    while test $k -le (count $words)\n"
+    "        switch $words[$k]\n";
+
+static const char after_skips[] = "                set k (math $k + 1)\n"
+                                  "            case '-*'\n"
+                                  "            case '*'\n"
+                                  "                set -a found $words[$k]\n"
+                                  "        end\n"
+                                  "        set k (math $k + 1)\n"
+                                  "    end\n"
+                                  "    set -l wanted $argv\n"
+                                  "    if test \"$wanted[1]\" = --only\n"
+                                  "        set -e wanted[1]\n"
+                                  "        test (count $found) -eq (count $wanted); or return 1\n"
+                                  "    end\n"
+                                  "    for k in (seq (count $wanted))\n"
+                                  "        test \"$found[$k]\" = $wanted[$k]; or return 1\n"
+                                  "    end\n"
+                                  "end\n"
+                                  "complete -c packetrecorder -f\n";
 
 static void print_quoted(FILE *out, const char *text)
 {
@@ -69,7 +94,8 @@ static void print_condition(FILE *out, const struct command *command)
 {
     fputs("complete -c packetrecorder", out);
     if (command != NULL) {
-        fprintf(out, " -n '__fish_seen_subcommand_from %s'", command->name);
+        char name[COMMAND_NAME_MAX];
+        fprintf(out, " -n '__packetrecorder_at %s'", command_format_name(command, name));
     }
 }
 
@@ -98,7 +124,10 @@ static void print_option(FILE *out, const struct command *command,
 
 static void print_command(FILE *out, const struct command *command)
 {
-    fprintf(out, "complete -c packetrecorder -n __fish_use_subcommand -a %s -d ", command->name);
+    const struct command *group = command->group;
+
+    fprintf(out, "complete -c packetrecorder -n '__packetrecorder_at --only%s%s' -a %s -d ",
+            group == NULL ? "" : " ", group == NULL ? "" : group->name, command->name);
     print_quoted(out, command->summary);
     fputc('\n', out);
     for (size_t i = 0; i < command->n_options; i++) {
@@ -109,11 +138,33 @@ static void print_command(FILE *out, const struct command *command)
         print_action(out, command->words[0].complete, command->words[0].words);
         fputc('\n', out);
     }
+    for (size_t i = 0; command->commands != NULL && command->commands[i] != NULL; i++) {
+        print_command(out, command->commands[i]);
+    }
+}
+
+/* "            case --endpoint --timeout": options whose value stands in a word of its own. */
+static void print_skips(FILE *out, const struct command_option *options, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (!option_is_flag(&options[i])) {
+            fprintf(out, " --%s", options[i].name);
+        }
+    }
 }
 
 void completion_print_fish(FILE *out)
 {
     fputs(head, out);
+    fputs("            case", out);
+    print_skips(out, global_options, n_global_options);
+    for (size_t i = 0; commands[i] != NULL; i++) {
+        if (commands[i]->commands != NULL) {
+            print_skips(out, commands[i]->options, commands[i]->n_options);
+        }
+    }
+    fputc('\n', out);
+    fputs(after_skips, out);
     for (size_t i = 0; i < n_global_options; i++) {
         print_option(out, NULL, &global_options[i]);
     }

@@ -96,15 +96,23 @@ static void print_option(FILE *out, const struct command_option *option)
     fputc('\'', out);
 }
 
+static void print_options(FILE *out, const struct command_option *options, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        print_option(out, &options[i]);
+    }
+}
+
 static void print_command(FILE *out, const struct command *command)
 {
+    const struct command *group = command->group;
+
     fprintf(out, "    %s)\n        _arguments -s", command->name);
-    for (size_t i = 0; i < command->n_options; i++) {
-        print_option(out, &command->options[i]);
+    print_options(out, command->options, command->n_options);
+    if (group != NULL) {
+        print_options(out, group->options, group->n_options);
     }
-    for (size_t i = 0; i < n_global_options; i++) {
-        print_option(out, &global_options[i]);
-    }
+    print_options(out, global_options, n_global_options);
     for (size_t i = 0; i < command->n_words; i++) {
         const struct command_word *word = &command->words[i];
         fputs(" \\\n            '", out);
@@ -121,38 +129,73 @@ static void print_command(FILE *out, const struct command *command)
     fputs(" && ret=0\n        ;;\n", out);
 }
 
-static void print_commands(FILE *out)
+/* The function that offers the names: _packetrecorder_commands, and _packetrecorder_manage_commands
+ * for those of a group. */
+static void print_names(FILE *out, const char *group, const struct command *const *list)
 {
-    fputs("_packetrecorder_commands() {\n    local -a list\n    list=(\n", out);
-    for (size_t i = 0; commands[i] != NULL; i++) {
-        if (!commands[i]->hidden) {
-            fprintf(out, "        '%s:", commands[i]->name);
-            print_escaped(out, commands[i]->summary);
+    fprintf(out, "_packetrecorder%s_commands() {\n    local -a list\n    list=(\n", group);
+    for (size_t i = 0; list[i] != NULL; i++) {
+        if (!list[i]->hidden) {
+            fprintf(out, "        '%s:", list[i]->name);
+            print_escaped(out, list[i]->summary);
             fputs("'\n", out);
         }
     }
     fputs("    )\n    _describe command list\n}\n", out);
 }
 
-void completion_print_zsh(FILE *out)
+/* The options, the word that names a command (offered by _packetrecorder`group`_commands), and what
+ * follows it, for which `case` goes on. */
+static void print_level(FILE *out, const char *group, const struct command_option *options,
+                        size_t n)
 {
-    fputs(head, out);
-    print_commands(out);
-    fputs("_packetrecorder() {\n"
-          "    local curcontext=$curcontext state line ret=1\n"
+    fputs("    local curcontext=$curcontext state line ret=1\n"
           "    typeset -A opt_args\n"
           "    _arguments -C",
           out);
-    for (size_t i = 0; i < n_global_options; i++) {
-        print_option(out, &global_options[i]);
+    print_options(out, options, n);
+    if (options != global_options) {
+        print_options(out, global_options, n_global_options);
     }
-    fputs(" \\\n            '1:command:_packetrecorder_commands'"
-          " \\\n            '*::argument:->arguments' && ret=0\n"
-          "    [[ $state == arguments ]] || return ret\n"
-          "    case $words[1] in\n",
-          out);
+    fprintf(out,
+            " \\\n            '1:command:_packetrecorder%s_commands'"
+            " \\\n            '*::argument:->arguments' && ret=0\n"
+            "    [[ $state == arguments ]] || return ret\n"
+            "    case $words[1] in\n",
+            group);
+}
+
+/* _packetrecorder_manage() */
+static void print_group(FILE *out, const struct command *group)
+{
+    char name[COMMAND_NAME_MAX];
+
+    snprintf(name, sizeof name, "_%s", group->name);
+    print_names(out, name, group->commands);
+    fprintf(out, "_packetrecorder%s() {\n", name);
+    print_level(out, name, group->options, group->n_options);
+    for (size_t i = 0; group->commands[i] != NULL; i++) {
+        print_command(out, group->commands[i]);
+    }
+    fputs("    esac\n    return ret\n}\n", out);
+}
+
+void completion_print_zsh(FILE *out)
+{
+    fputs(head, out);
+    print_names(out, "", commands);
     for (size_t i = 0; commands[i] != NULL; i++) {
-        if (!commands[i]->hidden) {
+        if (commands[i]->commands != NULL) {
+            print_group(out, commands[i]);
+        }
+    }
+    fputs("_packetrecorder() {\n", out);
+    print_level(out, "", global_options, n_global_options);
+    for (size_t i = 0; commands[i] != NULL; i++) {
+        if (commands[i]->commands != NULL) {
+            fprintf(out, "    %s) _packetrecorder_%s && ret=0 ;;\n", commands[i]->name,
+                    commands[i]->name);
+        } else if (!commands[i]->hidden) {
             print_command(out, commands[i]);
         }
     }

@@ -188,13 +188,11 @@ static void print_head(FILE *out, const struct command *command)
     fputc('\n', out);
 }
 
-static void print_synopsis(FILE *out, const struct command *command)
+/* Options and arguments, a line each. */
+static void print_usage(FILE *out, const struct command *command)
 {
     bool rest = false;
 
-    fputs(".Sh SYNOPSIS\n.Nm packetrecorder", out);
-    print_argument(out, command->name);
-    fputc('\n', out);
     for (size_t i = 0; i < command->n_options; i++) {
         const struct command_option *option = &command->options[i];
         fputs(option->required ? "." : ".Op", out);
@@ -212,23 +210,37 @@ static void print_synopsis(FILE *out, const struct command *command)
         fputs(word->many ? " ...\n" : "\n", out);
     }
     fputs(rest ? ".Op Fl \\- Ar FILTER\n" : "", out);
+    fputs(command->commands != NULL ? ".Ar COMMAND\n.Op Ar ARGUMENTS\n" : "", out);
 }
 
-static void print_examples(FILE *out, const struct command *command)
+static void print_synopsis(FILE *out, const struct command *command)
 {
-    const struct command_example *example = command->examples;
+    fputs(".Sh SYNOPSIS\n.Nm packetrecorder", out);
+    print_argument(out, command->name);
+    fputc('\n', out);
+    print_usage(out, command);
+}
 
-    if (example == NULL || example->line == NULL) {
-        return;
-    }
-    fputs(".Sh EXAMPLES\n", out);
-    for (; example->line != NULL; example++) {
-        fputs(example == command->examples ? "" : ".Pp\n", out);
+/* n: how many stand above them on the page. */
+static size_t print_example_lines(FILE *out, const struct command_example *example, size_t n)
+{
+    for (; example != NULL && example->line != NULL; example++) {
+        fputs(n++ == 0 ? ".Sh EXAMPLES\n" : ".Pp\n", out);
         fprintf(out, "%c", example->what[0] & ~0x20);
         print_text(out, example->what + 1);
         fputs(":\n.Dl packetrecorder", out);
         print_argument(out, example->line);
         fputc('\n', out);
+    }
+    return n;
+}
+
+static void print_examples(FILE *out, const struct command *command)
+{
+    size_t n = print_example_lines(out, command->examples, 0);
+
+    for (size_t i = 0; command->commands != NULL && command->commands[i] != NULL; i++) {
+        n = print_example_lines(out, command->commands[i]->examples, n);
     }
 }
 
@@ -247,11 +259,9 @@ static void print_words(FILE *out, const struct command *command)
     fputs(".El\n", out);
 }
 
-static void print_command(FILE *out, const struct command *command)
+/* Paragraphs, arguments and options. */
+static void print_body(FILE *out, const struct command *command)
 {
-    print_head(out, command);
-    print_synopsis(out, command);
-    fputs(".Sh DESCRIPTION\n", out);
     for (size_t i = 0; command->description != NULL && command->description[i] != NULL; i++) {
         fputs(i > 0 ? ".Pp\n" : "", out);
         print_paragraph(out, command->description[i]);
@@ -261,9 +271,39 @@ static void print_command(FILE *out, const struct command *command)
         fputs(".Pp\nThe options are:\n", out);
         print_options(out, command->options, command->n_options);
     }
+}
+
+/* The commands of a group, a subsection each. */
+static void print_commands(FILE *out, const struct command *group)
+{
+    char name[COMMAND_NAME_MAX];
+
+    fputs(".Sh COMMANDS\n", out);
+    for (size_t i = 0; group->commands[i] != NULL; i++) {
+        fputs(".Ss", out);
+        print_argument(out, command_format_name(group->commands[i], name));
+        fputs("\n.Nm packetrecorder", out);
+        print_argument(out, name);
+        fputc('\n', out);
+        print_usage(out, group->commands[i]);
+        fputs(".Pp\n", out);
+        print_body(out, group->commands[i]);
+    }
+}
+
+static void print_command(FILE *out, const struct command *command)
+{
+    print_head(out, command);
+    print_synopsis(out, command);
+    fputs(".Sh DESCRIPTION\n", out);
+    print_body(out, command);
     fputs(".Pp\nThe global options, the notation of sizes, durations and times, and the\n"
-          "environment are described in\n.Xr packetrecorder 1 .\n.Sh EXIT STATUS\n",
+          "environment are described in\n.Xr packetrecorder 1 .\n",
           out);
+    if (command->commands != NULL) {
+        print_commands(out, command);
+    }
+    fputs(".Sh EXIT STATUS\n", out);
     print_entries(out, "Li", exit_codes, ARRAY_LEN(exit_codes));
     print_examples(out, command);
     fputs(".Sh SEE ALSO\n.Xr packetrecorder 1 ,\n.Xr pcap-filter 7\n", out);

@@ -19,9 +19,59 @@ struct output_table {
     size_t room;
 };
 
+/* How many bytes of a character that would steer a terminal begin here; 0: none. The controls of
+ * ASCII, U+0080 to U+009F, and the marks of writing direction U+200E, U+200F, U+202A to U+202E and
+ * U+2066 to U+2069. Looks at no byte behind the end of the text. */
+static size_t steering(const uint8_t *p)
+{
+    if (*p < 0x20 || *p == 0x7F) {
+        return 1;
+    }
+    if (p[0] == 0xC2) {
+        return p[1] >= 0x80 && p[1] <= 0x9F ? 2 : 0;
+    }
+    if (p[0] != 0xE2) {
+        return 0;
+    }
+    bool marks = p[1] == 0x80 && (p[2] == 0x8E || p[2] == 0x8F || (p[2] >= 0xAA && p[2] <= 0xAE));
+    return marks || (p[1] == 0x81 && p[2] >= 0xA6 && p[2] <= 0xA9) ? 3 : 0;
+}
+
+void output_clean(char *text)
+{
+    for (uint8_t *p = (uint8_t *)text; *p != '\0'; p++) {
+        for (size_t n = steering(p); n > 0; n--) {
+            p[n - 1] = '?';
+        }
+    }
+}
+
+/* jansson escapes the controls of ASCII alone. A character that steers is in a string, or nowhere.
+ * The text comes in pieces that end between characters. */
+static int write_escaped(const char *text, size_t n, void *arg)
+{
+    FILE *out = arg;
+    size_t from = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        const uint8_t *p = (const uint8_t *)text + i;
+        size_t length = *p == 0xC2 ? 2 : 3;
+        if ((*p != 0xC2 && *p != 0xE2) || n - i < length || steering(p) != length) {
+            continue;
+        }
+        unsigned point = length == 2 ? p[1] : 0x2000u | (p[1] & 0x3Fu) << 6 | (p[2] & 0x3Fu);
+        fwrite(text + from, 1, i - from, out);
+        fprintf(out, "\\u%04x", point);
+        i += length - 1;
+        from = i + 1;
+    }
+    fwrite(text + from, 1, n - from, out);
+    return ferror(out) ? -1 : 0;
+}
+
 static int dump(FILE *out, json_t *value, size_t flags, struct err *err)
 {
-    int rc = json_dumpf(value, out, flags | JSON_ENCODE_ANY);
+    int rc = json_dump_callback(value, write_escaped, out, flags | JSON_ENCODE_ANY);
 
     json_decref(value);
     if (rc < 0 || fputc('\n', out) == EOF) {
@@ -42,10 +92,12 @@ int output_json_line(FILE *out, json_t *value, struct err *err)
 
 void output_put_name(struct buf *out, const char *name)
 {
-    for (name = *name == '\0' ? "-" : name; *name != '\0'; name++) {
-        uint8_t c = (uint8_t)*name;
-        buf_put_u8(out, c < 0x20 || c == 0x7F ? '?' : c);
-    }
+    size_t at = out->len;
+
+    buf_put_str(out, *name == '\0' ? "-" : name);
+    buf_put_u8(out, '\0');
+    output_clean((char *)out->data + at);
+    out->len--;
 }
 
 struct output_table *output_table_new(const struct output_column *columns, size_t n_columns)
@@ -77,9 +129,7 @@ void output_table_add(struct output_table *table, const char *const *cells)
     }
     for (size_t i = 0; i < table->n_columns; i++) {
         char *cell = x_strdup(cells[i] == NULL ? "-" : cells[i]);
-        for (char *p = cell; *p != '\0'; p++) {
-            *p = (unsigned char)*p < 0x20 || *p == 0x7f ? '?' : *p;
-        }
+        output_clean(cell);
         table->cells[table->n_cells++] = cell;
     }
 }

@@ -13,13 +13,17 @@
 
 struct json_t; /* jansson's json_t */
 
-/* Prints one value, indented, with a newline, and releases it. ERR_IO when stdout takes no more. */
+/* Prints one value, indented, with a newline, and releases it. Characters that would steer a
+ * terminal are escaped. ERR_IO when stdout takes no more. */
 int output_json(FILE *out, struct json_t *value, struct err *err);
 
 /* The same on one line, for "one object a line". */
 int output_json_line(FILE *out, struct json_t *value, struct err *err);
 
-/* A name out of a capture file, for a terminal: control bytes become '?', "" becomes '-'. */
+/* Text of others on a terminal: what would steer it (control characters of ASCII and of Unicode's
+ * second block, marks that turn the direction of writing) becomes '?', byte for byte. */
+void output_clean(char *text);
+/* The same, appended; "" becomes '-'. */
 void output_put_name(struct buf *out, const char *name);
 
 struct output_column {
@@ -33,7 +37,7 @@ struct output_table;
 struct output_table *output_table_new(const struct output_column *columns, size_t n_columns);
 void output_table_free(struct output_table *table);
 
-/* One row, as many cells as columns, copied; NULL shows as "-", control bytes as '?'. */
+/* One row, as many cells as columns, copied; NULL shows as "-", text is cleaned. */
 void output_table_add(struct output_table *table, const char *const *cells);
 
 /* Title line and rows, columns two blanks apart, no blanks at line ends. Nothing for no rows. */

@@ -43,6 +43,10 @@ struct command {
     bool uses_endpoint;                     /* --endpoint means something to it */
     bool uses_api_key;                      /* and --api-key-file */
     bool hidden;                            /* not in help, man pages or completion */
+    /* A group has no words and no run(): the first word names one of these (NULL-terminated). Its
+     * options may stand before and behind that word; they go to ctx->group_args. */
+    const struct command *const *commands;
+    const struct command *group; /* that this one stands in; NULL: in the program */
     int (*run)(struct command_context *ctx, void *args);
 };
 
@@ -53,7 +57,7 @@ struct global_args {
     bool no_color;
     bool help;
     bool version;
-    const char *endpoint;
+    struct option_list endpoints;
     const char *api_key_file;
 };
 
@@ -80,6 +84,7 @@ struct program {
 };
 
 #define COMMAND_OPTIONS_MAX 64
+#define COMMAND_NAME_MAX    64 /* "manage list-interfaces" with its terminator */
 
 /* Who said a value; the later ones come before the earlier. */
 enum option_origin {
@@ -96,9 +101,12 @@ struct command_context {
     const char **words;            /* positional arguments, borrowed */
     size_t n_words;
     struct err err;
-    bool secret_in_argv;
+    const struct command_option *secret_in_argv; /* NULL: none */
+    const void *group_args; /* of the group that the command stands in; NULL: in none */
     /* From here on the files of shared/options alone. */
     void *args;
+    unsigned char global_origins[COMMAND_OPTIONS_MAX]; /* enum option_origin */
+    unsigned char group_origins[COMMAND_OPTIONS_MAX];
     unsigned char origins[COMMAND_OPTIONS_MAX]; /* enum option_origin of each option */
     unsigned lines[COMMAND_OPTIONS_MAX];        /* of the configuration file, from 1 */
     char **kept; /* texts that values point into and that nobody else holds */
@@ -111,3 +119,11 @@ const struct command *program_find(const struct program *program, const char *na
 /* The same with ERR_USAGE and the nearest name in the sentence. */
 int program_look_up(const struct program *program, const char *name, const struct command **out,
                     struct err *err);
+
+/* One of a group's, as program_find; NULL also when `group` is none. */
+const struct command *group_find(const struct command *group, const char *name);
+int group_look_up(const struct command *group, const char *name, const struct command **out,
+                  struct err *err);
+
+/* "capture", or "manage info" for one that stands in a group. Returns out. */
+const char *command_format_name(const struct command *command, char out[COMMAND_NAME_MAX]);

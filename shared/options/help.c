@@ -68,13 +68,15 @@ static void print_option(FILE *out, const struct command_option *option)
 
 static void print_usage(FILE *out, const struct program *program, const struct command *command)
 {
+    char name[COMMAND_NAME_MAX];
     bool rest = false;
 
     fprintf(out, "Usage: %s", program->name);
     if (command != program->fallback) {
-        fprintf(out, " %s", command->name);
+        fprintf(out, " %s", command_format_name(command, name));
     }
     fputs(command->n_options > 0 ? " [OPTIONS]" : "", out);
+    fputs(command->commands != NULL ? " COMMAND [ARGUMENTS]" : "", out);
     for (size_t i = 0; i < command->n_words; i++) {
         const struct command_word *word = &command->words[i];
         fprintf(out, " %s%s%s%s", word->optional ? "[" : "", word->name, word->many ? "..." : "",
@@ -86,14 +88,37 @@ static void print_usage(FILE *out, const struct program *program, const struct c
     fprintf(out, "%s\n", rest ? " [-- FILTER]" : "");
 }
 
-/* Their sentences stand in the overview; here they would bury the command's own. */
-static void print_global_names(FILE *out, const struct program *program)
+static void print_option_names(FILE *out, const struct command_option *options, size_t n)
 {
-    fprintf(out, "\nGlobal options, explained by 'packetrecorder help':\n%*s", INDENT - 1, "");
-    for (size_t i = 0; i < program->n_global_options; i++) {
-        fprintf(out, " --%s", program->global_options[i].name);
+    fprintf(out, "%*s", INDENT - 1, "");
+    for (size_t i = 0; i < n; i++) {
+        fprintf(out, " --%s", options[i].name);
     }
     fputc('\n', out);
+}
+
+/* Their sentences stand in the overviews; here they would bury the command's own. */
+static void print_other_names(FILE *out, const struct program *program, const struct command *group)
+{
+    if (group != NULL && group->n_options > 0) {
+        fprintf(out, "\nOptions that all of them take, explained by '%s %s --help':\n",
+                program->name, group->name);
+        print_option_names(out, group->options, group->n_options);
+    }
+    fprintf(out, "\nGlobal options, explained by 'packetrecorder help':\n");
+    print_option_names(out, program->global_options, program->n_global_options);
+}
+
+static void print_commands(FILE *out, const struct command *const *commands,
+                           const struct command *fallback)
+{
+    fputs("\nCommands:\n", out);
+    for (size_t i = 0; commands[i] != NULL; i++) {
+        if (!commands[i]->hidden) {
+            fprintf(out, "  %-16s %s%s\n", commands[i]->name, commands[i]->summary,
+                    commands[i] == fallback ? " (when none is named)" : "");
+        }
+    }
 }
 
 /* The help of a command that needs no name is the overview too. */
@@ -102,14 +127,7 @@ static void print_program(FILE *out, const struct program *program)
     for (size_t i = 0; i < program->n_global_options; i++) {
         print_option(out, &program->global_options[i]);
     }
-    fputs("\nCommands:\n", out);
-    for (size_t i = 0; program->commands[i] != NULL; i++) {
-        const struct command *command = program->commands[i];
-        if (!command->hidden) {
-            fprintf(out, "  %-16s %s%s\n", command->name, command->summary,
-                    command == program->fallback ? " (when none is named)" : "");
-        }
-    }
+    print_commands(out, program->commands, program->fallback);
 }
 
 void help_print_command(FILE *out, const struct program *program, const struct command *command)
@@ -119,6 +137,10 @@ void help_print_command(FILE *out, const struct program *program, const struct c
     for (size_t i = 0; command->description != NULL && command->description[i] != NULL; i++) {
         fputc('\n', out);
         print_paragraph(out, command->description[i], 0);
+    }
+    if (command->commands != NULL) {
+        print_commands(out, command->commands, NULL);
+        fprintf(out, "\nSee '%s %s COMMAND --help'.\n", program->name, command->name);
     }
     for (size_t i = 0; i < command->n_words; i++) {
         fprintf(out, "%s  %s\n", i == 0 ? "\nArguments:\n" : "", command->words[i].name);
@@ -131,7 +153,7 @@ void help_print_command(FILE *out, const struct program *program, const struct c
     if (command == program->fallback) {
         print_program(out, program);
     } else {
-        print_global_names(out, program);
+        print_other_names(out, program, command->group);
     }
     for (size_t i = 0; command->examples != NULL && command->examples[i].line != NULL; i++) {
         fprintf(out, "%s  %s %s\n", i == 0 ? "\nExamples:\n" : "", program->name,
@@ -142,13 +164,8 @@ void help_print_command(FILE *out, const struct program *program, const struct c
 
 void help_print_overview(FILE *out, const struct program *program)
 {
-    fprintf(out, "Usage: %s\n\n%s\n\nCommands:\n", program->usage, program->intro);
-    for (size_t i = 0; program->commands[i] != NULL; i++) {
-        const struct command *command = program->commands[i];
-        if (!command->hidden) {
-            fprintf(out, "  %-16s %s\n", command->name, command->summary);
-        }
-    }
+    fprintf(out, "Usage: %s\n\n%s\n", program->usage, program->intro);
+    print_commands(out, program->commands, NULL);
     fputs("\nGlobal options:\n", out);
     for (size_t i = 0; i < program->n_global_options; i++) {
         print_option(out, &program->global_options[i]);

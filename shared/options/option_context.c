@@ -8,7 +8,11 @@
 
 void options_begin(struct command_context *ctx, const struct command *command, uint64_t now_ns)
 {
-    REQUIRE(command->n_options <= COMMAND_OPTIONS_MAX && ctx->args == NULL);
+    REQUIRE(command->n_options <= COMMAND_OPTIONS_MAX);
+    REQUIRE(ctx->args == NULL || ctx->command == command->group);
+    ctx->group_args = ctx->args;
+    memcpy(ctx->group_origins, ctx->origins, sizeof ctx->group_origins);
+    memset(ctx->origins, 0, sizeof ctx->origins);
     ctx->command = command;
     ctx->args = x_alloc(command->args_size);
     for (size_t i = 0; i < command->n_options; i++) {
@@ -22,10 +26,26 @@ void options_keep(struct command_context *ctx, char *text)
     ctx->kept[ctx->n_kept++] = text;
 }
 
+static void release(const struct command_option *options, size_t n, void *args)
+{
+    for (size_t i = 0; i < n; i++) {
+        option_release(&options[i], args);
+    }
+}
+
 void options_free(struct command_context *ctx)
 {
-    for (size_t i = 0; ctx->args != NULL && i < ctx->command->n_options; i++) {
-        option_release(&ctx->command->options[i], ctx->args);
+    void *group_args = (void *)ctx->group_args;
+
+    if (ctx->args != NULL) {
+        release(ctx->command->options, ctx->command->n_options, ctx->args);
+    }
+    if (group_args != NULL) {
+        release(ctx->command->group->options, ctx->command->group->n_options, group_args);
+        mem_free(group_args);
+    }
+    if (ctx->program != NULL) {
+        release(ctx->program->global_options, ctx->program->n_global_options, &ctx->global);
     }
     for (size_t i = 0; i < ctx->n_kept; i++) {
         mem_free(ctx->kept[i]);

@@ -18,12 +18,40 @@ struct parser {
     bool done; /* --help or --version was met */
 };
 
-/* An option found by name or letter, and the struct that its value goes to. */
+/* A table of options, with the struct that their values go to. */
+struct scope {
+    const struct command_option *options;
+    size_t n;
+    void *args;
+    unsigned char *origins;
+};
+
+#define SCOPES_MAX 3 /* of the command, of its group, global: looked through in this order */
+
+/* An option found by name or letter. */
 struct match {
     const struct command_option *option;
     void *args;
+    unsigned char *origin;
     bool negated;
 };
+
+static size_t find_scopes(struct command_context *ctx, struct scope out[SCOPES_MAX])
+{
+    const struct command *command = ctx->command;
+    size_t n = 0;
+
+    if (command != NULL) {
+        out[n++] = (struct scope){command->options, command->n_options, ctx->args, ctx->origins};
+    }
+    if (ctx->group_args != NULL) {
+        out[n++] = (struct scope){command->group->options, command->group->n_options,
+                                  (void *)ctx->group_args, ctx->group_origins};
+    }
+    out[n++] = (struct scope){ctx->program->global_options, ctx->program->n_global_options,
+                              &ctx->global, ctx->global_origins};
+    return n;
+}
 
 static bool name_matches(const struct command_option *option, const char *name, size_t n)
 {
@@ -38,14 +66,20 @@ static bool name_matches(const struct command_option *option, const char *name, 
     return false;
 }
 
-static bool find_name_in(const struct command_option *options, size_t n_options, const char *name,
-                         size_t n, struct match *match)
+static struct match match_of(const struct scope *scope, size_t i)
 {
-    for (size_t i = 0; i < n_options; i++) {
-        bool negated = options[i].kind == OPT_NEGATABLE && n > 3 && memcmp(name, "no-", 3) == 0 &&
-                       name_matches(&options[i], name + 3, n - 3);
-        if (negated || name_matches(&options[i], name, n)) {
-            match->option = &options[i];
+    return (struct match){
+        .option = &scope->options[i], .args = scope->args, .origin = &scope->origins[i]};
+}
+
+static bool find_name_in(const struct scope *scope, const char *name, size_t n, struct match *match)
+{
+    for (size_t i = 0; i < scope->n; i++) {
+        const struct command_option *option = &scope->options[i];
+        bool negated = option->kind == OPT_NEGATABLE && n > 3 && memcmp(name, "no-", 3) == 0 &&
+                       name_matches(option, name + 3, n - 3);
+        if (negated || name_matches(option, name, n)) {
+            *match = match_of(scope, i);
             match->negated = negated;
             return true;
         }
@@ -55,23 +89,11 @@ static bool find_name_in(const struct command_option *options, size_t n_options,
 
 static bool find_name(struct command_context *ctx, const char *name, size_t n, struct match *match)
 {
-    const struct command *command = ctx->command;
+    struct scope scopes[SCOPES_MAX];
+    size_t n_scopes = find_scopes(ctx, scopes);
 
-    match->args = ctx->args;
-    if (command != NULL && find_name_in(command->options, command->n_options, name, n, match)) {
-        return true;
-    }
-    match->args = &ctx->global;
-    return find_name_in(ctx->program->global_options, ctx->program->n_global_options, name, n,
-                        match);
-}
-
-static bool find_letter_in(const struct command_option *options, size_t n_options, char letter,
-                           struct match *match)
-{
-    for (size_t i = 0; i < n_options; i++) {
-        if (options[i].letter == letter && letter != '\0') {
-            *match = (struct match){.option = &options[i], .args = match->args};
+    for (size_t i = 0; i < n_scopes; i++) {
+        if (find_name_in(&scopes[i], name, n, match)) {
             return true;
         }
     }
@@ -80,15 +102,18 @@ static bool find_letter_in(const struct command_option *options, size_t n_option
 
 static bool find_letter(struct command_context *ctx, char letter, struct match *match)
 {
-    const struct command *command = ctx->command;
+    struct scope scopes[SCOPES_MAX];
+    size_t n_scopes = find_scopes(ctx, scopes);
 
-    match->args = ctx->args;
-    if (command != NULL && find_letter_in(command->options, command->n_options, letter, match)) {
-        return true;
+    for (size_t i = 0; i < n_scopes; i++) {
+        for (size_t k = 0; k < scopes[i].n && letter != '\0'; k++) {
+            if (scopes[i].options[k].letter == letter) {
+                *match = match_of(&scopes[i], k);
+                return true;
+            }
+        }
     }
-    match->args = &ctx->global;
-    return find_letter_in(ctx->program->global_options, ctx->program->n_global_options, letter,
-                          match);
+    return false;
 }
 
 static size_t add_candidates(const struct command_option *options, size_t n_options,
@@ -100,17 +125,26 @@ static size_t add_candidates(const struct command_option *options, size_t n_opti
     return n;
 }
 
+/* While no command was named that could have it. */
+static const char *where_to_put(const struct command_context *ctx)
+{
+    bool named = ctx->command != NULL && ctx->command->commands == NULL;
+
+    return named ? "" : " (options of a command stand behind its name)";
+}
+
 static int unknown_name(struct command_context *ctx, const char *name, size_t length)
 {
     const char *names[CANDIDATES_MAX];
+    struct scope scopes[SCOPES_MAX];
+    size_t n_scopes = find_scopes(ctx, scopes);
     char word[64];
     const char *no = "";
     size_t n = 0;
 
-    if (ctx->command != NULL) {
-        n = add_candidates(ctx->command->options, ctx->command->n_options, names, n);
+    for (size_t i = 0; i < n_scopes; i++) {
+        n = add_candidates(scopes[i].options, scopes[i].n, names, n);
     }
-    n = add_candidates(ctx->program->global_options, ctx->program->n_global_options, names, n);
     size_t kept = length < sizeof word ? length : sizeof word - 1;
     memcpy(word, name, kept);
     word[kept] = '\0';
@@ -126,27 +160,14 @@ static int unknown_name(struct command_context *ctx, const char *name, size_t le
         return err_set(&ctx->err, ERR_USAGE, "unknown option '--%s'; did you mean '--%s%s'?", word,
                        no, near);
     }
-    if (ctx->command == NULL) {
-        return err_set(&ctx->err, ERR_USAGE,
-                       "unknown option '--%s' (options of a command stand behind its name)", word);
-    }
-    return err_set(&ctx->err, ERR_USAGE, "unknown option '--%s'", word);
-}
-
-/* Of a global option nothing is known. */
-static bool is_given(const struct command_context *ctx, const struct match *match)
-{
-    return match->args != &ctx->global &&
-           ctx->origins[match->option - ctx->command->options] != ORIGIN_DEFAULT;
+    return err_set(&ctx->err, ERR_USAGE, "unknown option '--%s'%s", word, where_to_put(ctx));
 }
 
 static void note_given(struct command_context *ctx, const struct match *match)
 {
-    if (match->args != &ctx->global) {
-        ctx->origins[match->option - ctx->command->options] = ORIGIN_FLAG;
-    }
+    *match->origin = ORIGIN_FLAG;
     if (match->option->kind == OPT_SECRET) {
-        ctx->secret_in_argv = true;
+        ctx->secret_in_argv = match->option;
     }
 }
 
@@ -154,7 +175,7 @@ static int set_value(struct parser *p, const struct match *match, char *text)
 {
     struct command_context *ctx = p->ctx;
 
-    if (!is_given(ctx, match)) {
+    if (*match->origin == ORIGIN_DEFAULT) {
         option_clear_list(match->option, match->args);
     }
     int rc = option_set_value(match->option, match->args, text, p->now_ns, &ctx->err);
@@ -219,8 +240,7 @@ static int parse_letters(struct parser *p, char *letters)
         struct match match;
         if (!find_letter(p->ctx, *letters, &match)) {
             return err_set(&p->ctx->err, ERR_USAGE, "unknown option '-%c'%s", *letters,
-                           p->ctx->command == NULL ? " (options of a command stand behind its name)"
-                                                   : "");
+                           where_to_put(p->ctx));
         }
         if (!option_is_flag(match.option)) {
             return letters[1] != '\0' ? set_value(p, &match, letters + 1)
@@ -243,8 +263,10 @@ static const struct command_option *rest_option(const struct command *command)
 
 static int take_name(struct parser *p, const char *name)
 {
+    const struct command *group = p->ctx->command;
     const struct command *command;
-    int rc = program_look_up(p->ctx->program, name, &command, &p->ctx->err);
+    int rc = group == NULL ? program_look_up(p->ctx->program, name, &command, &p->ctx->err)
+                           : group_look_up(group, name, &command, &p->ctx->err);
 
     if (rc == 0) {
         options_begin(p->ctx, command, p->now_ns);
@@ -257,13 +279,15 @@ static int take_word(struct parser *p, const char *word)
     struct command_context *ctx = p->ctx;
     const struct command *command = ctx->command;
 
-    if (command == NULL) {
+    if (command == NULL || command->commands != NULL) {
         return take_name(p, word);
     }
     bool many = command->n_words > 0 && command->words[command->n_words - 1].many;
     if (ctx->n_words >= command->n_words && !many) {
         const struct command_option *rest = rest_option(command);
-        return err_set(&ctx->err, ERR_USAGE, "'%s' takes no argument '%s'%s", command->name, word,
+        char name[COMMAND_NAME_MAX];
+        return err_set(&ctx->err, ERR_USAGE, "'%s' takes no argument '%s'%s",
+                       command_format_name(command, name), word,
                        rest != NULL ? "; a filter stands behind -f in quotes, or behind --" : "");
     }
     ctx->words[ctx->n_words++] = word;
@@ -298,7 +322,9 @@ static int take_rest(struct parser *p)
         char *rest = join(p->argv + p->i + 1, n);
         options_keep(ctx, rest);
         p->i = p->argc;
-        struct match match = {.option = option, .args = ctx->args};
+        struct match match = {.option = option,
+                              .args = ctx->args,
+                              .origin = &ctx->origins[option - ctx->command->options]};
         return set_value(p, &match, rest);
     }
     for (p->i++; p->i < p->argc && rc == 0; p->i++) {
@@ -321,27 +347,33 @@ static int check_word(struct command_context *ctx, const struct command_word *wo
         }
     }
     const char *near = text_nearest(value, word->words, n);
+    char name[COMMAND_NAME_MAX];
     return err_set(&ctx->err, ERR_USAGE, "'%s %s' is not known; did you mean '%s'?",
-                   ctx->command->name, value, near != NULL ? near : word->words[0]);
+                   command_format_name(ctx->command, name), value,
+                   near != NULL ? near : word->words[0]);
 }
 
 static int check_complete(struct command_context *ctx)
 {
     const struct command *command = ctx->command;
+    char name[COMMAND_NAME_MAX];
     int rc = 0;
 
+    command_format_name(command, name);
+    if (command->commands != NULL) {
+        return err_set(&ctx->err, ERR_USAGE, "'%s' needs COMMAND, what to do", name);
+    }
     for (size_t i = 0; i < command->n_words && rc == 0; i++) {
         if (i < ctx->n_words) {
             rc = check_word(ctx, &command->words[i], ctx->words[i]);
         } else if (!command->words[i].optional) {
-            rc = err_set(&ctx->err, ERR_USAGE, "'%s' needs %s", command->name,
-                         command->words[i].name);
+            rc = err_set(&ctx->err, ERR_USAGE, "'%s' needs %s", name, command->words[i].name);
         }
     }
     for (size_t i = 0; i < command->n_options && rc == 0; i++) {
         if (command->options[i].required && ctx->origins[i] == ORIGIN_DEFAULT) {
-            rc = err_set(&ctx->err, ERR_USAGE, "'%s' needs --%s %s", command->name,
-                         command->options[i].name, command->options[i].placeholder);
+            rc = err_set(&ctx->err, ERR_USAGE, "'%s' needs --%s %s", name, command->options[i].name,
+                         command->options[i].placeholder);
         }
     }
     return rc;
@@ -350,8 +382,18 @@ static int check_complete(struct command_context *ctx)
 /* "packetrecorder --help capture" means the help of capture. */
 static void find_command_behind(struct parser *p)
 {
-    for (int i = p->i; i < p->argc && p->ctx->command == NULL; i++) {
-        p->ctx->command = program_find(p->ctx->program, p->argv[i]);
+    struct command_context *ctx = p->ctx;
+    const struct command *found = ctx->command;
+
+    for (int i = p->i; i < p->argc && (found == NULL || found->commands != NULL); i++) {
+        const struct command *next =
+            found == NULL ? program_find(ctx->program, p->argv[i]) : group_find(found, p->argv[i]);
+        found = next == NULL ? found : next;
+    }
+    if (ctx->args == NULL) {
+        ctx->command = found;
+    } else if (found != ctx->command) {
+        options_begin(ctx, found, p->now_ns);
     }
 }
 

@@ -14,24 +14,28 @@ static int end_error(const struct command_context *ctx, int rc)
     const struct command *command = ctx->command;
     /* --help without a name is the fallback's. */
     bool is_named = command != NULL && command != ctx->program->fallback;
+    char name[COMMAND_NAME_MAX];
 
     if (ctx->err.text[0] != '\0') {
         log_error("%s", ctx->err.text);
     }
     if (rc == ERR_USAGE) {
         log_error("see '%s%s%s --help'", ctx->program->name, is_named ? " " : "",
-                  is_named ? command->name : "");
+                  is_named ? command_format_name(command, name) : "");
     }
     return err_exit_code(rc);
 }
 
 static void warn_unused(const struct command_context *ctx)
 {
-    if (ctx->global.endpoint != NULL && !ctx->command->uses_endpoint) {
-        log_warn("'%s' asks no node: --endpoint changes nothing", ctx->command->name);
+    char name[COMMAND_NAME_MAX];
+
+    command_format_name(ctx->command, name);
+    if (ctx->global.endpoints.n > 0 && !ctx->command->uses_endpoint) {
+        log_warn("'%s' asks no node: --endpoint changes nothing", name);
     }
     if (ctx->global.api_key_file != NULL && !ctx->command->uses_api_key) {
-        log_warn("'%s' asks no node: --api-key-file changes nothing", ctx->command->name);
+        log_warn("'%s' asks no node: --api-key-file changes nothing", name);
     }
 }
 
@@ -39,9 +43,10 @@ static int run(struct command_context *ctx, const struct program *program, int a
 {
     int rc = options_parse(ctx, program, argc, argv, clock_wall_ns());
 
-    if (ctx->secret_in_argv) {
+    if (ctx->secret_in_argv != NULL) {
         log_warn("a key on the command line can be seen by other users; it is erased now, but "
-                 "prefer --encryption-key-file or PACKETRECORDER_DB_KEY");
+                 "prefer --%s-file or the environment",
+                 ctx->secret_in_argv->name);
     }
     if (rc < 0) {
         return rc;

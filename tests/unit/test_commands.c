@@ -41,24 +41,37 @@ static bool is_sentence(const char *text)
            text[n - 1] == '.';
 }
 
+/* With those of groups. */
+static void each_of(const struct command *const *list, bool hidden,
+                    void (*check)(const struct command *command))
+{
+    for (size_t i = 0; list != NULL && list[i] != NULL; i++) {
+        current = list[i];
+        if (hidden || !list[i]->hidden) {
+            check(list[i]);
+        }
+        each_of(list[i]->commands, hidden, check);
+    }
+}
+
 static void each_command(void (*check)(const struct command *command))
 {
-    for (size_t i = 0; commands[i] != NULL; i++) {
-        current = commands[i];
-        if (!commands[i]->hidden) {
-            check(commands[i]);
-        }
+    each_of(commands, false, check);
+}
+
+static void (*check_one)(const struct command_option *option);
+
+static void check_options(const struct command *command)
+{
+    for (size_t i = 0; i < command->n_options; i++) {
+        check_one(&command->options[i]);
     }
 }
 
 static void each_option(void (*check)(const struct command_option *option))
 {
-    for (size_t i = 0; commands[i] != NULL; i++) {
-        current = commands[i];
-        for (size_t k = 0; k < current->n_options; k++) {
-            check(&current->options[k]);
-        }
-    }
+    check_one = check;
+    each_of(commands, true, check_options);
     static const struct command global = {.name = "(global)"};
     current = &global;
     for (size_t i = 0; i < n_global_options; i++) {
@@ -74,7 +87,8 @@ static void check_command(const struct command *command)
     CHECK(n > 0 && n <= SUMMARY_MAX, command->summary);
     CHECK(command->summary[0] >= 'a' && command->summary[0] <= 'z', command->summary);
     CHECK(command->summary[n - 1] != '.', command->summary);
-    CHECK(command->run != NULL, "it can be run");
+    CHECK((command->run != NULL) != (command->commands != NULL), "it is run, or it is a group");
+    CHECK(command->commands == NULL || command->n_words == 0, "the word of a group is a command");
     CHECK(command->n_options <= 64, "a bit for each option");
     CHECK(command->description != NULL, "it is described");
     for (size_t i = 0; command->description[i] != NULL; i++) {
@@ -85,7 +99,10 @@ static void check_command(const struct command *command)
         CHECK(e->what != NULL && e->what[strlen(e->what) - 1] != '.', e->line);
         CHECK(strncmp(e->line, "packetrecorder", 14) != 0, e->line);
     }
-    CHECK(command_find(command->name) == command, "it is found by its name, which is unique");
+    const struct command *group = command->group;
+    CHECK((group == NULL ? command_find(command->name) : group_find(group, command->name)) ==
+              command,
+          "it is found by its name, which is unique");
 }
 
 static void each_command_is_named_described_and_shown(void **state)
@@ -147,16 +164,23 @@ static bool same_name(const struct command_option *a, const struct command_optio
     return strcmp(a->name, b->name) == 0;
 }
 
+static void check_apart(const struct command_option *a, const struct command_option *list, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        const struct command_option *b = &list[i];
+        CHECK(a == b || !same_name(a, b), a->name);
+        CHECK(a == b || a->letter == '\0' || a->letter != b->letter, a->name);
+    }
+}
+
 static void check_unique(const struct command *command)
 {
     for (size_t i = 0; i < command->n_options; i++) {
         const struct command_option *a = &command->options[i];
-        for (size_t k = 0; k < command->n_options + n_global_options; k++) {
-            const struct command_option *b = k < command->n_options
-                                                 ? &command->options[k]
-                                                 : &global_options[k - command->n_options];
-            CHECK(a == b || !same_name(a, b), a->name);
-            CHECK(a == b || a->letter == '\0' || a->letter != b->letter, a->name);
+        check_apart(a, command->options, command->n_options);
+        check_apart(a, global_options, n_global_options);
+        if (command->group != NULL) {
+            check_apart(a, command->group->options, command->group->n_options);
         }
     }
 }

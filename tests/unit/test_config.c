@@ -153,7 +153,7 @@ static void a_secret_leaves_the_environment(void **state)
     assert_string_equal(options->encryption_key, "hunter2");
     assert_string_equal(variables[0] + strlen("PACKETRECORDER_DB_KEY="), "");
     assert_memory_not_equal(variables[0] + strlen("PACKETRECORDER_DB_KEY="), "hunter2", 7);
-    assert_false(ctx.secret_in_argv);
+    assert_null(ctx.secret_in_argv);
     options_free(&ctx);
 }
 

@@ -117,7 +117,54 @@ static const struct command edit = {
     .run = run_nothing,
 };
 
-const struct command *const commands[] = {&record, &edit, NULL};
+/* A group, with an option that its commands take too, and one of theirs. */
+struct remote_args {
+    const char *key;
+    uint64_t timeout_ns;
+    struct option_list places;
+};
+
+static const struct command_option remote_options[] = {
+    {.name = "key",
+     .kind = OPT_SECRET,
+     .placeholder = "KEY",
+     .offset = offsetof(struct remote_args, key)},
+    {.name = "timeout",
+     .letter = 'w',
+     .kind = OPT_DURATION,
+     .placeholder = "T",
+     .value = "10",
+     .offset = offsetof(struct remote_args, timeout_ns)},
+    {.name = "place",
+     .kind = OPT_LIST,
+     .placeholder = "P",
+     .offset = offsetof(struct remote_args, places)},
+};
+
+static const struct command *const remote_commands[2];
+
+static const struct command remote = {
+    .name = "remote",
+    .options = remote_options,
+    .n_options = ARRAY_LEN(remote_options),
+    .args_size = sizeof(struct remote_args),
+    .commands = remote_commands,
+};
+
+static const struct command remote_edit = {
+    .name = "edit",
+    .words = edit_words,
+    .n_words = ARRAY_LEN(edit_words),
+    .options = edit_options,
+    .n_options = ARRAY_LEN(edit_options),
+    .args_size = sizeof(struct edit_args),
+    .group = &remote,
+    .run = run_nothing,
+};
+
+static const struct command *const remote_commands[] = {&remote_edit, NULL};
+
+const struct command *const commands[] = {&record, &edit, &remote, NULL};
 
 /* argv as the kernel gives it: writable words. */
 static struct {
@@ -277,8 +324,44 @@ static void global_options_work_before_and_after_the_command(void **state)
     parse(&ctx, "--json --endpoint h:1 record --no-color --api-key-file=k");
     assert_true(ctx.global.json);
     assert_true(ctx.global.no_color);
-    assert_string_equal(ctx.global.endpoint, "h:1");
+    assert_int_equal(ctx.global.endpoints.n, 1);
+    assert_string_equal(ctx.global.endpoints.items[0], "h:1");
     assert_string_equal(ctx.global.api_key_file, "k");
+    options_free(&ctx);
+}
+
+static void a_global_list_grows_wherever_it_stands(void **state)
+{
+    struct command_context ctx;
+
+    (void)state;
+    parse(&ctx, "--endpoint a remote --endpoint b edit add --reason r x --endpoint=c");
+    assert_int_equal(ctx.global.endpoints.n, 3);
+    assert_string_equal(ctx.global.endpoints.items[0], "a");
+    assert_string_equal(ctx.global.endpoints.items[2], "c");
+    options_free(&ctx);
+}
+
+static void options_of_a_group_work_before_and_after_its_command(void **state)
+{
+    struct command_context ctx;
+
+    (void)state;
+    parse(&ctx, "remote --place a -w 3 edit add --place=b --reason because x --key secret1");
+    const struct edit_args *args = ctx.args;
+    const struct remote_args *group = ctx.group_args;
+    assert_ptr_equal(ctx.command, &remote_edit);
+    assert_string_equal(args->reason, "because");
+    assert_int_equal(ctx.n_words, 2);
+    assert_true(group->timeout_ns == 3000000000ULL);
+    assert_int_equal(group->places.n, 2);
+    assert_string_equal(group->places.items[1], "b");
+    assert_string_equal(group->key, "secret1");
+    assert_string_equal(ctx.secret_in_argv->name, "key");
+    assert_true(options_given(&ctx, "reason"));
+    options_free(&ctx);
+    parse(&ctx, "edit add --reason r x");
+    assert_null(ctx.group_args);
     options_free(&ctx);
 }
 
@@ -296,6 +379,15 @@ static void help_ends_the_parsing(void **state)
     options_free(&ctx);
     parse(&ctx, "--help edit");
     assert_ptr_equal(ctx.command, &edit);
+    options_free(&ctx);
+    parse(&ctx, "--help remote edit");
+    assert_ptr_equal(ctx.command, &remote_edit);
+    options_free(&ctx);
+    parse(&ctx, "remote --key k --place p --help edit");
+    assert_ptr_equal(ctx.command, &remote_edit);
+    options_free(&ctx);
+    parse(&ctx, "remote --help");
+    assert_ptr_equal(ctx.command, &remote);
     options_free(&ctx);
     parse(&ctx, "-V");
     assert_true(ctx.global.version);
@@ -319,6 +411,13 @@ static void what_is_unknown_is_named_with_the_nearest(void **state)
                   "unknown option '--count' (options of a command stand behind its name)");
     check_refused("recrod", "unknown command 'recrod'; did you mean 'record'?");
     check_refused("bananas", "unknown command 'bananas'");
+    check_refused("remote edti", "unknown command 'remote edti'; did you mean 'remote edit'?");
+    check_refused("remote --reason x edit",
+                  "unknown option '--reason' (options of a command stand behind its name)");
+    check_refused("remote edit ad x --reason y",
+                  "'remote edit ad' is not known; did you mean 'add'?");
+    check_refused("remote edit --timeuot 3",
+                  "unknown option '--timeuot'; did you mean '--timeout'?");
     check_refused("record --direction ni",
                   "option '--direction': unknown word 'ni'; did you mean 'in'? (one of in, out, "
                   "inout)");
@@ -369,6 +468,9 @@ static void what_is_missing_or_too_much_is_said(void **state)
     check_refused("edit --reason x", "'edit' needs ACTION");
     check_refused("edit add --reason x", "'edit' needs SESSION");
     check_refused("edit add one", "'edit' needs --reason TEXT");
+    check_refused("remote", "'remote' needs COMMAND, what to do");
+    check_refused("remote edit", "'remote edit' needs ACTION");
+    check_refused("remote edit add one", "'remote edit' needs --reason TEXT");
     set_line("x");
     assert_int_equal(options_parse(&ctx, &cli_program, 1, line.argv, NOW_NS), 0);
     assert_null(ctx.command);
@@ -383,7 +485,7 @@ static void a_secret_leaves_the_command_line(void **state)
     const struct record_args *args = parse(&ctx, "record --encryption-key hunter2 -v");
     assert_string_equal(args->store.key, "hunter2");
     assert_string_equal(line.argv[3], "");
-    assert_true(ctx.secret_in_argv);
+    assert_ptr_equal(ctx.secret_in_argv, options_index(&ctx, "encryption-key") + record_options);
     options_free(&ctx);
     args = parse(&ctx, "record --encryption-key=first --encryption-key=second");
     assert_string_equal(args->store.key, "second");
@@ -394,7 +496,7 @@ static void a_secret_leaves_the_command_line(void **state)
     }
     options_free(&ctx);
     parse(&ctx, "record --encryption-key-file f");
-    assert_false(ctx.secret_in_argv);
+    assert_null(ctx.secret_in_argv);
     options_free(&ctx);
 }
 
@@ -430,6 +532,8 @@ int main(void)
         cmocka_unit_test(two_dashes_let_words_begin_with_a_dash),
         cmocka_unit_test(words_and_options_mix_in_any_order),
         cmocka_unit_test(global_options_work_before_and_after_the_command),
+        cmocka_unit_test(a_global_list_grows_wherever_it_stands),
+        cmocka_unit_test(options_of_a_group_work_before_and_after_its_command),
         cmocka_unit_test(help_ends_the_parsing),
         cmocka_unit_test(what_is_unknown_is_named_with_the_nearest),
         cmocka_unit_test(wrong_values_are_refused_with_the_option_named),

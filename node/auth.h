@@ -50,6 +50,8 @@ int auth_check_origin(const struct auth *auth, const struct http_head *head, con
 
 /* True while a key of that id is in force: neither revoked nor expired. */
 bool auth_key_is_good(struct auth *auth, const char *key_id, uint64_t now_ns);
+/* The key of that id as the file has it, also when it has expired. False: there is none. */
+bool auth_find_key(struct auth *auth, const char *key_id, struct api_key *out);
 /* Another number whenever the list of keys was read anew; looks at the file as auth_check does. */
 uint64_t auth_generation(struct auth *auth, uint64_t now_ns);
 bool auth_has_keys(struct auth *auth, uint64_t now_ns);

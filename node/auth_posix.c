@@ -134,6 +134,18 @@ bool auth_key_is_good(struct auth *auth, const char *key_id, uint64_t now_ns)
     return false;
 }
 
+bool auth_find_key(struct auth *auth, const char *key_id, struct api_key *out)
+{
+    look_again(auth);
+    for (size_t i = 0; i < auth->keys.n; i++) {
+        if (strcmp(auth->keys.items[i].id, key_id) == 0) {
+            *out = auth->keys.items[i];
+            return true;
+        }
+    }
+    return false;
+}
+
 static int check_key(struct auth *auth, const char *authorization, uint64_t now_ns,
                      struct auth_grant *out, struct err *err)
 {

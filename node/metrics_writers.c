@@ -11,6 +11,7 @@
 #include "node/metrics.h"
 #include "node/node.h"
 #include "node/relay.h"
+#include "node/rpc_server.h"
 #include "node/uplinks.h"
 #include "shared/base/mem.h"
 
@@ -56,8 +57,15 @@ static void write_http(struct node *node, struct buf *out)
     }
 }
 
+static void write_rpc(struct node *node, struct buf *out)
+{
+    if (node->rpc != NULL) {
+        rpc_server_metrics(node, out);
+    }
+}
+
 const metrics_write_cb metrics_writers[] = {
-    captures_metrics, write_relay, write_inject,   write_uplinks, gauges_metrics,
-    write_auth,       write_http,  events_metrics, write_build,
+    captures_metrics, write_relay, write_inject, write_uplinks,  gauges_metrics,
+    write_auth,       write_http,  write_rpc,    events_metrics, write_build,
 };
 const size_t n_metrics_writers = ARRAY_LEN(metrics_writers);

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "node/http_server.h"
+#include "node/rpc_server.h"
 #include "shared/base/log.h"
 #include "shared/base/mem.h"
 #include "shared/packet/filter.h"
@@ -247,6 +248,9 @@ int node_sources_settle(struct node *node, struct err *err)
     }
     for (size_t i = 0; node->http != NULL && i < http_server_listeners(node->http); i++) {
         add_listener(node, http_server_address(node->http, i), http_server_port(node->http, i));
+    }
+    for (size_t i = 0; node->rpc != NULL && i < rpc_server_listeners(node->rpc); i++) {
+        add_listener(node, rpc_server_address(node->rpc, i), rpc_server_port(node->rpc, i));
     }
     watch(sources);
     return refresh(sources, err);

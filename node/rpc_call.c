@@ -118,7 +118,6 @@ static void answer(struct rpc_call *call, struct buf *message)
 
     rpc_conn_send(conn, message);
     rpc_conn_go_on(conn);
-    buf_deinit(message);
     rpc_call_unref(call);
 }
 

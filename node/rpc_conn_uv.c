@@ -14,15 +14,43 @@
 
 #define BATCH      64     /* messages in one turn of the loop */
 #define MESSAGE_MS 30000  /* from its first byte to its last */
+#define SMALL      65536  /* bytes that are copied where the kernel does not take them */
 #define IDLE_MS    600000 /* without a call, an answer or a subscription */
 
 /* ---- out ---- */
 
-void rpc_conn_send(struct rpc_conn *conn, const struct buf *message)
+static void release(void *arg)
 {
-    if (!stream_is_ending(conn->stream)) {
-        stream_write_copy(conn->stream, message->data, message->len);
+    mem_free(arg);
+}
+
+/* The bytes are moved into the stream: an answer of megabytes is not copied. */
+static void write_moved(struct rpc_conn *conn, struct buf *bytes)
+{
+    if (bytes->len < SMALL) {
+        stream_write_copy(conn->stream, bytes->data, bytes->len);
+        buf_reset(bytes);
+        return;
     }
+    const struct iovec iov = {.iov_base = bytes->data, .iov_len = bytes->len};
+    uint8_t *data = bytes->data;
+    *bytes = (struct buf){0};
+    stream_write(conn->stream, &iov, 1, release, data);
+}
+
+void rpc_conn_send(struct rpc_conn *conn, struct buf *message)
+{
+    struct buf *sealed = &conn->server->sealed;
+
+    if (stream_is_ending(conn->stream)) {
+        buf_deinit(message);
+    } else if (conn->channel == NULL) {
+        write_moved(conn, message);
+    } else if (channel_state(conn->channel) == CHANNEL_OPEN) {
+        channel_seal(conn->channel, message->data, message->len, sealed);
+        write_moved(conn, sealed);
+    }
+    buf_deinit(message);
 }
 
 void rpc_conn_goodbye(struct rpc_conn *conn, const char *code, const char *message)
@@ -41,7 +69,6 @@ void rpc_conn_goodbye(struct rpc_conn *conn, const char *code, const char *messa
     rpc_put_notification(&out, RPC_CLOSING, (struct rpc_span){.bytes = value.data, .n = value.len});
     rpc_conn_send(conn, &out);
     buf_deinit(&value);
-    buf_deinit(&out);
     conn->is_ending = true;
     stream_finish(conn->stream);
 }
@@ -62,7 +89,6 @@ static void on_bad_message(struct rpc_conn *conn, const struct rpc_message *mess
         conn->server->counters.failed++;
         rpc_put_error(&out, message->id, RPC_CODE_BAD_REQUEST, err->text, conn->server->node->name);
         rpc_conn_send(conn, &out);
-        buf_deinit(&out);
     } else {
         on_malformed(conn, err->text);
     }
@@ -159,11 +185,8 @@ void rpc_conn_go_on(struct rpc_conn *conn)
     }
 }
 
-static void on_data(struct stream *stream, void *arg, const uint8_t *data, size_t n)
+void rpc_conn_feed(struct rpc_conn *conn, const uint8_t *data, size_t n)
 {
-    struct rpc_conn *conn = arg;
-
-    (void)stream;
     if (conn->is_ending) {
         return;
     }
@@ -174,6 +197,18 @@ static void on_data(struct stream *stream, void *arg, const uint8_t *data, size_
     buf_append(&conn->in, data, n);
     if (!conn->is_waiting) {
         turn(conn);
+    }
+}
+
+static void on_data(struct stream *stream, void *arg, const uint8_t *data, size_t n)
+{
+    struct rpc_conn *conn = arg;
+
+    (void)stream;
+    if (conn->channel == NULL) {
+        rpc_conn_feed(conn, data, n);
+    } else {
+        rpc_conn_on_sealed(conn, data, n);
     }
 }
 
@@ -210,11 +245,15 @@ static void on_tick(struct stream *stream, void *arg, uint64_t now_ms)
     struct rpc_conn *conn = arg;
 
     (void)stream;
-    if (conn->is_ending) {
+    if (!conn->is_unix) {
+        rpc_conn_tick_tcp(conn, now_ms);
+    }
+    if (conn->is_ending || conn->is_stranger) {
         return;
     }
     if (conn->message_ms != 0 && !conn->is_waiting && now_ms - conn->message_ms >= MESSAGE_MS) {
-        on_malformed(conn, "a message took more than 30 s to come");
+        conn->server->counters.rejected[RPC_REJECTED_SLOW]++;
+        rpc_conn_goodbye(conn, RPC_CODE_BAD_REQUEST, "a message took more than 30 s to come");
     } else if (conn->n_calls == 0 && !conn->is_waiting && now_ms - conn->active_ms >= IDLE_MS) {
         rpc_conn_goodbye(conn, "idle", "nothing was called for 10 minutes");
     }
@@ -228,6 +267,7 @@ static void on_closed(struct stream *stream, void *arg, const char *why)
     (void)stream;
     log_debug("rpc: connection of %s is over: %s", conn->who, why);
     rpc_calls_end(conn);
+    rpc_conn_deinit_tcp(conn);
     LIST_REMOVE(conn, link);
     buf_deinit(&conn->in);
     mem_free(conn);
@@ -243,28 +283,43 @@ static const struct stream_ops ops = {
     .closed = on_closed,
 };
 
-void rpc_conn_accept(struct rpc_server *server, int fd, const struct sockaddr_storage *peer,
-                     bool is_unix)
+struct rpc_conn *rpc_conn_new(struct rpc_server *server, int fd,
+                              const struct sockaddr_storage *peer)
 {
     struct rpc_conn *conn = x_alloc(sizeof *conn);
-    bool is_good = !is_unix || rpc_unix_peer(fd, conn->who, sizeof conn->who);
 
     conn->server = server;
-    conn->is_unix = is_unix;
-    conn->active_ms = uv_now(server->node->loop);
+    conn->active_ms = conn->began_ms = uv_now(server->node->loop);
     conn->stream = stream_accept(&server->streams, fd, NULL, peer, &ops, conn);
     if (conn->stream == NULL) {
         mem_free(conn);
-        return;
+        return NULL;
     }
     LIST_INSERT_HEAD(&server->conns, conn, link);
-    if (!is_good) {
-        server->counters.rejected[RPC_REJECTED_PEER]++;
-        log_warn("rpc: %s may not use '%s': only root, the node's user and its group", conn->who,
-                 server->socket_path);
-        rpc_conn_goodbye(conn, "permission",
-                         "this socket is for root, the node's user and the node's group");
+    return conn;
+}
+
+void rpc_conn_accept_local(struct rpc_server *server, int fd, const struct sockaddr_storage *peer)
+{
+    char who[RPC_WHO_MAX];
+    uint64_t left_out;
+    bool is_good = rpc_unix_peer(fd, who, sizeof who);
+    struct rpc_conn *conn = rpc_conn_new(server, fd, peer);
+
+    if (conn == NULL) {
         return;
     }
-    conn->rights = api_role_rights(ROLE_ADMIN);
+    conn->is_unix = true;
+    memcpy(conn->who, who, sizeof conn->who);
+    if (is_good) {
+        conn->rights = api_role_rights(ROLE_ADMIN);
+        return;
+    }
+    server->counters.rejected[RPC_REJECTED_PEER]++;
+    if (log_allowed(&server->peer_limit, conn->began_ms, 10000, &left_out)) {
+        log_warn("rpc: %s may not use '%s': only root, the node's user and its group", who,
+                 server->socket_path);
+    }
+    rpc_conn_goodbye(conn, "permission",
+                     "this socket is for root, the node's user and the node's group");
 }

@@ -11,8 +11,11 @@
 
 #include "node/listener_uv.h"
 #include "node/rpc.h"
+#include "node/rpc_door_uv.h"
 #include "node/rpc_server.h"
 #include "node/stream_uv.h"
+#include "shared/base/log.h"
+#include "shared/wire/channel.h"
 
 #define RPC_LISTENERS_MAX 16
 #define RPC_WHO_MAX       32
@@ -25,6 +28,8 @@ enum rpc_rejected {
     RPC_REJECTED_RIGHT,       /* a call that the caller's role does not allow */
     RPC_REJECTED_BUSY,        /* RPC_CALLS_MAX */
     RPC_REJECTED_KEY_ENDED,   /* revoked or expired while connected */
+    RPC_REJECTED_SLOW,        /* a handshake or a message that did not come in time */
+    RPC_REJECTED_HANDSHAKE,   /* no secure channel, or it broke */
     N_RPC_REJECTED,
 };
 
@@ -36,6 +41,7 @@ struct rpc_counters {
     uint64_t cancelled;
     uint64_t late; /* the caller's time was over */
     uint64_t rejected[N_RPC_REJECTED];
+    uint64_t refused[CHANNEL_REFUSALS]; /* of handshakes, by what was told */
 };
 
 struct rpc_call {
@@ -63,6 +69,11 @@ struct rpc_conn {
     LIST_HEAD(, rpc_call) calls;
     size_t n_calls;
     bool is_unix;
+    bool is_stranger;        /* counted at the door */
+    struct channel *channel; /* of TCP */
+    uint64_t generation;     /* of the keys, when they were looked at */
+    uint64_t expires_ns;
+    uint64_t began_ms;
     bool is_ending;  /* nothing more is read */
     bool is_waiting; /* there are messages that have not begun: no room, or others first */
     uint64_t active_ms;
@@ -81,6 +92,8 @@ struct rpc_server {
     size_t n_listeners;
     struct listener local; /* the UNIX socket */
     bool has_local;
+    struct rpc_door *door;
+    struct buf sealed; /* of the message that is being sent */
     size_t n_listening;
     char *socket_path;
     int socket_lock;
@@ -94,19 +107,31 @@ struct rpc_server {
     void (*drained)(struct node *node);
     void (*closed)(struct node *node);
     struct rpc_counters counters;
+    struct log_limit peer_limit;
+    struct log_limit refusal_limit;
 };
 
 /* rpc_conn_uv.c */
-void rpc_conn_accept(struct rpc_server *server, int fd, const struct sockaddr_storage *peer,
-                     bool is_unix);
-/* Appends a message to what goes out. */
-void rpc_conn_send(struct rpc_conn *conn, const struct buf *message);
+struct rpc_conn *rpc_conn_new(struct rpc_server *server, int fd,
+                              const struct sockaddr_storage *peer);
+void rpc_conn_accept_local(struct rpc_server *server, int fd, const struct sockaddr_storage *peer);
+/* Sends a message; its bytes are moved, the buffer is empty afterwards. */
+void rpc_conn_send(struct rpc_conn *conn, struct buf *message);
+/* Plaintext that came. */
+void rpc_conn_feed(struct rpc_conn *conn, const uint8_t *data, size_t n);
 /* Says why (RPC_CLOSING), then the end. */
 void rpc_conn_goodbye(struct rpc_conn *conn, const char *code, const char *message);
 /* Ends it when nothing runs, after the last answer otherwise. */
 void rpc_conn_drain(struct rpc_conn *conn);
 /* Reads on where there is room again. */
 void rpc_conn_go_on(struct rpc_conn *conn);
+
+/* rpc_conn_sealed_uv.c: the secure channel of a connection. */
+void rpc_conn_enter(void *server, int fd, const struct sockaddr_storage *peer);
+void rpc_conn_on_sealed(struct rpc_conn *conn, const uint8_t *data, size_t n);
+/* Once a sweep: handshakes that take too long, keys that ended. */
+void rpc_conn_tick_tcp(struct rpc_conn *conn, uint64_t now_ms);
+void rpc_conn_deinit_tcp(struct rpc_conn *conn);
 
 /* rpc_call.c: begins a call of a connection whose message is sound. */
 void rpc_call_begin(struct rpc_conn *conn, const struct rpc_message *message);

@@ -26,23 +26,30 @@ static const struct streams_opts streams_opts = {
 
 /* ---- accepting ---- */
 
-static void accept_one(struct rpc_server *server, int fd, const struct sockaddr_storage *peer,
-                       bool is_unix)
-{
-    if (server->streams.n >= RPC_CONNECTIONS_MAX) {
-        server->counters.rejected[RPC_REJECTED_CONNECTIONS]++;
-        close(fd);
-        return;
-    }
-    rpc_conn_accept(server, fd, peer, is_unix);
-}
-
 static void on_local(struct listener *listener, int fd, const struct sockaddr_storage *peer)
 {
     struct rpc_server *server = listener->arg;
 
     server->counters.accepted_unix++;
-    accept_one(server, fd, peer, true);
+    if (server->streams.n >= RPC_CONNECTIONS_MAX) {
+        server->counters.rejected[RPC_REJECTED_CONNECTIONS]++;
+        close(fd);
+        return;
+    }
+    rpc_conn_accept_local(server, fd, peer);
+}
+
+static void on_accepted(struct listener *listener, int fd, const struct sockaddr_storage *peer)
+{
+    struct rpc_server *server = listener->arg;
+
+    server->counters.accepted_tcp++;
+    if (server->streams.n >= RPC_CONNECTIONS_MAX) {
+        server->counters.rejected[RPC_REJECTED_CONNECTIONS]++;
+        rpc_door_turn_away(fd);
+        return;
+    }
+    rpc_door_knock(server->door, fd, peer);
 }
 
 /* ---- deadlines ---- */
@@ -133,6 +140,47 @@ static void on_failed_closed(struct node *node)
     (void)node;
 }
 
+static int listen_at(struct rpc_server *server, const char *text, struct err *err)
+{
+    struct sockaddr_storage at[RPC_LISTENERS_MAX];
+    int n = listener_resolve(text, at, RPC_LISTENERS_MAX, err);
+
+    for (int i = 0; i < n; i++) {
+        if (server->n_listeners == RPC_LISTENERS_MAX) {
+            return err_set(err, ERR_LIMIT, "more than %d addresses to listen on",
+                           RPC_LISTENERS_MAX);
+        }
+        struct listener *listener = &server->listeners[server->n_listeners];
+        int rc = listener_open(listener, server->node->loop, &at[i], "--rpc-addr", err);
+        if (rc < 0) {
+            return rc;
+        }
+        listener->accepted = on_accepted;
+        listener->arg = server;
+        server->n_listeners++;
+        server->n_listening++;
+        log_info("rpc on %s", listener->text);
+    }
+    return n < 0 ? n : 0;
+}
+
+static int open_tcp(struct rpc_server *server, struct err *err)
+{
+    const struct node_options *options = server->node->options;
+    int rc = 0;
+
+    if (options->rpc_addrs.n == 0) {
+        rc = listen_at(server, RPC_DEFAULT_ADDR, err);
+        return tolerate(true, rc, err, "rpc-addr");
+    }
+    for (size_t i = 0; rc == 0 && i < options->rpc_addrs.n; i++) {
+        if (!is_none(options->rpc_addrs.items[i])) {
+            rc = listen_at(server, options->rpc_addrs.items[i], err);
+        }
+    }
+    return rc;
+}
+
 int rpc_server_open(struct node *node, struct err *err)
 {
     struct rpc_server *server = x_alloc(sizeof *server);
@@ -146,7 +194,11 @@ int rpc_server_open(struct node *node, struct err *err)
     uv_unref((uv_handle_t *)&server->deadline);
     uv_unref((uv_handle_t *)&server->drain_deadline);
     node->rpc = server;
+    server->door = rpc_door_open(node->loop, rpc_conn_enter, server);
     int rc = open_local(server, err);
+    if (rc == 0) {
+        rc = open_tcp(server, err);
+    }
     if (rc < 0) {
         node->rpc = NULL;
         close_server(server, on_failed_closed);
@@ -238,6 +290,7 @@ static void on_all_closed(struct rpc_server *server)
     struct node *node = server->node;
     void (*closed)(struct node *) = server->closed;
 
+    buf_deinit(&server->sealed);
     mem_free(server->socket_path);
     if (node->rpc == server) {
         node->rpc = NULL;
@@ -264,6 +317,15 @@ static void on_timer_closed(uv_handle_t *handle)
     }
 }
 
+static void on_door_closed(void *arg)
+{
+    struct rpc_server *server = arg;
+
+    if (--server->n_closing == 0) {
+        on_all_closed(server);
+    }
+}
+
 /* Connections and listeners are gone: what they shared goes. */
 static void after_last(struct rpc_server *server)
 {
@@ -271,7 +333,8 @@ static void after_last(struct rpc_server *server)
         server->n_closing > 0) {
         return;
     }
-    server->n_closing = 3;
+    server->n_closing = 4;
+    rpc_door_close(server->door, on_door_closed);
     streams_close(&server->streams, on_streams_closed);
     server->deadline.data = server->drain_deadline.data = server;
     uv_close((uv_handle_t *)&server->deadline, on_timer_closed);

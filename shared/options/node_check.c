@@ -7,7 +7,8 @@
 #include "shared/base/mem.h"
 #include "shared/options/listen_addr.h"
 
-#define NODE_NAME_MAX 64
+#define NODE_NAME_MAX   64
+#define SOCKET_PATH_MAX 107 /* of struct sockaddr_un */
 
 struct check {
     node_problem_cb problem;
@@ -94,6 +95,33 @@ static void check_pcapng(struct check *check, const struct node_options *options
     }
 }
 
+static void check_rpc(struct check *check, const struct node_options *options)
+{
+    const char *socket = options->rpc_socket;
+
+    for (size_t i = 0; i < options->rpc_addrs.n; i++) {
+        const char *text = options->rpc_addrs.items[i];
+        struct listen_addr addr;
+        struct err err;
+        if (strcmp(text, "none") == 0) {
+            if (options->rpc_addrs.n > 1) {
+                say(check, "rpc-addr", "'none' stands alone: leave it out, or the others");
+            }
+        } else if (listen_addr_parse(text, &addr, &err) < 0) {
+            say(check, "rpc-addr", "%s", err.text);
+        } else {
+            take_addr(check, "rpc-addr", text, &addr);
+        }
+    }
+    if (socket != NULL && strcmp(socket, "none") != 0 &&
+        (socket[0] != '/' || strlen(socket) > SOCKET_PATH_MAX)) {
+        say(check, "rpc-socket",
+            "'%.120s' is no path of a UNIX socket: it begins with '/' and has at most %d bytes, or "
+            "is 'none'",
+            socket, SOCKET_PATH_MAX);
+    }
+}
+
 /* It becomes part of interface names (NAME:IFACE, NODE/IFACE), of labels and file names. */
 static void check_name(struct check *check, const char *name)
 {
@@ -110,7 +138,7 @@ static void check_name(struct check *check, const char *name)
 
 size_t node_options_check(const struct node_options *options, node_problem_cb problem, void *arg)
 {
-    size_t room = options->http_addrs.n + options->pcapng_listen.n;
+    size_t room = options->http_addrs.n + options->pcapng_listen.n + options->rpc_addrs.n;
     struct check check = {
         .problem = problem,
         .arg = arg,
@@ -127,6 +155,7 @@ size_t node_options_check(const struct node_options *options, node_problem_cb pr
     }
     check_http(&check, options);
     check_pcapng(&check, options);
+    check_rpc(&check, options);
     if (options->viewer_queue_bytes > options->backlog_bytes) {
         say(&check, "viewer-queue",
             "one viewer's queue is larger than the backlog that all share: "
@@ -137,15 +166,19 @@ size_t node_options_check(const struct node_options *options, node_problem_cb pr
     return check.n;
 }
 
-bool node_options_reach_out(const struct node_options *options, const char **which)
+static bool reaches_out(const struct option_list *addrs, const char **which)
 {
-    for (size_t i = 0; i < options->http_addrs.n; i++) {
+    for (size_t i = 0; i < addrs->n; i++) {
         struct listen_addr addr;
-        if (listen_addr_parse(options->http_addrs.items[i], &addr, NULL) == 0 &&
-            !addr.is_loopback) {
-            *which = options->http_addrs.items[i];
+        if (listen_addr_parse(addrs->items[i], &addr, NULL) == 0 && !addr.is_loopback) {
+            *which = addrs->items[i];
             return true;
         }
     }
     return false;
+}
+
+bool node_options_reach_out(const struct node_options *options, const char **which)
+{
+    return reaches_out(&options->http_addrs, which) || reaches_out(&options->rpc_addrs, which);
 }

@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "shared/base/mem.h"
@@ -167,9 +168,11 @@ static inline void wire_serve_one(struct wire_server *server)
         return;
     }
     struct wire_peer peer = {.fd = fd};
-    peer.port =
-        ntohs(from.ss_family == AF_INET ? ((struct sockaddr_in *)(void *)&from)->sin_port
-                                        : ((struct sockaddr_in6 *)(void *)&from)->sin6_port);
+    if (from.ss_family != AF_UNIX) {
+        peer.port =
+            ntohs(from.ss_family == AF_INET ? ((struct sockaddr_in *)(void *)&from)->sin_port
+                                            : ((struct sockaddr_in6 *)(void *)&from)->sin6_port);
+    }
     peer.tls = server->tls == NULL ? NULL : tls_new(server->tls, NULL);
     server->n_served++;
     server->serve(&peer, server->arg);
@@ -204,6 +207,22 @@ static inline void wire_server_start(struct wire_server *server,
     REQUIRE(listen(server->fd, 16) == 0);
     REQUIRE(getsockname(server->fd, (struct sockaddr *)&in, &n) == 0);
     server->port = ntohs(in.sin_port);
+    REQUIRE(pthread_create(&server->thread, NULL, wire_server_run, server) == 0);
+}
+
+/* The same on a UNIX socket, which is left behind. */
+static inline void wire_server_start_unix(struct wire_server *server, const char *path,
+                                          void (*serve)(struct wire_peer *peer, void *arg),
+                                          void *arg)
+{
+    struct sockaddr_un at = {.sun_family = AF_UNIX};
+
+    REQUIRE(strlen(path) < sizeof at.sun_path);
+    memcpy(at.sun_path, path, strlen(path));
+    *server = (struct wire_server){.serve = serve, .arg = arg};
+    server->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    REQUIRE(bind(server->fd, (struct sockaddr *)&at, sizeof at) == 0);
+    REQUIRE(listen(server->fd, 16) == 0);
     REQUIRE(pthread_create(&server->thread, NULL, wire_server_run, server) == 0);
 }
 

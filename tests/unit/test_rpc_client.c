@@ -111,7 +111,7 @@ static size_t n_backwards = RPC_CLIENT_CALLS_MAX;
 
 static void ask_many(struct rpc_client *client)
 {
-    uint32_t ids[RPC_CLIENT_CALLS_MAX];
+    uint32_t ids[RPC_CLIENT_CALLS_MAX] = {0};
     uint32_t one_more = 0;
     struct rpc_span result;
     struct rpc_message message;

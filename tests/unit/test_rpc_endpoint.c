@@ -38,9 +38,12 @@ static void what_is_typed_is_understood_and_printed(void **state)
     }
 }
 
+#define TEN "0123456789"
+
 static void the_rest_is_refused_with_the_way_out(void **state)
 {
-    static const char *const bad[] = {
+    static const char too_long[] = "/234567" TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN "8"; /* 108 */
+    const char *const bad[] = {
         "",
         "unix:",
         "http://node7:8080",
@@ -54,8 +57,7 @@ static void the_rest_is_refused_with_the_way_out(void **state)
         "[::1",
         "user@node7",
         "no de",
-        "/23456789a123456789b123456789c123456789d123456789e123456789f123456789g123456789h123456789"
-        "i123456789j12345678", /* 108 bytes: one too many */
+        too_long,
     };
     struct rpc_endpoint endpoint = {.path = "kept"};
     struct err err;

@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include <sys/queue.h>
 #include <uv.h>
 
 #include "node/capture_failures.h"
@@ -20,8 +21,8 @@ struct stop_waiter {
 
 struct capture {
     struct captures *captures;
-    struct capture *prev, *next; /* in order of the requests */
-    unsigned refs;               /* the list, and a sampling under way */
+    TAILQ_ENTRY(capture) next; /* in order of the requests */
+    unsigned refs;             /* the list, and a sampling under way */
     enum capture_state state;
     struct recording *rec;
     struct recording_sample sample; /* not older than a second */
@@ -37,6 +38,8 @@ struct capture {
     void *started_arg;
 };
 
+TAILQ_HEAD(capture_list, capture);
+
 struct refresh_waiter {
     struct refresh_waiter *next;
     void (*done)(void *arg);
@@ -49,8 +52,8 @@ struct captures {
     uv_timer_t deadline; /* of draining */
     uv_async_t wake;     /* something is due in the next turn */
     unsigned open_handles;
-    struct capture *first, *last;
-    struct capture *refused; /* to be told in the next turn; linked by next */
+    struct capture_list all;
+    struct capture_list refused; /* to be told in the next turn */
     struct refresh_waiter *refreshing;
     bool is_sampling;
     bool is_draining;

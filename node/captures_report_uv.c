@@ -73,18 +73,19 @@ static void on_sampled(void *arg, bool cancelled)
 void captures_sample(struct captures *c)
 {
     struct sampling *s;
+    struct capture *capture;
     size_t n = 0;
 
     if (c->is_sampling) {
         return;
     }
-    for (struct capture *capture = c->first; capture != NULL; capture = capture->next) {
+    TAILQ_FOREACH (capture, &c->all, next) {
         n++;
     }
     s = x_alloc(sizeof *s);
     s->captures = c;
     s->items = x_alloc((n + 1) * sizeof *s->items);
-    for (struct capture *capture = c->first; capture != NULL; capture = capture->next) {
+    TAILQ_FOREACH (capture, &c->all, next) {
         if (capture->state == CAPTURE_RUNNING) {
             capture->refs++;
             s->items[s->n++].capture = capture;
@@ -107,7 +108,9 @@ void captures_refresh(struct captures *c, void (*done)(void *arg), void *arg)
 
 void captures_settle(struct captures *c)
 {
-    for (struct capture *capture = c->first; capture != NULL; capture = capture->next) {
+    struct capture *capture;
+
+    TAILQ_FOREACH (capture, &c->all, next) {
         if (capture->state == CAPTURE_RUNNING) {
             recording_settle(capture->rec);
         }
@@ -134,11 +137,12 @@ static bool id_fits(const struct capture *capture, const char *text, bool by_nam
 
 int capture_find(struct captures *c, const char *id, struct capture **out, struct err *err)
 {
+    struct capture *capture;
     struct capture *found = NULL;
     unsigned n = 0;
 
     for (int by_name = 0; by_name < 2 && n == 0; by_name++) {
-        for (struct capture *capture = c->first; capture != NULL; capture = capture->next) {
+        TAILQ_FOREACH (capture, &c->all, next) {
             if (is_shown(capture) &&
                 ((strcmp(id, "last") == 0) || id_fits(capture, id, by_name == 1))) {
                 n = strcmp(id, "last") == 0 ? 1 : n + 1;
@@ -161,8 +165,9 @@ int capture_find(struct captures *c, const char *id, struct capture **out, struc
 struct json_t *captures_list(struct captures *c)
 {
     json_t *list = json_array();
+    struct capture *capture;
 
-    for (struct capture *capture = c->first; capture != NULL; capture = capture->next) {
+    TAILQ_FOREACH (capture, &c->all, next) {
         if (is_shown(capture)) {
             json_array_append_new(list, recording_json(capture->rec, &capture->sample));
         }
@@ -180,36 +185,41 @@ struct json_t *captures_find(struct captures *c, const char *id, struct err *err
     return recording_json(capture->rec, &capture->sample);
 }
 
-bool captures_counters(struct captures *c, const char *id, struct session_counters *out)
+static const struct capture *shown(const struct captures *c, const char *id)
 {
-    for (struct capture *capture = c->first; capture != NULL; capture = capture->next) {
+    const struct capture *capture;
+
+    TAILQ_FOREACH (capture, &c->all, next) {
         if (is_shown(capture) && strcmp(capture->rec->described.id, id) == 0) {
-            *out = capture->sample.counters;
-            return true;
+            return capture;
         }
     }
-    return false;
+    return NULL;
+}
+
+bool captures_counters(struct captures *c, const char *id, struct session_counters *out)
+{
+    const struct capture *capture = shown(c, id);
+
+    if (capture != NULL) {
+        *out = capture->sample.counters;
+    }
+    return capture != NULL;
 }
 
 bool captures_stats(struct captures *c, const char *id, struct store_writer_stats *out)
 {
-    for (struct capture *capture = c->first; capture != NULL; capture = capture->next) {
-        if (is_shown(capture) && strcmp(capture->rec->described.id, id) == 0) {
-            *out = capture->sample.stats;
-            return true;
-        }
+    const struct capture *capture = shown(c, id);
+
+    if (capture != NULL) {
+        *out = capture->sample.stats;
     }
-    return false;
+    return capture != NULL;
 }
 
 bool captures_has(const struct captures *c, const char *id)
 {
-    for (const struct capture *capture = c->first; capture != NULL; capture = capture->next) {
-        if (is_shown(capture) && strcmp(capture->rec->described.id, id) == 0) {
-            return true;
-        }
-    }
-    return false;
+    return shown(c, id) != NULL;
 }
 
 /* ---- counting ---- */
@@ -252,8 +262,10 @@ const struct capture_failure *captures_failed(const struct captures *c, size_t *
 
 void captures_totals(const struct captures *c, struct captures_totals *out)
 {
+    const struct capture *capture;
+
     *out = c->past;
-    for (const struct capture *capture = c->first; capture != NULL; capture = capture->next) {
+    TAILQ_FOREACH (capture, &c->all, next) {
         if (!is_shown(capture)) {
             continue;
         }

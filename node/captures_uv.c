@@ -74,19 +74,13 @@ void capture_unref(struct capture *capture)
 
 static void append(struct captures *c, struct capture *capture)
 {
-    capture->prev = c->last;
-    if (c->last != NULL) {
-        c->last->next = capture;
-    } else {
-        c->first = capture;
-    }
-    c->last = capture;
+    TAILQ_INSERT_TAIL(&c->all, capture, next);
     c->node->n_recordings += capture->is_counted ? 1 : 0;
 }
 
 void captures_maybe_drained(struct captures *c)
 {
-    if (c->is_draining && c->first == NULL && c->refused == NULL && !c->is_sampling &&
+    if (c->is_draining && TAILQ_EMPTY(&c->all) && TAILQ_EMPTY(&c->refused) && !c->is_sampling &&
         c->drained != NULL) {
         void (*done)(struct node * node) = c->drained;
         c->drained = NULL;
@@ -99,16 +93,7 @@ static void take_out(struct capture *capture)
 {
     struct captures *c = capture->captures;
 
-    if (capture->prev != NULL) {
-        capture->prev->next = capture->next;
-    } else {
-        c->first = capture->next;
-    }
-    if (capture->next != NULL) {
-        capture->next->prev = capture->prev;
-    } else {
-        c->last = capture->prev;
-    }
+    TAILQ_REMOVE(&c->all, capture, next);
     c->node->n_recordings -= capture->is_counted ? 1 : 0;
     capture_unref(capture);
 }
@@ -117,7 +102,9 @@ static void take_out(struct capture *capture)
 
 static bool is_recorded(const struct captures *c, const char *interface)
 {
-    for (const struct capture *one = c->first; one != NULL; one = one->next) {
+    const struct capture *one;
+
+    TAILQ_FOREACH (one, &c->all, next) {
         for (size_t i = 0; one->state == CAPTURE_RUNNING && i < one->rec->n_interfaces; i++) {
             if (strcmp(one->rec->interfaces[i], interface) == 0) {
                 return true;
@@ -288,8 +275,7 @@ static int check(struct captures *c, const struct capture_request *request, stru
 
 static void refuse(struct captures *c, struct capture *capture)
 {
-    capture->next = c->refused;
-    c->refused = capture;
+    TAILQ_INSERT_TAIL(&c->refused, capture, next);
     uv_async_send(&c->wake);
 }
 
@@ -312,7 +298,6 @@ void captures_start(struct captures *c, const struct capture_request *request,
     if (!work_run(c->node, run_start, on_started, capture)) {
         capture->refs++;
         take_out(capture);
-        capture->prev = capture->next = NULL;
         err_set(&capture->failed, ERR_LIMIT, "the node has too much to do: try again later");
         refuse(c, capture);
     }
@@ -341,13 +326,13 @@ int captures_stop(struct captures *c, const char *id,
 static void on_wake(uv_async_t *wake)
 {
     struct captures *c = container_of(wake, struct captures, wake);
-    struct capture *refused = c->refused;
+    struct capture_list refused = TAILQ_HEAD_INITIALIZER(refused);
+    struct capture *capture;
 
-    c->refused = NULL;
-    while (refused != NULL) {
-        struct capture *next = refused->next;
-        fail_start(refused, false);
-        refused = next;
+    TAILQ_CONCAT(&refused, &c->refused, next); /* what comes meanwhile has its own turn */
+    while ((capture = TAILQ_FIRST(&refused)) != NULL) {
+        TAILQ_REMOVE(&refused, capture, next);
+        fail_start(capture, false);
     }
     captures_maybe_drained(c);
 }
@@ -368,14 +353,15 @@ static void look_at_disk(struct capture *capture)
 static void on_tick(uv_timer_t *timer)
 {
     struct captures *c = container_of(timer, struct captures, tick);
+    struct capture *capture;
 
-    for (struct capture *capture = c->first; capture != NULL; capture = capture->next) {
+    TAILQ_FOREACH (capture, &c->all, next) {
         if (capture->finish_due) {
             finish(capture);
         }
         look_at_disk(capture);
     }
-    if (c->first != NULL) {
+    if (!TAILQ_EMPTY(&c->all)) {
         captures_sample(c);
     }
 }
@@ -386,6 +372,8 @@ int captures_open(struct node *node, struct err *err)
 
     (void)err;
     c->node = node;
+    TAILQ_INIT(&c->all);
+    TAILQ_INIT(&c->refused);
     c->past.ledger = (struct ledger){
         .received = LEDGER_UNKNOWN, .kernel = LEDGER_UNKNOWN, .interface = LEDGER_UNKNOWN};
     REQUIRE(uv_timer_init(node->loop, &c->tick) == 0);
@@ -400,8 +388,9 @@ int captures_open(struct node *node, struct err *err)
 static void on_deadline(uv_timer_t *timer)
 {
     struct captures *c = container_of(timer, struct captures, deadline);
+    struct capture *capture;
 
-    for (struct capture *capture = c->first; capture != NULL; capture = capture->next) {
+    TAILQ_FOREACH (capture, &c->all, next) {
         if (capture->state == CAPTURE_RUNNING) {
             session_request_abort(capture->rec->session);
         }
@@ -411,10 +400,11 @@ static void on_deadline(uv_timer_t *timer)
 void captures_stop_all(struct captures *c, uint64_t deadline_ns, void (*done)(struct node *node))
 {
     uint64_t now = clock_monotonic_ns();
+    struct capture *capture;
 
     c->is_draining = true;
     c->drained = done;
-    for (struct capture *capture = c->first; capture != NULL; capture = capture->next) {
+    TAILQ_FOREACH (capture, &c->all, next) {
         if (capture->state == CAPTURE_RUNNING) {
             session_request_stop(capture->rec->session);
         } else if (capture->state == CAPTURE_STARTING) {
@@ -441,7 +431,7 @@ static void on_closed(uv_handle_t *handle)
 
 void captures_close(struct captures *c, void (*closed)(struct node *node))
 {
-    REQUIRE(c->first == NULL && !c->is_sampling);
+    REQUIRE(TAILQ_EMPTY(&c->all) && !c->is_sampling);
     c->is_closing = true;
     c->closed = closed;
     uv_handle_t *handles[] = {(uv_handle_t *)&c->tick, (uv_handle_t *)&c->deadline,

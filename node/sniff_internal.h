@@ -89,6 +89,11 @@ void sniff_capture_init(struct sniff_uplink *uplink); /* its consumer */
 /* The sender looks again: packets, the end. Any thread. */
 void sniff_wake_sender(struct sniff_uplink *uplink);
 
+/* sniff_sending_posix.c: until all of the stream is taken (FINISHED), or something breaks. */
+enum sniff_outcome { SNIFF_GO_ON, SNIFF_BROKEN, SNIFF_FINISHED };
+enum sniff_outcome sniff_send_stream(struct sniff_uplink *uplink, struct sniff_stream *stream,
+                                     struct ws_client *client);
+
 /* sniff_dial_posix.c. When all must be done, monotonic; UINT64_MAX while nobody wants an end. */
 uint64_t sniff_deadline_ns(struct sniff_uplink *uplink);
 /* The next connection for that stream, or NULL; ERR_INTERRUPTED when the end is wanted meanwhile.

@@ -11,27 +11,10 @@
 
 #include <cmocka.h>
 
-#include "node/http_server_internal_uv.h"
-#include "node/server_routes.h"
 #include "node/work.h"
 #include "shared/base/clock_posix.h"
 #include "shared/base/mem.h"
-#include "tests/glue/node_fixture.h"
-
-static struct exchange *kept; /* a request whose answer is not given yet */
-
-static void get_kept(struct exchange *ex, struct node *node)
-{
-    (void)node;
-    kept = exchange_ref(ex);
-}
-
-static void answer_kept(void)
-{
-    exchange_reply_text(kept, 200, "at last");
-    exchange_unref(kept);
-    kept = NULL;
-}
+#include "tests/glue/limits_fixture.h"
 
 static void post_echo(struct exchange *ex, struct node *node)
 {
@@ -67,27 +50,10 @@ static const struct route routes[] = {
     {.method = "GET", .path = "/ws", .is_websocket = true, .handle = get_ws},
 };
 static const struct route_group test_routes = {routes, ARRAY_LEN(routes)};
-static const struct route_group *const groups[] = {&server_routes, &test_routes};
-
-static struct fixture f;
 
 static void start(struct http_limits limits)
 {
-    fixture_init(&f);
-    fixture_start(&f, &(struct fixture_opts){
-                          .groups = groups, .n_groups = ARRAY_LEN(groups), .limits = limits});
-}
-
-static int end(void **state)
-{
-    (void)state;
-    fixture_end(&f);
-    return 0;
-}
-
-static uint64_t rejected(enum rejected reason)
-{
-    return f.node.http->counters.rejected[reason];
+    start_with(&test_routes, limits);
 }
 
 /* ---- deadlines ---- */

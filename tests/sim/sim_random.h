@@ -8,20 +8,17 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "tests/support/splitmix.h"
+
 #define SIM_PPM 1000000u
 
 struct sim_random {
     uint64_t state;
 };
 
-/* https://prng.di.unimi.it/splitmix64.c */
 static inline uint64_t sim_random_u64(struct sim_random *r)
 {
-    uint64_t z = (r->state += 0x9e3779b97f4a7c15u);
-
-    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ z >> 27) * 0x94d049bb133111ebu;
-    return z ^ z >> 31;
+    return splitmix_u64(&r->state);
 }
 
 /* A stream of its own for each (seed, purpose, which). */
@@ -37,7 +34,7 @@ static inline struct sim_random sim_random_stream(uint64_t seed, uint32_t purpos
 /* 0 … n-1; 0 for n = 0. */
 static inline uint32_t sim_random_below(struct sim_random *r, uint32_t n)
 {
-    return (uint32_t)((sim_random_u64(r) >> 32) * n >> 32);
+    return splitmix_below(&r->state, n);
 }
 
 /* least … most */

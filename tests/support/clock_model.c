@@ -3,17 +3,15 @@
 
 #include <stdlib.h>
 
+#include "tests/support/splitmix.h"
+
 #define SECOND (1000 * SWIM_MS)
 #define HOUR   (INT64_C(3600) * 1000000000)
 #define PPB    INT64_C(1000000000)
 
 static uint64_t draw(struct clock_model *model, uint64_t n)
 {
-    uint64_t z = model->random += 0x9e3779b97f4a7c15;
-
-    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9;
-    z = (z ^ z >> 27) * 0x94d049bb133111eb;
-    return (z ^ z >> 31) % n;
+    return splitmix_u64(&model->random) % n;
 }
 
 static int64_t draw_around(struct clock_model *model, int64_t most)

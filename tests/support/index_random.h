@@ -9,24 +9,21 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "tests/support/splitmix.h"
+
 struct random_source {
     uint64_t state;
 };
 
-/* splitmix64, https://prng.di.unimi.it/splitmix64.c */
 static inline uint64_t random_u64(struct random_source *r)
 {
-    uint64_t z = (r->state += 0x9e3779b97f4a7c15u);
-
-    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ z >> 27) * 0x94d049bb133111ebu;
-    return z ^ z >> 31;
+    return splitmix_u64(&r->state);
 }
 
 /* 0 … n-1 */
 static inline uint32_t random_below(struct random_source *r, uint32_t n)
 {
-    return (uint32_t)((random_u64(r) >> 32) * n >> 32);
+    return splitmix_below(&r->state, n);
 }
 
 #define RANDOM_PACKET_MAX 256

@@ -15,6 +15,7 @@
 #include "shared/base/bytes.h"
 #include "shared/base/mem.h"
 #include "shared/swarm/swim_kv_store.h"
+#include "tests/support/splitmix.h"
 
 #define DATAGRAM 1024
 #define LATER    INT64_C(1000000)
@@ -23,11 +24,7 @@ static uint64_t random_state;
 
 static uint32_t draw(uint32_t n)
 {
-    uint64_t z = random_state += 0x9e3779b97f4a7c15;
-
-    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9;
-    z = (z ^ z >> 27) * 0x94d049bb133111eb;
-    return (uint32_t)((z ^ z >> 31) % n);
+    return (uint32_t)(splitmix_u64(&random_state) % n);
 }
 
 /* A record with its value beside it. */

@@ -4,10 +4,25 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include <jansson.h>
+
+#include "node/ask.h"
 #include "shared/base/clock_posix.h"
 #include "shared/base/mem.h"
 #include "shared/base/text.h"
 #include "shared/packet/filter_bound.h"
+
+void api_reply_json(void *arg, const struct answer *answer, const struct err *err)
+{
+    struct exchange *ex = arg;
+
+    if (answer == NULL) {
+        api_fail(ex, err);
+    } else if (!exchange_is_gone(ex)) {
+        exchange_reply_json(ex, 200, json_incref(answer->json));
+    }
+    exchange_unref(ex);
+}
 
 void api_fail(struct exchange *ex, const struct err *err)
 {

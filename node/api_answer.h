@@ -7,6 +7,11 @@
 #include "node/exchange.h"
 #include "node/node.h"
 
+/* The `done` of an asker whose arg is a reference to an exchange: 200 with the objects, or the
+ * error; the reference is given back. */
+struct answer;
+void api_reply_json(void *arg, const struct answer *answer, const struct err *err);
+
 /* As exchange_fail, for errors of a node's own: what a client cannot mend is a 5xx. */
 void api_fail(struct exchange *ex, const struct err *err);
 

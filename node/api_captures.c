@@ -1,31 +1,40 @@
-/* SPDX-License-Identifier: Apache-2.0 */
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * /api/v1/captures; node/captures_ask has the answers.
+ */
 #include "node/api_captures.h"
 
-#include <string.h>
+#include <stdio.h>
 
 #include <jansson.h>
 
 #include "node/api_answer.h"
-#include "node/api_sessions.h"
 #include "node/capture_body.h"
-#include "shared/base/log.h"
+#include "node/captures_ask.h"
 #include "shared/base/mem.h"
 #include "shared/wire/api_key.h"
 
-static void on_started(void *arg, const char *id, const struct err *err)
+#define WHO_MAX 128
+
+/* Who asks, for the log. */
+static void who_asks(struct exchange *ex, char out[WHO_MAX])
+{
+    bool has_key = exchange_key_id(ex)[0] != '\0';
+
+    snprintf(out, WHO_MAX, "%s%s%s", exchange_peer(ex), has_key ? ", key " : "",
+             exchange_key_id(ex));
+}
+
+static void on_started(void *arg, const struct answer *answer, const struct err *err)
 {
     struct exchange *ex = arg;
-    struct node *node = exchange_node(ex);
 
-    if (id == NULL) {
+    if (answer == NULL) {
         api_fail(ex, err);
-    } else {
-        log_info("capture %s was started by %s%s%s", id, exchange_peer(ex),
-                 exchange_key_id(ex)[0] != '\0' ? ", key " : "", exchange_key_id(ex));
-        if (!exchange_is_gone(ex)) {
-            exchange_add_header(ex, "Location", "/api/v1/captures/%s", id);
-            exchange_reply_json(ex, 201, captures_find(node->captures, id, NULL));
-        }
+    } else if (!exchange_is_gone(ex)) {
+        exchange_add_header(ex, "Location", "/api/v1/captures/%s",
+                            json_string_value(json_object_get(answer->json, "id")));
+        exchange_reply_json(ex, 201, json_incref(answer->json));
     }
     exchange_unref(ex);
 }
@@ -34,6 +43,7 @@ static void post_captures(struct exchange *ex, struct node *node)
 {
     struct capture_body body;
     struct err err = {0};
+    char who[WHO_MAX];
     size_t n = 0;
     const uint8_t *text = exchange_body(ex, &n);
 
@@ -41,81 +51,30 @@ static void post_captures(struct exchange *ex, struct node *node)
         api_fail(ex, &err);
         return;
     }
-    captures_start(node->captures, &body.request, on_started, exchange_ref(ex));
+    who_asks(ex, who);
+    captures_ask_start(node, &body.request, who,
+                       &(struct asker){.done = on_started, .arg = exchange_ref(ex)});
     capture_body_deinit(&body);
-}
-
-static void on_list_refreshed(void *arg)
-{
-    struct exchange *ex = arg;
-
-    if (!exchange_is_gone(ex)) {
-        exchange_reply_json(ex, 200, captures_list(exchange_node(ex)->captures));
-    }
-    exchange_unref(ex);
 }
 
 static void get_captures(struct exchange *ex, struct node *node)
 {
-    captures_refresh(node->captures, on_list_refreshed, exchange_ref(ex));
-}
-
-static void on_one_refreshed(void *arg)
-{
-    struct exchange *ex = arg;
-    struct node *node = exchange_node(ex);
-    struct err err = {0};
-
-    if (!exchange_is_gone(ex)) {
-        json_t *one = captures_find(node->captures, exchange_path(ex, "id"), &err);
-        if (one != NULL) {
-            exchange_reply_json(ex, 200, one);
-        } else if (err.code == ERR_NOT_FOUND) {
-            api_session_reply(ex, node); /* it has ended, or never was */
-        } else {
-            api_fail(ex, &err);
-        }
-    }
-    exchange_unref(ex);
+    captures_ask_list(node, &(struct asker){.done = api_reply_json, .arg = exchange_ref(ex)});
 }
 
 static void get_capture(struct exchange *ex, struct node *node)
 {
-    captures_refresh(node->captures, on_one_refreshed, exchange_ref(ex));
-}
-
-static void on_stopped(void *arg, struct json_t *session)
-{
-    struct exchange *ex = arg;
-
-    if (exchange_is_gone(ex)) {
-        json_decref(session);
-    } else {
-        exchange_reply_json(ex, 200, session);
-    }
-    exchange_unref(ex);
+    captures_ask_one(node, exchange_path(ex, "id"),
+                     &(struct asker){.done = api_reply_json, .arg = exchange_ref(ex)});
 }
 
 static void delete_capture(struct exchange *ex, struct node *node)
 {
-    const char *id = exchange_path(ex, "id");
-    struct err err = {0};
+    char who[WHO_MAX];
 
-    exchange_ref(ex);
-    int r = captures_stop(node->captures, id, on_stopped, ex, &err);
-    if (r < 0) {
-        /* One that reached a limit a moment ago is what the client wants it to be. By its whole id
-         * only: a name or "last" may mean another one. */
-        if (r == ERR_NOT_FOUND && strlen(id) == STORE_ID_TEXT - 1) {
-            api_session_reply(ex, node);
-        } else {
-            api_fail(ex, &err);
-        }
-        exchange_unref(ex);
-    } else {
-        log_info("capture '%s' is stopped by %s%s%s", id, exchange_peer(ex),
-                 exchange_key_id(ex)[0] != '\0' ? ", key " : "", exchange_key_id(ex));
-    }
+    who_asks(ex, who);
+    captures_ask_stop(node, exchange_path(ex, "id"), who,
+                      &(struct asker){.done = api_reply_json, .arg = exchange_ref(ex)});
 }
 
 static const struct route routes[] = {

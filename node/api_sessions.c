@@ -48,25 +48,13 @@ static void get_sessions(struct exchange *ex, struct node *node)
     struct list *list = x_alloc(sizeof *list);
 
     list->ex = exchange_ref(ex);
-    sessions_list(node, &(struct asker){.encode = encode_list, .done = on_list, .arg = list});
+    sessions_list(node, 0, &(struct asker){.encode = encode_list, .done = on_list, .arg = list});
 }
 
-static void on_session(void *arg, const struct answer *answer, const struct err *err)
-{
-    struct exchange *ex = arg;
-
-    if (answer == NULL) {
-        api_fail(ex, err);
-    } else if (!exchange_is_gone(ex)) {
-        exchange_reply_json(ex, 200, json_incref(answer->json));
-    }
-    exchange_unref(ex);
-}
-
-void api_session_reply(struct exchange *ex, struct node *node)
+static void get_session(struct exchange *ex, struct node *node)
 {
     sessions_find(node, exchange_path(ex, "id"),
-                  &(struct asker){.done = on_session, .arg = exchange_ref(ex)});
+                  &(struct asker){.done = api_reply_json, .arg = exchange_ref(ex)});
 }
 
 static void on_deleted(void *arg, const struct answer *answer, const struct err *err)
@@ -102,7 +90,7 @@ static const struct route routes[] = {
          "One session: by its id, a unique prefix of at least 8 characters, its unique name, "
          "or 'last'.",
      .answer = "application/json",
-     .handle = api_session_reply},
+     .handle = get_session},
     {.method = "DELETE",
      .path = "/api/v1/sessions/{id}",
      .right = RIGHT_ADMIN,

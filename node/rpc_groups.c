@@ -4,10 +4,14 @@
  */
 #include "node/rpc.h"
 
+#include "node/rpc_captures.h"
 #include "node/rpc_node.h"
+#include "node/rpc_sessions.h"
 #include "shared/base/mem.h"
 
 const struct rpc_handler_group *const rpc_handler_groups[] = {
+    &rpc_captures_handlers,
     &rpc_node_handlers,
+    &rpc_sessions_handlers,
 };
 const size_t n_rpc_handler_groups = ARRAY_LEN(rpc_handler_groups);

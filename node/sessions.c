@@ -15,6 +15,7 @@
 struct sessions_ask {
     struct ask base;
     char *id;        /* owned; NULL: all of them */
+    uint64_t limit;  /* of a list; 0 = none */
     json_t *running; /* lists: the captures of this moment; the worker's while it runs */
 };
 
@@ -64,7 +65,8 @@ static int read_list(struct store *store, struct ask *base, struct err *err)
     size_t n = 0;
     int r = store_sessions(store, &sessions, &n, err);
 
-    for (size_t i = 0; r == 0 && i < n; i++) {
+    uint64_t limit = of(base)->limit;
+    for (size_t i = limit > 0 && n > limit ? n - (size_t)limit : 0; r == 0 && i < n; i++) {
         json_t *now = running_one(of(base), sessions[i].id);
         json_array_append_new(base->answer.json,
                               now != NULL ? json_incref(now)
@@ -83,10 +85,11 @@ static void run_list(struct ask *base)
     }
 }
 
-void sessions_list(struct node *node, const struct asker *asker)
+void sessions_list(struct node *node, uint64_t limit, const struct asker *asker)
 {
     start(node, asker,
-          &(struct sessions_ask){.base.run = run_list, .running = captures_list(node->captures)});
+          &(struct sessions_ask){
+              .base.run = run_list, .limit = limit, .running = captures_list(node->captures)});
 }
 
 /* ---- one ---- */

@@ -12,8 +12,9 @@
 
 #include "node/ask.h"
 
-/* An array, oldest first, as `packetrecorder sessions --json`; empty while there is no store. */
-void sessions_list(struct node *node, const struct asker *asker);
+/* An array of the newest `limit` (0 = all), oldest first, as `packetrecorder sessions --json`;
+ * empty while there is no store. */
+void sessions_list(struct node *node, uint64_t limit, const struct asker *asker);
 /* One object; ERR_NOT_FOUND, ERR_AMBIGUOUS. */
 void sessions_find(struct node *node, const char *id, const struct asker *asker);
 /* {"id"} of what was deleted. ERR_IN_USE while it is recorded, with what ends it. */

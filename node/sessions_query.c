@@ -10,9 +10,11 @@
 #include "shared/base/mem.h"
 #include "shared/store/packet_row.h"
 
-#define PAGE_BYTES   (4u * 1024u * 1024u)
-#define PAGE_NS      (2u * 1000000000ull)
-#define PAUSE_FRAMES 8u
+#define PAGE_BYTES (4u * 1024u * 1024u)
+#define PAGE_NS    (2u * 1000000000ull)
+/* Frames without a match, and matches, between two looks at the clock. */
+#define PAUSE_FRAMES     8u
+#define PACKETS_PER_LOOK 64u
 
 struct query_ask {
     struct ask base;
@@ -65,7 +67,8 @@ static int put_page(struct query_ask *ask, struct scan *scan, struct err *err)
         if (r == 1) {
             put_packet(ask, &packet, n == 0);
             n++;
-        } else if (clock_monotonic_ns() >= until) {
+        }
+        if ((r == SCAN_PAUSED || n % PACKETS_PER_LOOK == 0) && clock_monotonic_ns() >= until) {
             break;
         }
     }

@@ -58,6 +58,10 @@ static const struct rpc_param one_session[] = {SESSION_ID};
 
 /* ---- sessions ---- */
 
+static const struct rpc_param session_list[] = {
+    {.name = "limit", .type = RPC_COUNT, .what = "The newest so many (all)."},
+};
+
 static const struct rpc_param session_query[] = {
     SESSION_ID,
     FILTER("Only packets that match."),
@@ -211,7 +215,9 @@ const struct rpc_method rpc_methods[] = {
     {.name = "session.list",
      .right = RIGHT_VIEW,
      .what = "What the store holds.",
-     .result = "An array of sessions, oldest first."},
+     .result = "An array of sessions, oldest first.",
+     .limits = "8 MiB in one answer, some 9,000 sessions (`limit`).",
+     PARAMS(session_list)},
     {.name = "session.query",
      .right = RIGHT_VIEW,
      .what = "Packets of a session as lines, page by page.",

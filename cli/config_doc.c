@@ -19,6 +19,7 @@ static const struct section sections[] = {
     {"rpc", "Who can control it."},
     {"capture", "What it does with the interfaces of this host."},
     {"ingest", "What sniffers elsewhere send to it."},
+    {"swarm", "The other nodes: how they find each other, and who may."},
 };
 
 static const char head[] =

@@ -4,7 +4,9 @@
  * are kept, so that who reconnects with Last-Event-ID misses none (or is told how many). Types:
  * "capture.started" "capture.ended" "viewer.joined" "viewer.left" "viewer.lost" "inject.refused"
  * "interface.down" "interface.up" "uplink.up" "uplink.down" "uplink.unrecorded"
- * "uplink.cut_off" "store.full" "store.ok" "session.deleted" "node.stopping". Numbers go up by one;
+ * "uplink.cut_off" "store.full" "store.ok" "session.deleted" "node.stopping"
+ * "member.joined" "member.suspect" "member.alive" "member.dead" "member.left" "swarm.isolated"
+ * "swarm.connected" "swarm.clone" "swarm.foreign_key". Numbers go up by one;
  * a node that starts again begins with a larger one (microseconds of the clock), so that a number
  * means one event for ever.
  */

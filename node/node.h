@@ -17,6 +17,7 @@ struct auth;
 struct captures;
 struct node_devices;
 struct gauges;
+struct gossip;
 struct events;
 struct http_server;
 struct inject_hub;
@@ -50,4 +51,5 @@ struct node {
     struct uplinks *uplinks;      /* what sniffers feed */
     struct http_server *http;     /* listeners and connections */
     struct rpc_server *rpc;       /* the same for RPC */
+    struct gossip *gossip;        /* the swarm; NULL: there is none */
 };

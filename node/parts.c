@@ -9,6 +9,7 @@
 #include "node/devices_uv.h"
 #include "node/events.h"
 #include "node/gauges.h"
+#include "node/gossip.h"
 #include "node/http_server.h"
 #include "node/inject_hub.h"
 #include "node/own_traffic_uv.h"
@@ -110,6 +111,8 @@ const struct node_part node_parts[] = {
      .close = close_http,
      .reload = reload_http},
     {.name = "rpc", .open = rpc_server_open, .drain = rpc_server_drain, .close = rpc_server_close},
+    /* It tells the other nodes where the rest listens. */
+    {.name = "swarm", .open = gossip_open, .drain = gossip_drain, .close = gossip_close},
     /* But this: it has to know where the others listen. No request is read before the loop runs. */
     {.name = "own traffic", .open = node_sources_settle, .close = close_nothing},
 };

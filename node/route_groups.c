@@ -7,6 +7,7 @@
 
 #include "node/api_captures.h"
 #include "node/api_events.h"
+#include "node/api_members.h"
 #include "node/api_node.h"
 #include "node/api_packets.h"
 #include "node/api_pcap.h"
@@ -17,8 +18,8 @@
 #include "shared/base/mem.h"
 
 const struct route_group *const route_groups[] = {
-    &server_routes,       &relay_routes,       &api_node_routes,
-    &api_sessions_routes, &api_packets_routes, &api_pcap_routes,
-    &api_captures_routes, &api_events_routes,  &ingest_routes,
+    &server_routes,      &relay_routes,       &api_node_routes,     &api_sessions_routes,
+    &api_packets_routes, &api_pcap_routes,    &api_captures_routes, &api_events_routes,
+    &ingest_routes,      &api_members_routes,
 };
 const size_t n_route_groups = ARRAY_LEN(route_groups);

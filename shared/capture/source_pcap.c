@@ -12,6 +12,7 @@
 
 #include <pcap/pcap.h>
 
+#include "shared/base/clock_posix.h"
 #include "shared/base/mem.h"
 #include "shared/capture/counter.h"
 #include "shared/capture/iface_facts_posix.h"
@@ -55,7 +56,8 @@ static void on_packet(u_char *user, const struct pcap_pkthdr *header, const u_ch
     uint32_t len = *(const volatile bpf_u_int32 *)&header->len;
     const struct packet_view packet = {
         .time_ns = (uint64_t)header->ts.tv_sec * 1000000000u +
-                   (uint64_t)header->ts.tv_usec * live->nano_factor,
+                   (uint64_t)header->ts.tv_usec * live->nano_factor +
+                   (uint64_t)clock_test_offset_ns(),
         .caplen = caplen,
         .len = len,
         .data = bytes,

@@ -6,6 +6,7 @@
 
 #include "shared/base/mem.h"
 #include "shared/options/listen_addr.h"
+#include "shared/options/swarm_addr.h"
 
 #define NODE_NAME_MAX   64
 #define SOCKET_PATH_MAX 107 /* of struct sockaddr_un */
@@ -136,9 +137,57 @@ static void check_name(struct check *check, const char *name)
     }
 }
 
+static void check_gossip_addrs(struct check *check, const struct node_options *options)
+{
+    for (size_t i = 0; i < options->gossip_addrs.n; i++) {
+        const char *text = options->gossip_addrs.items[i];
+        struct listen_addr addr;
+        struct err err;
+        if (listen_addr_parse(text, &addr, &err) < 0) {
+            say(check, "gossip-addr", "%s", err.text);
+            continue;
+        }
+        take_addr(check, "gossip-addr", text, &addr);
+    }
+}
+
+static void check_swarm(struct check *check, const struct node_options *options)
+{
+    struct swarm_addr addr;
+    struct err err;
+
+    if (options->join.n > 0 && options->cluster_key_file == NULL) {
+        say(check, "join",
+            "a swarm needs a key: make one with 'packetrecorder keys cluster-new > FILE', and "
+            "give --cluster-key-file FILE on all nodes");
+    }
+    for (size_t i = 0; i < options->join.n; i++) {
+        if (swarm_addr_parse(options->join.items[i], &addr, &err) < 0) {
+            say(check, "join", "%s", err.text);
+        }
+    }
+    if (options->advertise_addrs.n > SWARM_ADVERTISE_MAX) {
+        say(check, "advertise-addr", "%zu addresses: others are told %d at most",
+            options->advertise_addrs.n, SWARM_ADVERTISE_MAX);
+    }
+    for (size_t i = 0; i < options->advertise_addrs.n; i++) {
+        const char *text = options->advertise_addrs.items[i];
+        if (swarm_addr_parse(text, &addr, &err) < 0) {
+            say(check, "advertise-addr", "%s", err.text);
+        } else if (!addr.is_numeric) {
+            say(check, "advertise-addr", "'%s' is a name: give the address that it stands for",
+                text);
+        }
+    }
+    if (options->cluster_key_file != NULL) {
+        check_gossip_addrs(check, options);
+    }
+}
+
 size_t node_options_check(const struct node_options *options, node_problem_cb problem, void *arg)
 {
-    size_t room = options->http_addrs.n + options->pcapng_listen.n + options->rpc_addrs.n;
+    size_t room = options->http_addrs.n + options->pcapng_listen.n + options->rpc_addrs.n +
+                  options->gossip_addrs.n;
     struct check check = {
         .problem = problem,
         .arg = arg,
@@ -156,6 +205,7 @@ size_t node_options_check(const struct node_options *options, node_problem_cb pr
     check_http(&check, options);
     check_pcapng(&check, options);
     check_rpc(&check, options);
+    check_swarm(&check, options);
     if (options->viewer_queue_bytes > options->backlog_bytes) {
         say(&check, "viewer-queue",
             "one viewer's queue is larger than the backlog that all share: "

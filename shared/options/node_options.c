@@ -7,6 +7,8 @@
 
 #define AT(member) .offset = offsetof(struct node_options, member)
 
+const char *const gossip_profile_words[] = {"lan", "fast", "wan", NULL};
+
 const struct command_option node_option_table[N_NODE_OPTIONS] = {
     {.name = "config",
      .letter = 'c',
@@ -225,6 +227,58 @@ const struct command_option node_option_table[N_NODE_OPTIONS] = {
      .max = 1ULL << 40,
      .section = "ingest",
      AT(ingest_buffer_bytes)},
+
+    {.name = "cluster-key-file",
+     .kind = OPT_STRING,
+     .placeholder = "FILE",
+     .help = "File with the key of the swarm, one line of 'keys cluster-new', the same on all "
+             "nodes; only its owner may read it. With it the node listens for others.",
+     .note = "no swarm: the node works alone",
+     .complete = COMPLETE_FILE,
+     .section = "swarm",
+     AT(cluster_key_file)},
+    {.name = "join",
+     .kind = OPT_LIST,
+     .placeholder = "HOST[:PORT]",
+     .help = "A node of the swarm to begin with, tried for ever; may be repeated. A name stands "
+             "for all its addresses.",
+     .note = "wait to be found",
+     .section = "swarm",
+     AT(join)},
+    {.name = "gossip-addr",
+     .kind = OPT_LIST,
+     .placeholder = "ADDR:PORT",
+     .help = "Where the swarm is listened to, by UDP and TCP; may be repeated. Without an address "
+             "all of this host's.",
+     .value = ":7946",
+     .section = "swarm",
+     AT(gossip_addrs)},
+    {.name = "advertise-addr",
+     .kind = OPT_LIST,
+     .placeholder = "ADDR[:PORT]",
+     .help = "Where other nodes reach this one, when that is not where it listens (NAT, "
+             "containers); may be repeated, the first is preferred.",
+     .note = "the address towards the first of --join, then the others",
+     .section = "swarm",
+     AT(advertise_addrs)},
+    {.name = "gossip-profile",
+     .kind = OPT_CHOICE,
+     .placeholder = "PROFILE",
+     .help = "How soon a silent node is given up: lan 3 s, fast 2 s, wan 12 s. The same on all "
+             "nodes.",
+     .words = gossip_profile_words,
+     .value = "lan",
+     .section = "swarm",
+     AT(gossip_profile)},
+    {.name = "state-dir",
+     .kind = OPT_STRING,
+     .placeholder = "DIR",
+     .help = "Directory with the node's own key and what of the swarm must survive a restart. "
+             "Never copy it to another host.",
+     .note = "'node' in DB.d",
+     .complete = COMPLETE_FILE,
+     .section = "swarm",
+     AT(state_dir)},
 };
 
 const char *const node_serve_description[] = {

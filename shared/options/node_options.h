@@ -46,11 +46,21 @@ struct node_options {
     /* [ingest] */
     bool ingest_record;           /* record what uplinks send */
     uint64_t ingest_buffer_bytes; /* of one uplink */
+    /* [swarm] */
+    const char *state_dir;           /* NULL: DB.d/node */
+    const char *cluster_key_file;    /* NULL: no swarm */
+    struct option_list gossip_addrs; /* --gossip-addr, repeated; ":7946" */
+    struct option_list advertise_addrs;
+    struct option_list join;
+    int gossip_profile; /* index into gossip_profile_words */
 };
+
+/* "lan", "fast", "wan"; NULL behind the last. */
+extern const char *const gossip_profile_words[];
 
 /* The table: `serve` of the command line and packetrecorderd itself. Offsets are into node_options.
  */
-#define N_NODE_OPTIONS 26
+#define N_NODE_OPTIONS 32
 extern const struct command_option node_option_table[N_NODE_OPTIONS];
 
 extern const char *const node_serve_description[];

@@ -266,7 +266,7 @@ static void every_problem_of_a_file_is_told_with_its_line(void **state)
                    "f:17: 'user': the value is empty\n"
                    "f:18: the ']' of the section is missing\n"
                    "f:19: unknown section '[zzzzzz]'; there are [node], [store], [http], "
-                   "[capture], [ingest]\n"
+                   "[capture], [ingest], [swarm]\n"
                    "f:21: 'allow-inject': 'maybe' is neither yes nor no\n");
 }
 

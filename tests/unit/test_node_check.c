@@ -107,6 +107,19 @@ static void a_pcapng_listener_may_have_a_filter_with_commas(void **state)
     pcapng_listen_deinit(&listen);
 }
 
+static void a_swarm_needs_a_key_and_addresses(void **state)
+{
+    (void)state;
+    check_rules("--cluster-key-file k --join a --join 10.0.0.1:1 --join [::1]:2", 0, "");
+    check_rules("--join a", 1, "keys cluster-new");
+    check_rules("--cluster-key-file k --join a:b:c", 1, "join: 'a:b:c'");
+    check_rules("--cluster-key-file k --advertise-addr a", 1, "'a' is a name");
+    check_rules("--cluster-key-file k --advertise-addr 10.0.0.1 --advertise-addr [::1]:1", 0, "");
+    check_rules("--cluster-key-file k --gossip-addr 10.0.0.1", 1, "gossip-addr");
+    check_rules("--cluster-key-file k --gossip-addr 127.0.0.1:8080", 1, "the same place");
+    check_rules("--gossip-addr 127.0.0.1:8080", 0, ""); /* not listened on */
+}
+
 static void who_needs_an_api_key_is_known(void **state)
 {
     struct command_context ctx;
@@ -128,6 +141,7 @@ int main(void)
         cmocka_unit_test(what_listens_for_other_hosts_needs_tls_or_a_word),
         cmocka_unit_test(the_other_rules_are_told_too),
         cmocka_unit_test(a_pcapng_listener_may_have_a_filter_with_commas),
+        cmocka_unit_test(a_swarm_needs_a_key_and_addresses),
         cmocka_unit_test(who_needs_an_api_key_is_known),
     };
 

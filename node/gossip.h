@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The swarm as the rest of the node sees it: who is there, and what an operator may change about
+ * it. Behind it the core (shared/swarm/swim.h) runs on a thread and a loop of its own
+ * (gossip_internal_uv.h), so that neither captures nor HTTP delay it. Without --cluster-key-file
+ * there is none: node->gossip is NULL, and the node is its only member. Functions here may be
+ * called on any thread; each looks at the core under its lock, for microseconds.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "node/gossip_keys.h"
+#include "node/node.h"
+#include "shared/base/buf.h"
+#include "shared/swarm/swim_meta.h"
+
+struct gossip;
+struct json_t;
+
+/* Sets node->gossip. What listens must be open before: the others are told its ports. */
+int gossip_open(struct node *node, struct err *err);
+/* Tells the others that this node leaves. */
+void gossip_drain(struct node *node, uint64_t deadline_ns, void (*done)(struct node *node));
+/* node->gossip is NULL when closed is called. */
+void gossip_close(struct node *node, void (*closed)(struct node *node));
+
+#define GOSSIP_ID_TEXT 33 /* 32 hex digits */
+
+enum gossip_state_word {
+    GOSSIP_ALIVE,
+    GOSSIP_SUSPECT,
+    GOSSIP_DEGRADED, /* TCP reaches it, UDP does not */
+    GOSSIP_ISOLATED, /* we: nobody answers */
+    GOSSIP_UNKNOWN,  /* the others, when we are isolated for long */
+    GOSSIP_DEAD,
+    GOSSIP_LEFT,
+    N_GOSSIP_STATES
+};
+extern const char *const gossip_state_words[N_GOSSIP_STATES];
+
+struct gossip_member {
+    char id[GOSSIP_ID_TEXT];
+    uint64_t sid;
+    bool is_self;
+    bool has_meta; /* else its words could not be read */
+    bool has_offset;
+    uint8_t load; /* percent of its processors in use; 255: that much or more */
+    enum gossip_state_word state;
+    struct swim_addr addr;
+    struct swim_meta meta;
+    uint64_t since_ns; /* wall clock, of the state */
+    int64_t offset_ns; /* its wall clock minus ours, within the bound */
+    uint64_t bound_ns;
+};
+typedef void (*gossip_member_cb)(const struct gossip_member *member, void *arg);
+
+/* All that are known, oneself too, by id. Not from within the callback. */
+void gossip_members(struct gossip *gossip, gossip_member_cb member, void *arg);
+/* By its name, its id or at least 8 digits of the beginning of one. ERR_NOT_FOUND, ERR_AMBIGUOUS.
+ */
+int gossip_find(struct gossip *gossip, const char *text, struct gossip_member *out,
+                struct err *err);
+
+/* As `members --json` (contract): new reference; without a swarm the node alone. */
+struct json_t *gossip_members_json(struct node *node);
+void gossip_metrics(struct node *node, struct buf *out);
+
+/* HOST[:PORT] besides those of --join, tried for ever. */
+int gossip_join(struct gossip *gossip, const char *text, struct err *err);

@@ -1,0 +1,289 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Drives the core: a turn reads what has come (up to a limit), then lets timers that are due go
+ * off, and after each input does what the core wants done. What came goes before timers, so that a
+ * process that was stopped does not accuse others of its own sleep: while sockets still hold more
+ * than a turn reads, timers wait, for FULL_TURNS_MAX turns at most, or a flood would stop them.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "node/gossip_internal_uv.h"
+#include "shared/base/clock_posix.h"
+#include "shared/base/mem.h"
+
+#define FULL_TURNS_MAX 64
+
+struct swim_now gossip_now(void)
+{
+    int64_t wall_ns = (int64_t)clock_wall_ns();
+
+    return (struct swim_now){.wall_ns = wall_ns, .mono_ns = clock_boot_ns()};
+}
+
+void gossip_lock(struct gossip *g)
+{
+    REQUIRE(pthread_mutex_lock(&g->mutex) == 0);
+}
+
+void gossip_unlock(struct gossip *g)
+{
+    REQUIRE(pthread_mutex_unlock(&g->mutex) == 0);
+}
+
+void gossip_poke(struct gossip *g)
+{
+    uv_async_send(&g->poke);
+}
+
+/* ---- sending ---- */
+
+static void on_send_failed(void *arg, const struct swim_addr *to, int errnum)
+{
+    struct gossip *g = arg;
+    char text[GOSSIP_ADDR_TEXT];
+    uint64_t left_out;
+
+    if (errnum == EAGAIN || errnum == EWOULDBLOCK || errnum == ENOBUFS) {
+        g->counters.send_blocked++;
+        return;
+    }
+    g->counters.send_failed++;
+    g->counters.too_long += errnum == EMSGSIZE;
+    if (log_allowed(&g->send_lines, clock_monotonic_ns() / 1000000, 60000, &left_out)) {
+        gossip_addr_text(to, text);
+        log_info("cannot send to the node at %s: %s", text, strerror(errnum));
+    }
+}
+
+/* The one bound to all addresses, or one that may reach it; SIZE_MAX: none of its family. */
+static size_t socket_for(const struct gossip *g, const struct swim_addr *to)
+{
+    bool local = gossip_addr_is_loopback(to);
+    size_t found = SIZE_MAX;
+
+    for (size_t i = 0; i < g->n_sockets; i++) {
+        const struct gossip_socket *s = &g->sockets[i];
+        if (s->family != to->family) {
+            continue;
+        }
+        if (s->is_any || s->is_loopback == local) {
+            return i;
+        }
+        found = i;
+    }
+    return found;
+}
+
+static void flush(struct gossip *g, size_t at)
+{
+    if (g->outboxes[at].n > 0) {
+        gossip_socket_send(&g->sockets[at], &g->outboxes[at], on_send_failed, g);
+    }
+}
+
+static void flush_all(struct gossip *g)
+{
+    for (size_t i = 0; i < g->n_sockets; i++) {
+        flush(g, i);
+    }
+}
+
+static void do_send(struct gossip *g, const struct swim_action *action)
+{
+    size_t at = socket_for(g, &action->addr);
+
+    if (at == SIZE_MAX) {
+        g->counters.send_failed++;
+        return;
+    }
+    struct gossip_outbox *out = &g->outboxes[at];
+    REQUIRE(action->n <= SWIM_DATAGRAM_MAX);
+    memcpy(out->bytes[out->n], action->bytes, action->n);
+    out->lengths[out->n] = (uint16_t)action->n;
+    out->to[out->n++] = action->addr;
+    if (out->n == GOSSIP_SEND_BATCH) {
+        flush(g, at);
+    }
+}
+
+/* ---- what the core wants done ---- */
+
+/* Without it the next life could be an older one than this: better none than that. */
+static void do_persist(struct gossip *g, uint64_t boot)
+{
+    struct err err = {0};
+
+    if (gossip_state_put_boot(&g->state, boot, &err) < 0) {
+        log_error("%s: should this host's clock go back before the next start, the others take "
+                  "the node for its own past",
+                  err.text);
+    } else {
+        g->state.boot = boot;
+    }
+}
+
+static void do_action(struct gossip *g, const struct swim_action *action)
+{
+    switch (action->kind) {
+    case SWIM_SEND:
+        do_send(g, action);
+        break;
+    case SWIM_STREAM_OPEN:
+        swim_on_stream(g->swim, gossip_now(), action->conn, SWIM_STREAM_CLOSED, &action->addr, NULL,
+                       0);
+        break;
+    case SWIM_STREAM_WRITE:
+    case SWIM_STREAM_CLOSE:
+        break;
+    case SWIM_EVENT:
+        gossip_tell_event(g, action);
+        break;
+    case SWIM_PERSIST:
+        flush_all(g);
+        do_persist(g, action->boot);
+        break;
+    case SWIM_LEAVE_DONE:
+        flush_all(g);
+        g->has_left = true;
+        uv_async_send(&g->tell);
+        break;
+    }
+}
+
+static void do_actions(struct gossip *g)
+{
+    struct swim_action action;
+
+    while (swim_next(g->swim, gossip_now(), g->scratch, &action)) {
+        do_action(g, &action);
+    }
+    flush_all(g);
+}
+
+static void on_timer(uv_timer_t *timer)
+{
+    struct gossip *g = timer->data;
+
+    g->timer_ns = SWIM_NEVER;
+    gossip_turn(g);
+}
+
+/* libuv counts whole ms and cuts its clock: one more, or it would wake a moment too early and then
+ * once more. */
+static void arm(struct gossip *g)
+{
+    uint64_t due_ns = swim_deadline(g->swim);
+
+    if (due_ns == g->timer_ns) {
+        return;
+    }
+    g->timer_ns = due_ns;
+    if (due_ns == SWIM_NEVER) {
+        uv_timer_stop(&g->timer);
+        return;
+    }
+    uint64_t now_ns = clock_boot_ns();
+    uv_update_time(&g->loop);
+    uv_timer_start(&g->timer, on_timer, due_ns <= now_ns ? 0 : (due_ns - now_ns) / SWIM_MS + 1, 0);
+}
+
+void gossip_drain_core(struct gossip *g)
+{
+    do_actions(g);
+    arm(g);
+}
+
+/* ---- inputs ---- */
+
+static void take_datagram(struct gossip *g, const struct gossip_datagram *datagram)
+{
+    const struct swim_counters *counters = swim_get_counters(g->swim);
+    uint64_t foreign = counters->foreign_key;
+    uint32_t key_id = 0;
+
+    if (datagram->n >= 8) {
+        memcpy(&key_id, datagram->bytes + 4, sizeof key_id);
+    }
+    struct swim_now now = gossip_now();
+    swim_on_datagram(g->swim, now, &datagram->from, datagram->bytes, datagram->n,
+                     datagram->stamp_ns);
+    if (counters->foreign_key != foreign) {
+        g->foreign.key_id = __builtin_bswap32(key_id);
+        g->foreign.from = datagram->from;
+        g->foreign.last_ns = now.mono_ns;
+    }
+    do_actions(g);
+}
+
+/* At most `room` of what waits at a socket; how many. */
+static size_t take_from(struct gossip *g, struct gossip_socket *s, size_t room)
+{
+    size_t taken = 0;
+    size_t n;
+
+    do {
+        uint32_t dropped = 0;
+        n = gossip_socket_receive(s, g->inbox, &dropped);
+        if (dropped > 0) {
+            swim_on_kernel_drops(g->swim, gossip_now(), dropped);
+        }
+        for (size_t i = 0; i < n; i++) {
+            take_datagram(g, gossip_inbox_at(g->inbox, i));
+        }
+        taken += n;
+    } while (n == GOSSIP_RECV_BATCH && taken < room);
+    return taken;
+}
+
+/* False: there is more. */
+static bool take_all(struct gossip *g)
+{
+    bool done = true;
+
+    for (size_t i = 0; i < g->n_sockets; i++) {
+        size_t room = GOSSIP_TURN_MAX / g->n_sockets;
+        done = take_from(g, &g->sockets[i], room) < room && done;
+    }
+    return done;
+}
+
+void gossip_turn(struct gossip *g)
+{
+    gossip_lock(g);
+    if (!g->has_left && !g->is_closing) {
+        bool done = take_all(g);
+        g->n_full_turns = done ? 0 : g->n_full_turns + 1;
+        if (done || g->n_full_turns % FULL_TURNS_MAX == 0) {
+            if (swim_deadline(g->swim) <= clock_boot_ns()) {
+                swim_on_time(g->swim, gossip_now());
+            }
+            gossip_tell_foreign(g, clock_monotonic_ns());
+        }
+        gossip_drain_core(g);
+    }
+    gossip_unlock(g);
+}
+
+static void on_readable(uv_poll_t *poll, int status, int events)
+{
+    (void)status;
+    (void)events;
+    gossip_turn(poll->data);
+}
+
+int gossip_drive_start(struct gossip *g)
+{
+    g->timer_ns = SWIM_NEVER;
+    REQUIRE(uv_timer_init(&g->loop, &g->timer) == 0);
+    g->timer.data = g;
+    for (size_t i = 0; i < g->n_sockets; i++) {
+        int rc = uv_poll_init(&g->loop, &g->polls[i], g->sockets[i].fd);
+        if (rc < 0) {
+            return rc;
+        }
+        g->polls[i].data = g;
+        REQUIRE(uv_poll_start(&g->polls[i], UV_READABLE, on_readable) == 0);
+    }
+    return 0;
+}

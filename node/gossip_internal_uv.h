@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What the files of the swarm's driver share. One thread, one loop, one mutex around the core and
+ * all that is in this struct but the handles: the gossip thread holds it for a turn (inputs, then
+ * timers, then what the core wants sent), others for the moment that they look or change something,
+ * after which gossip_poke makes the thread do what follows. Nobody waits for anything under it but
+ * the gossip thread, for the disk, when the core wants its boot persisted.
+ *
+ * Handles and what stands behind "gossip thread" are that thread's alone once it runs.
+ */
+#pragma once
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include <uv.h>
+
+#include "node/gossip.h"
+#include "node/gossip_socket_posix.h"
+#include "node/gossip_state_posix.h"
+#include "node/listener_uv.h"
+#include "shared/base/backoff.h"
+#include "shared/base/log.h"
+#include "shared/options/swarm_addr.h"
+#include "shared/swarm/swim.h"
+
+#define GOSSIP_SOCKETS_MAX 8
+#define GOSSIP_TURN_MAX    256 /* datagrams of a turn of the loop */
+#define GOSSIP_SEEDS_MAX   64  /* names and addresses to join by */
+
+struct gossip_lookup;
+
+/* One of --join. */
+struct gossip_seed {
+    struct swarm_addr at;
+    struct swim_addr addrs[SWIM_SEEDS_MAX];
+    uint32_t n_addrs;
+};
+
+/* What is counted here and not in the core. */
+struct gossip_counters {
+    uint64_t send_failed;  /* the kernel refused the datagram */
+    uint64_t send_blocked; /* its queue was full */
+    uint64_t too_long;     /* for the path */
+    uint64_t lookups_failed;
+    uint64_t events;
+};
+
+struct gossip_foreign {
+    uint64_t counted; /* of the core's, told so far */
+    uint32_t key_id;  /* of the last */
+    struct swim_addr from;
+    uint64_t last_ns; /* monotonic; 0: never */
+    uint64_t told_ns; /* monotonic: the operator heard of it */
+};
+
+struct gossip {
+    struct node *node;
+    uv_loop_t loop;
+    pthread_t thread;
+    pthread_mutex_t mutex;
+    uv_async_t poke;  /* its loop: there is something to send, or it is to end */
+    uv_async_t tell;  /* the node's loop: it has left, or the thread is about to end */
+    uv_timer_t timer; /* the core's deadline */
+    uv_timer_t seeds_timer;
+    uv_poll_t polls[GOSSIP_SOCKETS_MAX];
+    uint64_t timer_ns;     /* what it is armed for; gossip thread */
+    unsigned n_full_turns; /* in a row, that ended with more to read */
+
+    struct gossip_socket sockets[GOSSIP_SOCKETS_MAX];
+    size_t n_sockets;
+    struct gossip_outbox outboxes[GOSSIP_SOCKETS_MAX];
+    struct gossip_inbox *inbox;
+    struct swim_scratch *scratch;
+
+    struct swim *swim;
+    struct gossip_state state;
+    struct swim_meta meta;
+    struct gossip_counters counters;
+    struct gossip_foreign foreign;
+    struct log_limit member_lines, foreign_lines, send_lines;
+    uint64_t isolated_ns; /* monotonic; 0: it is not */
+    uint64_t cloned_ns;   /* monotonic: it was told */
+    bool is_cloned;
+
+    struct gossip_seed *seeds; /* owned, GOSSIP_SEEDS_MAX */
+    size_t n_seeds;
+    bool wants_lookup;            /* a name was added */
+    struct gossip_lookup *lookup; /* running, or NULL */
+    struct backoff lookup_backoff;
+
+    bool is_closing; /* the thread is to end */
+    bool has_left;   /* the core said so */
+    bool is_thread_up;
+    atomic_bool is_thread_done;
+    void (*drained)(struct node *node);
+    void (*closed)(struct node *node);
+};
+
+/* Wall clock first, so that a stamp is late at most. */
+struct swim_now gossip_now(void);
+void gossip_lock(struct gossip *g);
+void gossip_unlock(struct gossip *g);
+/* Any thread: outputs of the core are waiting. */
+void gossip_poke(struct gossip *g);
+
+/* ---- gossip_drive_uv.c; gossip thread, locked unless it says otherwise ---- */
+int gossip_drive_start(struct gossip *g); /* before the thread */
+void gossip_turn(struct gossip *g);       /* takes the lock */
+/* All that the core wants done, and the timer for what comes next. */
+void gossip_drain_core(struct gossip *g);
+
+/* ---- gossip_seeds_uv.c ---- */
+int gossip_seeds_init(struct gossip *g, struct err *err);
+void gossip_seeds_start(struct gossip *g); /* before the thread */
+/* Takes what was looked up, begins what is to be; gossip thread, locked. */
+void gossip_seeds_go_on(struct gossip *g);
+void gossip_seeds_stop(struct gossip *g); /* gossip thread: what runs is left to itself */
+void gossip_seeds_deinit(struct gossip *g);
+
+/* ---- gossip_addrs_posix.c ---- */
+/* Where others reach us: --advertise-addr, or what we listen on. Gives how many. */
+uint8_t gossip_own_addrs(const struct node_options *options, const struct gossip_socket *sockets,
+                         size_t n_sockets, const struct swim_addr *towards,
+                         struct swim_addr out[SWIM_ADDRS_MAX]);
+
+/* ---- gossip_tell.c ---- */
+void gossip_tell_event(struct gossip *g, const struct swim_action *action);
+/* Foreign keys since the last time, when it is time to. */
+void gossip_tell_foreign(struct gossip *g, uint64_t mono_ns);
+void gossip_show(struct gossip *g, struct swim_now now, const struct swim_view *view,
+                 struct gossip_member *out);

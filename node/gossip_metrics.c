@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The swarm on /metrics: all that the core counts, members by state, and what the driver counts.
+ */
+#include "node/gossip_internal_uv.h"
+#include "node/metrics.h"
+#include "shared/base/mem.h"
+
+static void write_states(struct gossip *g, struct buf *out)
+{
+    uint64_t n[N_GOSSIP_STATES] = {0};
+    struct gossip_member one;
+    struct swim_view view;
+    struct swim_now now = gossip_now();
+
+    for (uint32_t i = 0; swim_member_at(g->swim, i, &view); i++) {
+        gossip_show(g, now, &view, &one);
+        n[one.state]++;
+    }
+    metrics_family(out, "packetrecorder_swarm_members", "gauge",
+                   "Members known, by state, this node included.");
+    for (int state = 0; state < N_GOSSIP_STATES; state++) {
+        struct buf label = {0};
+        metrics_label(&label, "state", gossip_state_words[state]);
+        metrics_count(out, "packetrecorder_swarm_members", (const char *)label.data, n[state]);
+        buf_deinit(&label);
+    }
+}
+
+static void write_core(struct gossip *g, struct buf *out)
+{
+    const struct swim_counters *counters = swim_get_counters(g->swim);
+
+#define SWIM_COUNTER(name, what)                                                                   \
+    metrics_family(out, "packetrecorder_swarm_" #name "_total", "counter", what);                  \
+    metrics_count(out, "packetrecorder_swarm_" #name "_total", "", counters->name);
+#include "shared/swarm/swim_counters.inc"
+#undef SWIM_COUNTER
+}
+
+struct family {
+    const char *name, *kind, *what;
+    uint64_t value;
+};
+
+static void write_driver(struct gossip *g, struct buf *out)
+{
+    struct swim_now now = gossip_now();
+    uint64_t bound_ns = 0;
+
+    (void)swim_time_correction(g->swim, now, &bound_ns);
+    const struct family families[] = {
+        {"packetrecorder_swarm_send_failed_total", "counter",
+         "Datagrams that the kernel would not send.", g->counters.send_failed},
+        {"packetrecorder_swarm_send_blocked_total", "counter",
+         "Datagrams dropped because the kernel's queue was full.", g->counters.send_blocked},
+        {"packetrecorder_swarm_too_long_total", "counter",
+         "Datagrams that the path does not carry.", g->counters.too_long},
+        {"packetrecorder_swarm_lookups_failed_total", "counter",
+         "Names of --join that were not found.", g->counters.lookups_failed},
+        {"packetrecorder_swarm_events_total", "counter",
+         "Changes of members that this node noticed.", g->counters.events},
+        {"packetrecorder_swarm_local_health", "gauge",
+         "0: this node is well; up to 8, the slower it accuses others.",
+         swim_local_health(g->swim)},
+        {"packetrecorder_swarm_isolated", "gauge", "1: no other member answers.",
+         g->isolated_ns != 0},
+        {"packetrecorder_swarm_cloned", "gauge",
+         "1: another process has this node's key (--state-dir was copied).", g->is_cloned},
+        {"packetrecorder_swarm_time_bound_nanoseconds", "gauge",
+         "How far swarm time may be off here.", bound_ns},
+        {"packetrecorder_swarm_memory_bytes", "gauge", "Memory of the core.", swim_memory(g->swim)},
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(families); i++) {
+        metrics_family(out, families[i].name, families[i].kind, families[i].what);
+        metrics_count(out, families[i].name, "", families[i].value);
+    }
+}
+
+void gossip_metrics(struct node *node, struct buf *out)
+{
+    struct gossip *g = node->gossip;
+
+    if (g == NULL) {
+        return;
+    }
+    gossip_lock(g);
+    write_states(g, out);
+    write_core(g, out);
+    write_driver(g, out);
+    gossip_unlock(g);
+}

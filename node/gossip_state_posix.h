@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What of the swarm must survive a restart, in --state-dir: the node's own key (node.key, made at
+ * the first start), the boot of its last life (boot) and the ring of cluster keys (keyring). Each
+ * file is 0600 and replaced whole: a new one beside it, synced, renamed. One process at a time has
+ * a directory. It must not be copied: two nodes with one key are one member with two mouths.
+ *
+ * keyring is text: a line "packetrecorder keyring 1", "cluster ID", "file KEY-ID" (the key that
+ * --cluster-key-file held when it was read last), and for each key "key KEY STATE UNTIL", KEY in
+ * base64url, STATE active, installed or retiring, UNTIL seconds since 1970 or 0.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "node/gossip_keys.h"
+#include "shared/base/err.h"
+
+struct gossip_state {
+    int dir_fd;
+    int lock_fd;
+    char *path; /* owned */
+    uint8_t public_key[SWIM_PUBLIC_BYTES];
+    uint8_t secret_key[SWIM_SECRET_BYTES];
+    uint64_t boot; /* 0: the first life */
+    bool has_ring;
+    struct gossip_ring ring;
+};
+
+/* Makes the directory and the key where there is none. ERR_IN_USE: another process has it. */
+int gossip_state_open(const char *path, struct gossip_state *state, struct err *err);
+/* Durable when it returns 0. */
+int gossip_state_put_boot(const struct gossip_state *state, uint64_t boot, struct err *err);
+int gossip_state_put_ring(const struct gossip_state *state, const struct gossip_ring *ring,
+                          struct err *err);
+/* Erases the keys; of a zeroed one: nothing. */
+void gossip_state_close(struct gossip_state *state);

@@ -1,0 +1,424 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The life of the swarm's driver. Opening binds and reads everything on the node's thread, so that
+ * what is wrong ends the start with a sentence; then the thread runs. Draining tells the others
+ * that we leave and waits for the core to say that enough know, or a second. Closing makes the
+ * thread close its handles and end; its last word comes through `tell`.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/timex.h>
+#include <unistd.h>
+
+#include "node/gossip_internal_uv.h"
+#include "node/http_server.h"
+#include "node/own_traffic_uv.h"
+#include "shared/base/addr.h"
+#include "shared/base/mem.h"
+#include "shared/capture/own_filter.h"
+#include "shared/wire/cluster_key.h"
+
+#define NICE (-5) /* before what computes, behind nothing that matters */
+
+/* ---- the thread ---- */
+
+static void on_handle_closed(uv_handle_t *handle)
+{
+    (void)handle;
+}
+
+static void close_one(uv_handle_t *handle, void *arg)
+{
+    (void)arg;
+    if (!uv_is_closing(handle)) {
+        uv_close(handle, on_handle_closed);
+    }
+}
+
+static void on_poke(uv_async_t *async)
+{
+    struct gossip *g = async->data;
+
+    gossip_lock(g);
+    bool closing = g->is_closing;
+    if (closing) {
+        gossip_seeds_stop(g);
+    } else {
+        gossip_seeds_go_on(g);
+    }
+    gossip_unlock(g);
+    if (closing) {
+        uv_walk(&g->loop, close_one, NULL);
+    } else {
+        gossip_turn(g);
+    }
+}
+
+static void *run_thread(void *arg)
+{
+    struct gossip *g = arg;
+
+    (void)pthread_setname_np(pthread_self(), "gossip");
+    /* Of this thread alone, on Linux; where it is not allowed, it is as good as any other. */
+    (void)setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), NICE);
+    gossip_turn(g);
+    uv_run(&g->loop, UV_RUN_DEFAULT);
+    REQUIRE(uv_loop_close(&g->loop) == 0);
+    atomic_store(&g->is_thread_done, true);
+    uv_async_send(&g->tell);
+    return NULL;
+}
+
+/* Signals are for the node's thread. */
+static int start_thread(struct gossip *g, struct err *err)
+{
+    sigset_t all;
+    sigset_t before;
+
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int rc = pthread_create(&g->thread, NULL, run_thread, g);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (rc != 0) {
+        return err_errno(err, rc, "cannot start a thread for the swarm");
+    }
+    g->is_thread_up = true;
+    return 0;
+}
+
+/* ---- opening ---- */
+
+static int open_address(struct gossip *g, const struct sockaddr_storage *at, struct err *err)
+{
+    if (g->n_sockets == GOSSIP_SOCKETS_MAX) {
+        return err_set(err, ERR_LIMIT, "--gossip-addr: more than %d addresses", GOSSIP_SOCKETS_MAX);
+    }
+    struct gossip_socket *s = &g->sockets[g->n_sockets];
+    int rc = gossip_socket_open(s, at, err);
+    if (rc == 0) {
+        g->n_sockets++;
+        if (s->rcvbuf < GOSSIP_RCVBUF) {
+            log_warn("the kernel gives gossip a receive buffer of %u KiB and not 4 MiB: a burst of "
+                     "datagrams may be lost; raise net.core.rmem_max, or keep CAP_NET_ADMIN",
+                     s->rcvbuf / 1024);
+        }
+    }
+    return rc;
+}
+
+/* A host without IPv6 has "all addresses" of IPv4 alone. */
+static int open_text(struct gossip *g, const char *text, struct err *err)
+{
+    struct sockaddr_storage found[4];
+    size_t before = g->n_sockets;
+    int n = listener_resolve(text, found, ARRAY_LEN(found), err);
+    int rc = n < 0 ? n : 0;
+
+    for (int i = 0; i < n; i++) {
+        int one = open_address(g, &found[i], err);
+        if (one < 0 && !(text[0] == ':' && found[i].ss_family == AF_INET6)) {
+            rc = one;
+        }
+    }
+    if (rc == 0 && g->n_sockets == before) {
+        rc = err_set(err, ERR_USAGE, "cannot listen on '%s': this host has no such address", text);
+    }
+    return rc < 0 ? err_wrap(err, "--gossip-addr") : 0;
+}
+
+static int open_sockets(struct gossip *g, struct err *err)
+{
+    const struct option_list *addrs = &g->node->options->gossip_addrs;
+    int rc = 0;
+
+    for (size_t i = 0; i < addrs->n && rc == 0; i++) {
+        rc = open_text(g, addrs->items[i], err);
+    }
+    return rc;
+}
+
+static int load_keys(struct gossip *g, struct err *err)
+{
+    struct cluster_key *key = NULL;
+    bool changed = false;
+
+    int rc = cluster_key_load(g->node->options->cluster_key_file, &key, err);
+    if (rc == 0) {
+        rc = gossip_ring_take_file(&g->state.ring, key->cluster, key->key, &changed, err);
+    }
+    if (rc == 0 && changed) {
+        rc = gossip_state_put_ring(&g->state, &g->state.ring, err);
+    }
+    cluster_key_free(key);
+    return rc;
+}
+
+static int open_state(struct gossip *g, struct err *err)
+{
+    const struct node_options *options = g->node->options;
+    char *path = options->state_dir != NULL ? x_strdup(options->state_dir)
+                                            : x_sprintf("%s.d/node", options->database);
+    int rc = gossip_state_open(path, &g->state, err);
+
+    mem_free(path);
+    return rc < 0 ? rc : load_keys(g, err);
+}
+
+/* A clock that something outside keeps is one that others may go by. */
+static bool clock_is_kept(void)
+{
+    struct timex now = {0};
+
+    return adjtimex(&now) >= 0 && (now.status & STA_UNSYNC) == 0;
+}
+
+/* One that the address which the others are told leads to; 0: none. */
+static uint16_t http_port(const struct node *node, bool is_loopback)
+{
+    for (size_t i = 0; node->http != NULL && i < http_server_listeners(node->http); i++) {
+        const char *text = http_server_address(node->http, i);
+        bool local = strncmp(text, "127.", 4) == 0 || strncmp(text, "[::1]", 5) == 0;
+        if (local == is_loopback || !local) {
+            return http_server_port(node->http, i);
+        }
+    }
+    return 0;
+}
+
+static void describe(struct gossip *g, bool anchor, bool is_loopback)
+{
+    struct swim_meta *meta = &g->meta;
+    const struct node *node = g->node;
+
+    *meta =
+        (struct swim_meta){.proto_min = 1,
+                           .proto_max = 1,
+                           .flags = SWIM_META_CAN_CAPTURE | (anchor ? SWIM_META_CLOCK_ANCHOR : 0)};
+    (void)snprintf(meta->version, sizeof meta->version, "%s", PR_VERSION);
+    (void)snprintf(meta->name, sizeof meta->name, "%.*s", SWIM_META_NAME_MAX, node->name);
+    if (strcmp(meta->name, node->name) != 0) {
+        log_warn("the other nodes see the first %d letters of the name '%s'", SWIM_META_NAME_MAX,
+                 node->name);
+    }
+    meta->http_port = http_port(node, is_loopback);
+    for (uint32_t i = 0; i < g->state.ring.keys.n; i++) {
+        meta->key_ids[meta->n_keys++] = g->state.ring.keys.keys[i].id;
+    }
+}
+
+static const struct swim_rules *const profiles[] = {&swim_rules_lan, &swim_rules_fast,
+                                                    &swim_rules_wan};
+
+static int make_core(struct gossip *g, struct err *err)
+{
+    const struct node_options *options = g->node->options;
+    uint8_t meta[SWIM_META_MAX];
+    struct swim_config config = {
+        .rules = profiles[options->gossip_profile < 0 ? 0 : options->gossip_profile],
+        .crypto = &swim_crypto_sodium,
+        .keyring = g->state.ring.keys,
+        .persisted_boot = g->state.boot,
+        .mtu = SWIM_MTU_LEAST,
+        .meta = meta,
+        .clock_is_anchor = clock_is_kept(),
+    };
+    const struct swim_addr *towards =
+        g->n_seeds > 0 && g->seeds[0].n_addrs > 0 ? &g->seeds[0].addrs[0] : NULL;
+
+    config.n_addrs = gossip_own_addrs(options, g->sockets, g->n_sockets, towards, config.addrs);
+    if (config.n_addrs == 0) {
+        return err_set(err, ERR_USAGE,
+                       "this host has no address that others could reach it by: give one with "
+                       "--advertise-addr");
+    }
+    describe(g, config.clock_is_anchor, gossip_addr_is_loopback(&config.addrs[0]));
+    config.n_meta = (uint16_t)swim_meta_write(&g->meta, meta);
+    memcpy(config.public_key, g->state.public_key, sizeof config.public_key);
+    memcpy(config.secret_key, g->state.secret_key, sizeof config.secret_key);
+    REQUIRE(getrandom(config.seed, sizeof config.seed, 0) == (ssize_t)sizeof config.seed);
+    g->swim = swim_new(&config, gossip_now());
+    swim_wipe(&config, sizeof config);
+    return 0;
+}
+
+/* What a capture leaves out as the node's own. */
+static void add_endpoints(const struct gossip *g)
+{
+    for (size_t i = 0; i < g->n_sockets && g->node->sources != NULL; i++) {
+        const struct gossip_socket *s = &g->sockets[i];
+        char text[ADDR_TEXT_MAX];
+        struct own_endpoint endpoint = {.address = s->is_any ? NULL : text,
+                                        .port_from = s->address.port,
+                                        .port_to = s->address.port};
+        (void)(s->family == 4 ? addr_ipv4_text(s->address.ip, text)
+                              : addr_ipv6_text(s->address.ip, text));
+        node_sources_add_endpoint(g->node, &endpoint);
+        endpoint.udp = true;
+        node_sources_add_endpoint(g->node, &endpoint);
+    }
+}
+
+static void say_where(const struct gossip *g)
+{
+    struct swim_view self;
+    char text[GOSSIP_ADDR_TEXT];
+
+    if (swim_member_get(g->swim, swim_self(g->swim), &self)) {
+        gossip_addr_text(&self.addr, text);
+        log_info("node %016" PRIx64 " of the swarm, reached at %s", swim_self(g->swim), text);
+    }
+    for (size_t i = 0; i < g->n_sockets; i++) {
+        gossip_addr_text(&g->sockets[i].address, text);
+        log_info("gossip on %s", text);
+    }
+}
+
+static void on_told(uv_async_t *async);
+
+static void free_all(struct gossip *g)
+{
+    for (size_t i = 0; i < g->n_sockets; i++) {
+        gossip_socket_close(&g->sockets[i]);
+    }
+    swim_free(g->swim);
+    gossip_seeds_deinit(g);
+    gossip_inbox_free(g->inbox);
+    mem_free(g->scratch);
+    gossip_state_close(&g->state);
+    (void)pthread_mutex_destroy(&g->mutex);
+    mem_free(g);
+}
+
+static struct gossip *make(struct node *node)
+{
+    struct gossip *g = x_alloc(sizeof *g);
+
+    g->node = node;
+    g->inbox = gossip_inbox_new();
+    g->scratch = x_alloc(sizeof *g->scratch);
+    REQUIRE(pthread_mutex_init(&g->mutex, NULL) == 0);
+    return g;
+}
+
+/* Whatever fails before this leaves no handle behind. */
+static int start(struct gossip *g, struct err *err)
+{
+    REQUIRE(uv_loop_init(&g->loop) == 0);
+    REQUIRE(uv_async_init(&g->loop, &g->poke, on_poke) == 0);
+    REQUIRE(uv_async_init(g->node->loop, &g->tell, on_told) == 0);
+    g->poke.data = g->tell.data = g;
+    int rc = gossip_drive_start(g);
+    if (rc < 0) {
+        return err_set(err, rc, "cannot watch a socket of the swarm: %s", uv_strerror(rc));
+    }
+    gossip_seeds_start(g);
+    return start_thread(g, err);
+}
+
+int gossip_open(struct node *node, struct err *err)
+{
+    if (node->options->cluster_key_file == NULL) {
+        return 0;
+    }
+    struct gossip *g = make(node);
+    int rc = open_state(g, err);
+    if (rc == 0) {
+        rc = open_sockets(g, err);
+    }
+    if (rc == 0) {
+        rc = gossip_seeds_init(g, err);
+    }
+    if (rc == 0) {
+        rc = make_core(g, err);
+    }
+    if (rc < 0) {
+        free_all(g);
+        return rc;
+    }
+    say_where(g);
+    add_endpoints(g);
+    rc = start(g, err);
+    REQUIRE(rc == 0 || !g->is_thread_up);
+    if (rc < 0) {
+        log_error("%s", err->text); /* the process ends with it: its handles go with the process */
+        return rc;
+    }
+    node->gossip = g;
+    return 0;
+}
+
+/* ---- ending ---- */
+
+static void say_drained(struct gossip *g)
+{
+    void (*drained)(struct node * node) = g->drained;
+
+    g->drained = NULL;
+    if (drained != NULL) {
+        drained(g->node);
+    }
+}
+
+static void on_tell_closed(uv_handle_t *handle)
+{
+    struct gossip *g = handle->data;
+    struct node *node = g->node;
+    void (*closed)(struct node * node) = g->closed;
+
+    node->gossip = NULL;
+    free_all(g);
+    closed(node);
+}
+
+static void on_told(uv_async_t *async)
+{
+    struct gossip *g = async->data;
+
+    gossip_lock(g);
+    bool has_left = g->has_left;
+    gossip_unlock(g);
+    if (has_left) {
+        say_drained(g);
+    }
+    if (atomic_load(&g->is_thread_done)) {
+        REQUIRE(pthread_join(g->thread, NULL) == 0);
+        uv_close((uv_handle_t *)&g->tell, on_tell_closed);
+    }
+}
+
+void gossip_drain(struct node *node, uint64_t deadline_ns, void (*done)(struct node *node))
+{
+    struct gossip *g = node->gossip;
+
+    (void)deadline_ns; /* the core's own is a second */
+    if (g == NULL) {
+        done(node);
+        return;
+    }
+    g->drained = done;
+    gossip_lock(g);
+    swim_leave(g->swim, gossip_now());
+    gossip_unlock(g);
+    gossip_poke(g);
+}
+
+void gossip_close(struct node *node, void (*closed)(struct node *node))
+{
+    struct gossip *g = node->gossip;
+
+    if (g == NULL) {
+        closed(node);
+        return;
+    }
+    g->closed = closed;
+    gossip_lock(g);
+    g->is_closing = true;
+    gossip_unlock(g);
+    gossip_poke(g);
+}

@@ -1,0 +1,293 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The swarm between real sockets on loopback: nodes find each other, notice who is gone, and tell
+ * what an operator should know.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+#include <jansson.h>
+
+#include "node/gossip_state_posix.h"
+#include "shared/base/mem.h"
+#include "tests/glue/swarm_fixture.h"
+
+static struct swarm swarm;
+
+static int set_up(void **state)
+{
+    (void)state;
+    swarm_init(&swarm);
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    swarm_deinit(&swarm);
+    return 0;
+}
+
+/* Nodes 0 to n − 1, all of which join the first. */
+static void start_some(unsigned n, const char *addr)
+{
+    for (unsigned i = 0; i < n; i++) {
+        swarm_prepare(&swarm, i, addr, "a", i == 0 ? -1 : 0);
+        swarm_start(&swarm, i);
+    }
+    for (unsigned i = 0; i < n; i++) {
+        for (unsigned j = 0; j < n; j++) {
+            swarm_await(&swarm, i, j, GOSSIP_ALIVE);
+        }
+    }
+}
+
+static void nodes_with_one_key_find_each_other(void **state)
+{
+    struct gossip_member member;
+
+    (void)state;
+    start_some(3, "127.0.0.1:0");
+    assert_int_equal(swarm_state(&swarm, 2, 1, &member), GOSSIP_ALIVE);
+    assert_true(member.has_meta);
+    assert_string_equal(member.meta.name, "n1");
+    assert_string_equal(member.meta.version, PR_VERSION);
+    assert_int_equal(member.meta.n_keys, 1);
+    assert_false(member.is_self);
+    assert_int_equal(swarm_events(&swarm, 2, "member.joined"), 2);
+    assert_int_equal(swarm_metric(&swarm, 0, "packetrecorder_swarm_foreign_key_total"), 0);
+}
+
+static void they_do_so_over_ipv6(void **state)
+{
+    struct gossip_member member;
+
+    (void)state;
+    start_some(2, "[::1]:0");
+    assert_int_equal(swarm_state(&swarm, 0, 1, &member), GOSSIP_ALIVE);
+    assert_int_equal(member.addr.family, 6);
+}
+
+static void who_ends_is_left_and_who_is_killed_is_dead(void **state)
+{
+    (void)state;
+    start_some(4, "127.0.0.1:0");
+    swarm_stop(&swarm, 3, true);
+    swarm_await(&swarm, 0, 3, GOSSIP_LEFT);
+    swarm_await(&swarm, 1, 3, GOSSIP_LEFT);
+    swarm_stop(&swarm, 2, false);
+    swarm_await(&swarm, 0, 2, GOSSIP_DEAD);
+    swarm_await(&swarm, 1, 2, GOSSIP_DEAD);
+    assert_int_equal(swarm_events(&swarm, 0, "member.left"), 1);
+    assert_int_equal(swarm_events(&swarm, 0, "member.dead"), 1);
+    assert_int_equal(swarm_events(&swarm, 0, "member.suspect"), 1);
+}
+
+static void a_restart_is_the_same_member_with_its_state_and_another_without(void **state)
+{
+    struct gossip_member before;
+    struct gossip_member after;
+    char command[256];
+
+    (void)state;
+    start_some(2, "127.0.0.1:0");
+    assert_int_equal(swarm_state(&swarm, 0, 1, &before), GOSSIP_ALIVE);
+    swarm_stop(&swarm, 1, true);
+    swarm_await(&swarm, 0, 1, GOSSIP_LEFT);
+    swarm_start(&swarm, 1);
+    swarm_await(&swarm, 0, 1, GOSSIP_ALIVE);
+    assert_int_equal(swarm_state(&swarm, 0, 1, &after), GOSSIP_ALIVE);
+    assert_string_equal(before.id, after.id);
+
+    swarm_stop(&swarm, 1, true);
+    swarm_await(&swarm, 0, 1, GOSSIP_LEFT);
+    snprintf(command, sizeof command, "rm -r '%s'", swarm.nodes[1].state_dir);
+    assert_int_equal(system(command), 0);
+    swarm_start(&swarm, 1);
+    swarm_await(&swarm, 1, 0, GOSSIP_ALIVE);
+    assert_int_equal(swarm_state(&swarm, 1, 1, &after), GOSSIP_ALIVE);
+    assert_string_not_equal(before.id, after.id);
+}
+
+static bool is_told(struct swarm *s, void *arg)
+{
+    return swarm_events(s, *(unsigned *)arg, "swarm.foreign_key") > 0;
+}
+
+static void a_key_that_does_not_fit_is_told_and_not_answered(void **state)
+{
+    unsigned first = 0;
+
+    (void)state;
+    swarm_prepare(&swarm, 0, "127.0.0.1:0", "a", -1);
+    swarm_start(&swarm, 0);
+    swarm_prepare(&swarm, 1, "127.0.0.1:0", "b", 0);
+    swarm_start(&swarm, 1);
+    assert_true(swarm_pump(&swarm, is_told, &first));
+    assert_int_not_equal(swarm_metric(&swarm, 0, "packetrecorder_swarm_foreign_key_total"), 0);
+    assert_int_equal(swarm_metric(&swarm, 0, "packetrecorder_swarm_datagrams_sent_total"), 0);
+    assert_int_equal(swarm_state(&swarm, 0, 1, NULL), N_GOSSIP_STATES);
+    assert_int_equal(swarm_state(&swarm, 1, 0, NULL), N_GOSSIP_STATES);
+}
+
+static bool sees_clone(struct swarm *s, void *arg)
+{
+    (void)arg;
+    return swarm_events(s, 1, "swarm.clone") > 0;
+}
+
+static void a_copied_state_directory_is_noticed(void **state)
+{
+    char command[400];
+
+    (void)state;
+    start_some(2, "127.0.0.1:0");
+    swarm_prepare(&swarm, 2, "127.0.0.1:0", "a", 0);
+    snprintf(command, sizeof command, "cp -r '%s' '%s'", swarm.nodes[1].state_dir,
+             swarm.nodes[2].state_dir);
+    assert_int_equal(system(command), 0);
+    swarm_start(&swarm, 2);
+    assert_true(swarm_pump(&swarm, sees_clone, NULL));
+    assert_int_equal(swarm_metric(&swarm, 1, "packetrecorder_swarm_cloned"), 1);
+}
+
+static void one_process_has_a_state_directory(void **state)
+{
+    struct err err = {0};
+
+    (void)state;
+    start_some(1, "127.0.0.1:0");
+    swarm_prepare(&swarm, 1, "127.0.0.1:0", "a", -1);
+    swarm.nodes[1].options.state_dir = swarm.nodes[0].state_dir;
+    assert_int_equal(swarm_try_start(&swarm, 1, &err), ERR_IN_USE);
+    assert_non_null(strstr(err.text, "its own --state-dir"));
+}
+
+static void a_key_file_that_others_read_is_refused(void **state)
+{
+    struct err err = {0};
+
+    (void)state;
+    swarm_prepare(&swarm, 0, "127.0.0.1:0", "a", -1);
+    assert_int_equal(chmod(swarm.nodes[0].key_file, 0640), 0);
+    assert_int_equal(swarm_try_start(&swarm, 0, &err), ERR_PERMISSION);
+    assert_non_null(strstr(err.text, "chmod 600"));
+}
+
+static void members_are_the_json_of_the_contract(void **state)
+{
+    static const char *const names[] = {
+        "name",        "id",   "address",   "http_address", "state", "since", "version",
+        "rpc_address", "load", "offset_ns", "bound_ns",     "tags",  "keys"};
+    struct node lonely = {.name = "alone"};
+
+    (void)state;
+    start_some(2, "127.0.0.1:0");
+    json_t *all = gossip_members_json(&swarm.nodes[0].node);
+    assert_int_equal(json_array_size(all), 2);
+    for (size_t i = 0; i < 2; i++) {
+        const json_t *one = json_array_get(all, i);
+        for (size_t name = 0; name < ARRAY_LEN(names); name++) {
+            assert_non_null(json_object_get(one, names[name]));
+        }
+        assert_int_equal(json_object_size(one), ARRAY_LEN(names));
+        assert_string_equal(json_string_value(json_object_get(one, "state")), "alive");
+        assert_int_equal(strlen(json_string_value(json_object_get(one, "id"))), 32);
+    }
+    json_decref(all);
+    all = gossip_members_json(&lonely);
+    assert_int_equal(json_array_size(all), 1);
+    assert_string_equal(json_string_value(json_object_get(json_array_get(all, 0), "name")),
+                        "alone");
+    assert_int_equal(json_object_size(json_array_get(all, 0)), ARRAY_LEN(names));
+    json_decref(all);
+}
+
+static void a_member_is_found_by_name_id_or_its_beginning(void **state)
+{
+    struct gossip *gossip;
+    struct gossip_member found;
+    struct err err = {0};
+    char text[40];
+
+    (void)state;
+    start_some(2, "127.0.0.1:0");
+    gossip = swarm.nodes[0].node.gossip;
+    assert_int_equal(gossip_find(gossip, "n1", &found, &err), 0);
+    snprintf(text, sizeof text, "%.8s", found.id);
+    assert_int_equal(gossip_find(gossip, text, &found, &err), 0);
+    assert_string_equal(found.meta.name, "n1");
+    text[7] = '\0';
+    assert_int_equal(gossip_find(gossip, text, &found, &err), ERR_NOT_FOUND);
+    assert_int_equal(gossip_find(gossip, found.id, &found, &err), 0);
+}
+
+static void a_node_joins_later_when_told_to(void **state)
+{
+    struct err err = {0};
+
+    (void)state;
+    start_some(1, "127.0.0.1:0");
+    swarm_prepare(&swarm, 1, "127.0.0.1:0", "a", 0);
+    swarm.nodes[1].options.join.n = 0;
+    swarm_start(&swarm, 1);
+    assert_int_equal(gossip_join(swarm.nodes[1].node.gossip, "no such host", &err), ERR_USAGE);
+    assert_int_equal(gossip_join(swarm.nodes[1].node.gossip, swarm.nodes[1].join, &err), 0);
+    swarm_await(&swarm, 0, 1, GOSSIP_ALIVE);
+}
+
+static void a_name_is_looked_up_off_the_thread(void **state)
+{
+    char name[64];
+
+    (void)state;
+    start_some(1, "127.0.0.1:0");
+    swarm_prepare(&swarm, 1, "127.0.0.1:0", "a", 0);
+    snprintf(name, sizeof name, "localhost%s", strrchr(swarm.nodes[1].join, ':'));
+    swarm.nodes[1].joins[0] = name;
+    swarm_start(&swarm, 1);
+    swarm_await(&swarm, 0, 1, GOSSIP_ALIVE);
+}
+
+static void without_a_key_there_is_no_swarm(void **state)
+{
+    struct err err = {0};
+
+    (void)state;
+    swarm_prepare(&swarm, 0, "127.0.0.1:0", "a", -1);
+    swarm.nodes[0].options.cluster_key_file = NULL;
+    assert_int_equal(swarm_try_start(&swarm, 0, &err), 0);
+    assert_null(swarm.nodes[0].node.gossip);
+    assert_int_not_equal(access(swarm.nodes[0].state_dir, F_OK), 0);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(nodes_with_one_key_find_each_other),
+        TEST(they_do_so_over_ipv6),
+        TEST(who_ends_is_left_and_who_is_killed_is_dead),
+        TEST(a_restart_is_the_same_member_with_its_state_and_another_without),
+        TEST(a_key_that_does_not_fit_is_told_and_not_answered),
+        TEST(a_copied_state_directory_is_noticed),
+        TEST(one_process_has_a_state_directory),
+        TEST(a_key_file_that_others_read_is_refused),
+        TEST(members_are_the_json_of_the_contract),
+        TEST(a_member_is_found_by_name_id_or_its_beginning),
+        TEST(a_node_joins_later_when_told_to),
+        TEST(a_name_is_looked_up_off_the_thread),
+        TEST(without_a_key_there_is_no_swarm),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

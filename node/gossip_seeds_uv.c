@@ -118,6 +118,16 @@ static void join(struct gossip *g)
     }
 }
 
+static bool same_addrs(const struct gossip_seed *a, const struct gossip_seed *b)
+{
+    bool same = a->n_addrs == b->n_addrs;
+
+    for (uint32_t i = 0; same && i < a->n_addrs; i++) {
+        same = swim_addr_is_same(&a->addrs[i], &b->addrs[i]);
+    }
+    return same;
+}
+
 /* True: it stands for other addresses than before. */
 static bool take_found(struct gossip *g, const struct gossip_seed *found)
 {
@@ -127,8 +137,7 @@ static bool take_found(struct gossip *g, const struct gossip_seed *found)
             found->n_addrs == 0) {
             continue;
         }
-        bool same = seed->n_addrs == found->n_addrs &&
-                    memcmp(seed->addrs, found->addrs, sizeof seed->addrs) == 0;
+        bool same = same_addrs(seed, found);
         *seed = *found;
         return !same;
     }

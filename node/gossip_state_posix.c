@@ -182,9 +182,9 @@ static bool take_key_line(struct gossip_ring *ring, const char *text, const char
         n != sizeof key->key) {
         return false;
     }
-    for (uint8_t i = 0; i < ARRAY_LEN(state_words); i++) {
+    for (size_t i = 0; i < ARRAY_LEN(state_words); i++) {
         if (strcmp(word, state_words[i]) == 0) {
-            key->state = i;
+            key->state = (uint8_t)i;
             key->id = swim_key_id(key->key);
             ring->until_s[ring->keys.n++] = until_s;
             return true;
@@ -224,7 +224,7 @@ static bool is_whole(const struct gossip_ring *ring)
 
 static int load_ring(struct gossip_state *state, struct err *err)
 {
-    char text[FILE_MAX];
+    char text[FILE_MAX] = "";
     bool good = true;
 
     int rc = read_file(state, "keyring", text, err);

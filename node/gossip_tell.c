@@ -35,7 +35,8 @@ static const struct {
     [SWIM_EVENT_UNBANNED] = {"member.unbanned", "is no longer banned", false},
     [SWIM_EVENT_FORGOTTEN] = {"member.forgotten", NULL, false},
     [SWIM_EVENT_LOST] = {"swarm.lost", NULL, true},
-    [SWIM_EVENT_CLOCK] = {"member.clock", "has a clock a day ahead of ours, or ours is behind", true},
+    [SWIM_EVENT_CLOCK] = {"member.clock", "has a clock a day ahead of ours, or ours is behind",
+                          true},
 };
 
 static json_t *describe(const struct gossip_member *member, const struct swim_action *action)

@@ -19,6 +19,7 @@
 #include "node/gossip_internal_uv.h"
 #include "node/http_server.h"
 #include "node/own_traffic_uv.h"
+#include "node/rpc_server.h"
 #include "shared/base/addr.h"
 #include "shared/base/mem.h"
 #include "shared/capture/own_filter.h"
@@ -178,14 +179,28 @@ static bool clock_is_kept(void)
     return adjtimex(&now) >= 0 && (now.status & STA_UNSYNC) == 0;
 }
 
-/* One that the address which the others are told leads to; 0: none. */
-static uint16_t http_port(const struct node *node, bool is_loopback)
+/* The address which the others are told leads to it. */
+static bool is_reached(const char *listener, bool by_loopback)
+{
+    return by_loopback || (strncmp(listener, "127.", 4) != 0 && strncmp(listener, "[::1]", 5) != 0);
+}
+
+/* 0: none. */
+static uint16_t http_port(const struct node *node, bool by_loopback)
 {
     for (size_t i = 0; node->http != NULL && i < http_server_listeners(node->http); i++) {
-        const char *text = http_server_address(node->http, i);
-        bool local = strncmp(text, "127.", 4) == 0 || strncmp(text, "[::1]", 5) == 0;
-        if (local == is_loopback || !local) {
+        if (is_reached(http_server_address(node->http, i), by_loopback)) {
             return http_server_port(node->http, i);
+        }
+    }
+    return 0;
+}
+
+static uint16_t rpc_port(const struct node *node, bool by_loopback)
+{
+    for (size_t i = 0; node->rpc != NULL && i < rpc_server_listeners(node->rpc); i++) {
+        if (is_reached(rpc_server_address(node->rpc, i), by_loopback)) {
+            return rpc_server_port(node->rpc, i);
         }
     }
     return 0;
@@ -207,6 +222,7 @@ static void describe(struct gossip *g, bool anchor, bool is_loopback)
                  node->name);
     }
     meta->http_port = http_port(node, is_loopback);
+    meta->rpc_port = rpc_port(node, is_loopback);
     for (uint32_t i = 0; i < g->state.ring.keys.n; i++) {
         meta->key_ids[meta->n_keys++] = g->state.ring.keys.keys[i].id;
     }

@@ -178,7 +178,7 @@ static void a_key_file_that_others_read_is_refused(void **state)
     (void)state;
     swarm_prepare(&swarm, 0, "127.0.0.1:0", "a", -1);
     assert_int_equal(chmod(swarm.nodes[0].key_file, 0640), 0);
-    assert_int_equal(swarm_try_start(&swarm, 0, &err), ERR_PERMISSION);
+    assert_int_equal(swarm_try_start(&swarm, 0, &err), ERR_KEY);
     assert_non_null(strstr(err.text, "chmod 600"));
 }
 

@@ -265,7 +265,7 @@ static void every_problem_of_a_file_is_told_with_its_line(void **state)
                    "f:16: 'node-name': write the value without quotes\n"
                    "f:17: 'user': the value is empty\n"
                    "f:18: the ']' of the section is missing\n"
-                   "f:19: unknown section '[zzzzzz]'; there are [node], [store], [http], "
+                   "f:19: unknown section '[zzzzzz]'; there are [node], [store], [http], [rpc], "
                    "[capture], [ingest], [swarm]\n"
                    "f:21: 'allow-inject': 'maybe' is neither yes nor no\n");
 }

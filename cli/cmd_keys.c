@@ -93,29 +93,6 @@ static int make_cluster_key(struct command_context *ctx)
     return rc;
 }
 
-static int parse_expiry(const char *text, uint64_t now_ns, uint64_t *out, struct err *err)
-{
-    uint64_t ns;
-
-    if (text == NULL) {
-        *out = API_KEY_NEVER;
-        return 0;
-    }
-    if (text_parse_duration(text, &ns, NULL) == 0) {
-        ns = ns > UINT64_MAX - 1 - now_ns ? UINT64_MAX - 1 : now_ns + ns;
-    } else if (text_parse_time(text, now_ns, &ns, NULL) != 0) {
-        return err_set(err, ERR_USAGE,
-                       "--expires '%s' is neither a duration such as 30d nor a time such as "
-                       "2030-01-31",
-                       text);
-    }
-    if (ns <= now_ns) {
-        return err_set(err, ERR_USAGE, "--expires '%s' is past already", text);
-    }
-    *out = ns;
-    return 0;
-}
-
 static int add_to_list(struct api_keys *keys, void *arg, struct err *err)
 {
     return api_keys_add(keys, arg, err);
@@ -137,9 +114,9 @@ static int add(struct command_context *ctx, const struct keys_args *args)
     }
     key.role = (enum api_role)args->role;
     snprintf(key.name, sizeof key.name, "%s", args->name == NULL ? "" : args->name);
-    int rc = parse_expiry(args->expires, key.created_ns, &key.expires_ns, &ctx->err);
+    int rc = api_key_parse_expiry(args->expires, key.created_ns, &key.expires_ns, &ctx->err);
     if (rc < 0) {
-        return rc;
+        return err_wrap(&ctx->err, "--expires");
     }
     char *path = api_keys_path(args->database);
     api_key_make(&key, text);
@@ -156,25 +133,12 @@ static int add(struct command_context *ctx, const struct keys_args *args)
     return rc;
 }
 
-static const char *state_of(const struct api_key *key, uint64_t now_ns)
-{
-    return key->expires_ns <= now_ns ? "expired" : "active";
-}
-
 static int list_as_json(const struct api_keys *keys, uint64_t now_ns, struct err *err)
 {
     json_t *list = json_array();
 
     for (size_t i = 0; i < keys->n; i++) {
-        const struct api_key *key = &keys->items[i];
-        json_t *entry = json_object();
-        json_object_set_new(entry, "id", json_string(key->id));
-        json_object_set_new(entry, "name", to_json_text(key->name));
-        json_object_set_new(entry, "role", json_string(api_role_name(key->role)));
-        json_object_set_new(entry, "created", to_json_time(key->created_ns));
-        json_object_set_new(entry, "expires", to_json_time(key->expires_ns));
-        json_object_set_new(entry, "state", json_string(state_of(key, now_ns)));
-        json_array_append_new(list, entry);
+        json_array_append_new(list, api_key_json(&keys->items[i], now_ns));
     }
     return output_json(stdout, list, err);
 }
@@ -199,7 +163,7 @@ static void list_as_table(const struct api_keys *keys, uint64_t now_ns)
                                api_role_name(key->role),
                                created,
                                expires,
-                               state_of(key, now_ns)};
+                               api_key_state(key, now_ns)};
         output_table_add(table, cells);
     }
     output_table_print(table, stdout);

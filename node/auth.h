@@ -54,6 +54,8 @@ bool auth_key_is_good(struct auth *auth, const char *key_id, uint64_t now_ns);
 bool auth_find_key(struct auth *auth, const char *key_id, struct api_key *out);
 /* Another number whenever the list of keys was read anew; looks at the file as auth_check does. */
 uint64_t auth_generation(struct auth *auth, uint64_t now_ns);
+/* The file was changed by us: who asks next gets what stands in it now. */
+void auth_look_now(struct auth *auth);
 bool auth_has_keys(struct auth *auth, uint64_t now_ns);
 
 /* "view", "capture", … of one api_right. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What happened on this node, numbered, for GET /api/v1/events and later RPC: the last EVENTS_KEPT
+ * What happened on this node, numbered, for GET /api/v1/events and RPC: the last EVENTS_KEPT
  * are kept, so that who reconnects with Last-Event-ID misses none (or is told how many). Types:
  * "capture.started" "capture.ended" "viewer.joined" "viewer.left" "viewer.lost" "inject.refused"
  * "interface.down" "interface.up" "uplink.up" "uplink.down" "uplink.unrecorded"
@@ -45,6 +45,10 @@ uint64_t events_published(const struct events *events); /* since the start */
  * *after. Where events are gone already an event "lost" with their count comes first. True when
  * something is left. */
 bool events_put(struct events *events, uint64_t *after, struct buf *out, size_t max);
+
+/* The same one by one, under the lock: take gives false when it is full, after that event. */
+typedef bool (*events_take_cb)(void *arg, uint64_t number, const char *type, const char *data);
+bool events_each(struct events *events, uint64_t *after, events_take_cb take, void *arg);
 
 /* Somebody who follows. Loop thread; embedded in its owner. */
 struct events_watcher {

@@ -163,52 +163,68 @@ uint64_t events_published(const struct events *events)
     return events_newest(events) + 1 - events->first_id;
 }
 
-static void put_lost(struct buf *out, uint64_t id, uint64_t n, bool known)
+static bool tell_lost(uint64_t number, uint64_t n, bool known, events_take_cb take, void *arg)
 {
-    char text[160];
+    char text[48] = "{\"count\":null}"; /* of an earlier life of the node: nobody counted */
 
     if (known) {
-        snprintf(text, sizeof text,
-                 "id: %" PRIu64 "\nevent: lost\ndata: {\"count\":%" PRIu64 "}\n\n", id, n);
-    } else { /* of an earlier life of the node: nobody counted */
-        snprintf(text, sizeof text, "id: %" PRIu64 "\nevent: lost\ndata: {\"count\":null}\n\n", id);
+        snprintf(text, sizeof text, "{\"count\":%" PRIu64 "}", n);
     }
-    buf_put_str(out, text);
+    return take(arg, number, "lost", text);
 }
 
-static void put_event(struct buf *out, const struct event *event)
+bool events_each(struct events *e, uint64_t *after, events_take_cb take, void *arg)
 {
-    char id[48];
+    bool goes_on = true;
 
-    snprintf(id, sizeof id, "id: %" PRIu64 "\nevent: ", event->id);
-    buf_put_str(out, id);
-    buf_put_str(out, event->type);
-    buf_put_str(out, "\ndata: ");
-    buf_put_str(out, event->data);
-    buf_put_str(out, "\n\n");
-}
-
-bool events_put(struct events *e, uint64_t *after, struct buf *out, size_t max)
-{
     pthread_mutex_lock(&e->lock);
     uint64_t kept = e->next_id - e->first_id;
     uint64_t oldest = e->next_id - (kept < EVENTS_KEPT ? kept : EVENTS_KEPT);
 
     if (*after >= e->next_id) { /* the clock went back between two lives, or it was made up */
         *after = oldest - 1;
-        put_lost(out, *after, 0, false);
+        goes_on = tell_lost(*after, 0, false, take, arg);
     } else if (*after != 0 && *after + 1 < oldest) {
-        put_lost(out, oldest - 1, oldest - 1 - *after, *after + 1 >= e->first_id);
+        uint64_t n = oldest - 1 - *after;
+        bool known = *after + 1 >= e->first_id;
         *after = oldest - 1;
+        goes_on = tell_lost(*after, n, known, take, arg);
     } else if (*after + 1 < oldest) { /* 0: all that is kept */
         *after = oldest - 1;
     }
-    while (*after + 1 < e->next_id && out->len < max) {
-        put_event(out, &e->ring[++*after % EVENTS_KEPT]);
+    while (goes_on && *after + 1 < e->next_id) {
+        const struct event *event = &e->ring[++*after % EVENTS_KEPT];
+        goes_on = take(arg, event->id, event->type, event->data);
     }
     bool more = *after + 1 < e->next_id;
     pthread_mutex_unlock(&e->lock);
     return more;
+}
+
+struct sse {
+    struct buf *out;
+    size_t max;
+};
+
+static bool put_sse(void *arg, uint64_t number, const char *type, const char *data)
+{
+    struct sse *sse = arg;
+    char id[48];
+
+    snprintf(id, sizeof id, "id: %" PRIu64 "\nevent: ", number);
+    buf_put_str(sse->out, id);
+    buf_put_str(sse->out, type);
+    buf_put_str(sse->out, "\ndata: ");
+    buf_put_str(sse->out, data);
+    buf_put_str(sse->out, "\n\n");
+    return sse->out->len < sse->max;
+}
+
+bool events_put(struct events *events, uint64_t *after, struct buf *out, size_t max)
+{
+    struct sse sse = {.out = out, .max = max};
+
+    return events_each(events, after, put_sse, &sse);
 }
 
 void events_watch(struct events *e, struct events_watcher *watcher)

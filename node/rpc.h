@@ -68,7 +68,8 @@ void rpc_call_on_gone(struct rpc_call *call, void (*gone)(void *arg), void *arg)
 
 /* The answer: once a call. value is moved. */
 void rpc_call_reply(struct rpc_call *call, struct json_t *value);
-/* result: one msgpack value; its bytes are moved, the buffer is empty afterwards. */
+/* result: one msgpack value; its bytes are moved, the buffer is empty afterwards. Short ones are
+ * wiped. */
 void rpc_call_reply_packed(struct rpc_call *call, struct buf *result);
 /* code: one of rpc.h, or of err_name(). */
 void rpc_call_fail(struct rpc_call *call, const char *code, const char *fmt, ...)

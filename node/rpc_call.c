@@ -121,13 +121,41 @@ static void answer(struct rpc_call *call, struct buf *message)
     rpc_call_unref(call);
 }
 
+/* What the call was about, where the handler did not say it. Never the text of a key. */
+static const char *target_of(const struct rpc_call *call)
+{
+    static const char *const names[] = {"session_id", "interface", "replay_id",
+                                        "key_id",     "node_id",   "name"};
+    const char *target = call->target;
+
+    for (size_t i = 0; target == NULL && i < ARRAY_LEN(names); i++) {
+        target = rpc_arg_text(call->args, names[i]);
+    }
+    return target == NULL ? "" : target;
+}
+
+/* What was refused before a handler had it changed nothing, and a flood of that would push out what
+ * did. */
 static void audit(struct rpc_call *call, const char *outcome)
 {
-    if (!call->method->changes) {
+    struct rpc_server *server = call->node->rpc;
+
+    if (!call->method->changes || !call->is_entered) {
         return;
     }
-    log_info("rpc: %s%s%s by %s (%s): %s", call->method->name, call->target == NULL ? "" : " ",
-             call->target == NULL ? "" : call->target, call->who, call->peer, outcome);
+    const char *target = target_of(call);
+    log_info("rpc: %s%s%.200s by %s (%s): %s", call->method->name, target[0] == '\0' ? "" : " ",
+             target, call->who, call->peer, outcome);
+    if (server == NULL || server->audit == NULL) {
+        return;
+    }
+    struct store_audit_entry entry = {.time_ns = clock_wall_ns()};
+    snprintf(entry.who, sizeof entry.who, "%s", call->who);
+    snprintf(entry.peer, sizeof entry.peer, "%s", call->peer);
+    snprintf(entry.method, sizeof entry.method, "%s", call->method->name);
+    snprintf(entry.target, sizeof entry.target, "%s", target);
+    snprintf(entry.outcome, sizeof entry.outcome, "%s", outcome);
+    rpc_audit_add(server->audit, &entry);
 }
 
 void rpc_call_reply_packed(struct rpc_call *call, struct buf *result)
@@ -140,6 +168,9 @@ void rpc_call_reply_packed(struct rpc_call *call, struct buf *result)
         rpc_put_response(&message, call->id,
                          (struct rpc_span){.bytes = result->data, .n = result->len});
         answer(call, &message);
+    }
+    if (result->len > 0 && result->len <= RPC_WIPED_MAX) {
+        explicit_bzero(result->data, result->len); /* a new key may be in it */
     }
     buf_deinit(result);
 }
@@ -222,6 +253,8 @@ void rpc_call_cancel(struct rpc_conn *conn, uint32_t id)
     if (call != NULL) {
         conn->server->counters.cancelled++;
         give_up(call, RPC_CODE_CANCELLED, "the caller cancelled it");
+    } else {
+        rpc_subscription_cancel(conn, id);
     }
 }
 
@@ -337,7 +370,7 @@ static bool read_call(struct rpc_call *call, const struct rpc_message *message)
 void rpc_call_begin(struct rpc_conn *conn, const struct rpc_message *message)
 {
     struct rpc_server *server = conn->server;
-    bool is_twice = find_call(conn, message->id) != NULL;
+    bool is_twice = find_call(conn, message->id) != NULL || rpc_subscription_has(conn, message->id);
     bool is_full = server->n_calls >= RPC_CALLS_MAX;
     struct rpc_call *call = make_call(conn, message);
     const struct rpc_method *method = call->method;
@@ -359,6 +392,7 @@ void rpc_call_begin(struct rpc_conn *conn, const struct rpc_message *message)
                       auth_right_name(method->right));
     } else if (read_call(call, message)) {
         if (handle != NULL) {
+            call->is_entered = true;
             handle(call, server->node);
         } else {
             rpc_call_fail(call, RPC_CODE_NOT_IMPLEMENTED, "this node cannot do %s", method->name);

@@ -49,6 +49,9 @@ void rpc_conn_send(struct rpc_conn *conn, struct buf *message)
     } else if (channel_state(conn->channel) == CHANNEL_OPEN) {
         channel_seal(conn->channel, message->data, message->len, sealed);
         write_moved(conn, sealed);
+        if (message->len <= RPC_WIPED_MAX) {
+            explicit_bzero(message->data, message->len);
+        }
     }
     buf_deinit(message);
 }
@@ -227,6 +230,7 @@ static void on_ended(struct stream *stream, void *arg)
 static void on_room(struct stream *stream, void *arg)
 {
     (void)stream;
+    rpc_subscriptions_go_on(arg);
     rpc_conn_go_on(arg);
 }
 
@@ -254,7 +258,8 @@ static void on_tick(struct stream *stream, void *arg, uint64_t now_ms)
     if (conn->message_ms != 0 && !conn->is_waiting && now_ms - conn->message_ms >= MESSAGE_MS) {
         conn->server->counters.rejected[RPC_REJECTED_SLOW]++;
         rpc_conn_goodbye(conn, RPC_CODE_BAD_REQUEST, "a message took more than 30 s to come");
-    } else if (conn->n_calls == 0 && !conn->is_waiting && now_ms - conn->active_ms >= IDLE_MS) {
+    } else if (conn->n_calls == 0 && conn->n_subscriptions == 0 && !conn->is_waiting &&
+               now_ms - conn->active_ms >= IDLE_MS) {
         rpc_conn_goodbye(conn, "idle", "nothing was called for 10 minutes");
     }
 }
@@ -266,6 +271,7 @@ static void on_closed(struct stream *stream, void *arg, const char *why)
 
     (void)stream;
     log_debug("rpc: connection of %s is over: %s", conn->who, why);
+    rpc_subscriptions_end(conn);
     rpc_calls_end(conn);
     rpc_conn_deinit_tcp(conn);
     LIST_REMOVE(conn, link);

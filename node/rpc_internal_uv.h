@@ -11,6 +11,7 @@
 
 #include "node/listener_uv.h"
 #include "node/rpc.h"
+#include "node/rpc_audit.h"
 #include "node/rpc_door_uv.h"
 #include "node/rpc_server.h"
 #include "node/stream_uv.h"
@@ -19,6 +20,7 @@
 
 #define RPC_LISTENERS_MAX 16
 #define RPC_WHO_MAX       32
+#define RPC_WIPED_MAX     4096 /* bytes of an answer that are wiped */
 
 /* Why a connection or call was refused; a label in /metrics. */
 enum rpc_rejected {
@@ -56,7 +58,8 @@ struct rpc_call {
     char who[RPC_WHO_MAX];
     char key_id[API_KEY_ID_CHARS + 1];
     char peer[STREAM_PEER_MAX];
-    char *target; /* owned */
+    char *target;    /* owned */
+    bool is_entered; /* a handler had it */
     uint64_t deadline_ns;
     void (*gone)(void *arg);
     void *gone_arg;
@@ -68,6 +71,8 @@ struct rpc_conn {
     struct stream *stream;
     LIST_HEAD(, rpc_call) calls;
     size_t n_calls;
+    LIST_HEAD(, rpc_subscription) subscriptions;
+    size_t n_subscriptions;
     bool is_unix;
     bool is_stranger;        /* counted at the door */
     struct channel *channel; /* of TCP */
@@ -93,6 +98,7 @@ struct rpc_server {
     struct listener local; /* the UNIX socket */
     bool has_local;
     struct rpc_door *door;
+    struct rpc_audit *audit;
     struct buf sealed; /* of the message that is being sent */
     size_t n_listening;
     char *socket_path;
@@ -140,6 +146,14 @@ void rpc_call_cancel(struct rpc_conn *conn, uint32_t id);
 void rpc_calls_end(struct rpc_conn *conn);
 /* Ends those whose time is over; gives the earliest deadline of the others. */
 uint64_t rpc_calls_expire(struct rpc_conn *conn, uint64_t now_ns);
+
+/* rpc_events.c: what a connection follows. */
+struct rpc_subscription;
+bool rpc_subscription_has(const struct rpc_conn *conn, uint32_t call_id);
+void rpc_subscription_cancel(struct rpc_conn *conn, uint32_t call_id);
+/* There is room again. */
+void rpc_subscriptions_go_on(struct rpc_conn *conn);
+void rpc_subscriptions_end(struct rpc_conn *conn);
 
 /* rpc_server_uv.c */
 void rpc_server_watch_deadline(struct rpc_server *server, uint64_t deadline_ns);

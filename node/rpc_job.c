@@ -30,6 +30,9 @@ static void done(void *arg, bool cancelled)
         rpc_call_fail_err(job->call, &job->err);
     } else if (!rpc_call_is_gone(job->call)) {
         job->reply(job);
+    } else {
+        struct buf nothing = {0};
+        rpc_call_reply_packed(job->call, &nothing); /* done, though nobody hears it: the audit */
     }
     finish(job);
 }

@@ -62,6 +62,9 @@ void rpc_server_metrics(struct node *node, struct buf *out)
     const struct rpc_server *server = node->rpc;
     const struct rpc_counters *c = &server->counters;
 
+    if (server->n_closing > 0) {
+        return; /* its parts are going */
+    }
     metrics_family(out, "packetrecorder_rpc_calls_total", "counter", "RPC calls, by their end.");
     put_labelled(out, "packetrecorder_rpc_calls_total", "outcome", "answered", c->answered);
     put_labelled(out, "packetrecorder_rpc_calls_total", "outcome", "failed",
@@ -86,5 +89,11 @@ void rpc_server_metrics(struct node *node, struct buf *out)
     put_gauge(out, "packetrecorder_rpc_waiting",
               "RPC connections that wait until others are through their handshake.",
               rpc_door_waiting(server->door));
+    metrics_family(out, "packetrecorder_rpc_audit_total", "counter",
+                   "Entries of the audit; those that are lost stand in the log alone.");
+    put_labelled(out, "packetrecorder_rpc_audit_total", "outcome", "written",
+                 rpc_audit_written(server->audit));
+    put_labelled(out, "packetrecorder_rpc_audit_total", "outcome", "lost",
+                 rpc_audit_lost(server->audit));
     put_rejected(server, out);
 }

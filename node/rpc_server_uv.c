@@ -195,6 +195,7 @@ int rpc_server_open(struct node *node, struct err *err)
     uv_unref((uv_handle_t *)&server->drain_deadline);
     node->rpc = server;
     server->door = rpc_door_open(node->loop, rpc_conn_enter, server);
+    server->audit = rpc_audit_open(node);
     int rc = open_local(server, err);
     if (rc == 0) {
         rc = open_tcp(server, err);
@@ -317,7 +318,7 @@ static void on_timer_closed(uv_handle_t *handle)
     }
 }
 
-static void on_door_closed(void *arg)
+static void on_part_closed(void *arg)
 {
     struct rpc_server *server = arg;
 
@@ -333,8 +334,10 @@ static void after_last(struct rpc_server *server)
         server->n_closing > 0) {
         return;
     }
-    server->n_closing = 4;
-    rpc_door_close(server->door, on_door_closed);
+    server->n_closing = 5;
+    rpc_door_close(server->door, on_part_closed);
+    rpc_audit_close(server->audit, on_part_closed, server);
+    server->audit = NULL;
     streams_close(&server->streams, on_streams_closed);
     server->deadline.data = server->drain_deadline.data = server;
     uv_close((uv_handle_t *)&server->deadline, on_timer_closed);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "shared/base/mem.h"
+#include "shared/base/text.h"
 
 static const unsigned rights[API_ROLES] = {
     [ROLE_VIEW] = RIGHT_VIEW,
@@ -106,4 +107,31 @@ int api_keys_find(const struct api_keys *keys, const char *word, size_t *index, 
                        found);
     }
     return 0;
+}
+
+int api_key_parse_expiry(const char *text, uint64_t now_ns, uint64_t *out, struct err *err)
+{
+    uint64_t ns;
+
+    if (text == NULL) {
+        *out = API_KEY_NEVER;
+        return 0;
+    }
+    if (text_parse_duration(text, &ns, NULL) == 0) {
+        ns = ns > UINT64_MAX - 1 - now_ns ? UINT64_MAX - 1 : now_ns + ns;
+    } else if (text_parse_time(text, now_ns, &ns, NULL) != 0) {
+        return err_set(err, ERR_USAGE,
+                       "'%.80s' is neither a duration such as 30d nor a time such as 2030-01-31",
+                       text);
+    }
+    if (ns <= now_ns) {
+        return err_set(err, ERR_USAGE, "'%.80s' is past already", text);
+    }
+    *out = ns;
+    return 0;
+}
+
+const char *api_key_state(const struct api_key *key, uint64_t now_ns)
+{
+    return key->expires_ns <= now_ns ? "expired" : "active";
 }

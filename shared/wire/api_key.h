@@ -58,6 +58,13 @@ void api_key_make(struct api_key *key, char text[API_KEY_TEXT_MAX]);
 int api_key_parse(const char *text, char id[API_KEY_ID_CHARS + 1], uint8_t hash[API_KEY_HASH_BYTES],
                   struct err *err);
 
+/* "30d" from now, or a time; NULL: API_KEY_NEVER. ERR_USAGE: neither, or past already. */
+int api_key_parse_expiry(const char *text, uint64_t now_ns, uint64_t *out, struct err *err);
+/* As `keys list --json` shows it, without the hash. New reference. */
+struct json_t;
+struct json_t *api_key_json(const struct api_key *key, uint64_t now_ns);
+const char *api_key_state(const struct api_key *key, uint64_t now_ns); /* "active", "expired" */
+
 struct api_keys {
     struct api_key *items; /* owned */
     size_t n;

@@ -12,6 +12,7 @@
 
 #include "shared/base/mem.h"
 #include "shared/base/text.h"
+#include "shared/base/to_json.h"
 #include "shared/wire/api_key.h"
 #include "shared/wire/utf8.h"
 
@@ -168,4 +169,17 @@ char *api_keys_encode(const struct api_keys *keys)
     char *text = x_sprintf("%s\n", made);
     free(made);
     return text;
+}
+
+struct json_t *api_key_json(const struct api_key *key, uint64_t now_ns)
+{
+    json_t *entry = json_object();
+
+    json_object_set_new(entry, "id", json_string(key->id));
+    json_object_set_new(entry, "name", to_json_text(key->name));
+    json_object_set_new(entry, "role", json_string(api_role_name(key->role)));
+    json_object_set_new(entry, "created", to_json_time(key->created_ns));
+    json_object_set_new(entry, "expires", to_json_time(key->expires_ns));
+    json_object_set_new(entry, "state", json_string(api_key_state(key, now_ns)));
+    return entry;
 }

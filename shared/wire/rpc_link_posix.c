@@ -30,8 +30,9 @@ static int on_end(struct rpc_link *link, struct err *err)
     if (link->farewell[0] != '\0') {
         return err_set(err, -ECONNRESET, "the node ended the connection: %s", link->farewell);
     }
-    if (link->channel != NULL) {
-        return channel_ended(link->channel, err);
+    int rc = link->channel != NULL ? channel_ended(link->channel, err) : -ECONNRESET;
+    if (rc != -ECONNRESET) {
+        return rc; /* inside the handshake, or a frame */
     }
     return link->plain.len > 0
                ? err_set(err, ERR_DAMAGED, "the connection was cut inside a message")

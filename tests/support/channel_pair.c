@@ -21,9 +21,10 @@ static enum channel_refusal lookup(void *arg, enum channel_kind kind, const char
     return pair->refusal;
 }
 
-void pair_init(struct channel_pair *pair, enum channel_kind kind)
+void pair_init_server(struct channel_pair *pair, enum channel_kind kind,
+                      const uint8_t ephemeral[32])
 {
-    static const uint8_t ephemeral[2][32] = {{11}, {12}};
+    static const uint8_t client_ephemeral[32] = {11};
     uint8_t seed[crypto_sign_SEEDBYTES] = {0};
 
     REQUIRE(sodium_init() >= 0);
@@ -38,11 +39,18 @@ void pair_init(struct channel_pair *pair, enum channel_kind kind)
                                     .key_id = PAIR_KEY_ID,
                                     .psk = client_psk,
                                     .node = &pair->node[0],
-                                    .ephemeral = ephemeral[0]};
+                                    .ephemeral = client_ephemeral};
     struct channel_server server = {
-        .lookup = lookup, .arg = pair, .node = &pair->node[1], .ephemeral = ephemeral[1]};
+        .lookup = lookup, .arg = pair, .node = &pair->node[1], .ephemeral = ephemeral};
     pair->client.channel = channel_new_client(&client, &pair->client.out);
     pair->server.channel = channel_new_server(&server);
+}
+
+void pair_init(struct channel_pair *pair, enum channel_kind kind)
+{
+    static const uint8_t ephemeral[32] = {12};
+
+    pair_init_server(pair, kind, ephemeral);
 }
 
 static void end_deinit(struct channel_end *end)

@@ -40,6 +40,9 @@ struct channel_pair {
 
 /* Both channels, nothing carried yet; the client's first bytes lie in client.out. */
 void pair_init(struct channel_pair *pair, enum channel_kind kind);
+/* The same, with another ephemeral secret of the server. */
+void pair_init_server(struct channel_pair *pair, enum channel_kind kind,
+                      const uint8_t ephemeral[32]);
 void pair_deinit(struct channel_pair *pair);
 
 /* Gives n bytes to an end in pieces of at most `step`; false when it has failed. */

@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include "shared/base/mem.h"
+#include "shared/wire/noise.h"
 #include "tests/support/channel_pair.h"
 
 static const enum channel_kind kinds[] = {CHANNEL_API_KEY, CHANNEL_CLUSTER_GOSSIP,
@@ -115,9 +116,7 @@ static void a_stream_comes_out_as_it_went_in(void **state)
     mem_free(bytes);
 }
 
-/* Frames number CHANNEL_REKEY_FRAMES and on are sealed with the next key: with the old one they
- * would come out as well on a side that forgot it too, so the bytes on the wire are compared. */
-static void keys_change_after_so_many_frames_of_a_way(void **state)
+static void a_stream_goes_on_past_the_change_of_keys(void **state)
 {
     struct channel_pair p;
 
@@ -136,6 +135,52 @@ static void keys_change_after_so_many_frames_of_a_way(void **state)
         assert_memory_equal(p.client.seen.data, "still", 5);
         pair_deinit(&p);
     }
+}
+
+/* A client against a server made of the Noise layer, which takes the next key by the book: after
+ * CHANNEL_REKEY_FRAMES messages of a way, the proof counted. A side that forgot it would still
+ * understand one that forgot it too. */
+static void the_next_key_is_taken_after_so_many_frames_of_a_way(void **state)
+{
+    static const uint8_t psk[NOISE_KEY_BYTES] = {4};
+    static const uint8_t ephemeral[NOISE_KEY_BYTES] = {5};
+    const struct channel_client client = {
+        .kind = CHANNEL_API_KEY, .key_id = PAIR_KEY_ID, .psk = psk};
+    struct noise_handshake hs;
+    struct noise_cipher send;
+    struct noise_cipher receive;
+    uint8_t answer[1 + NOISE_EXTRA_BYTES] = {CHANNEL_NOT_REFUSED};
+    uint8_t sealed[2 + 1 + NOISE_TAG_BYTES] = {0, 1 + NOISE_TAG_BYTES};
+    uint8_t byte;
+    struct channel_end end = {.rc = 0};
+
+    (void)state;
+    end.channel = channel_new_client(&client, &end.out);
+    noise_begin(&hs, NOISE_RESPONDER, psk, ephemeral, end.out.data, CHANNEL_PREAMBLE_BYTES);
+    assert_true(noise_read(&hs, end.out.data + CHANNEL_PREAMBLE_BYTES, NOISE_EXTRA_BYTES, answer));
+    answer[0] = CHANNEL_NOT_REFUSED;
+    assert_true(noise_write(&hs, NULL, 0, answer + 1));
+    noise_split(&hs, &send, &receive);
+    buf_reset(&end.out);
+    assert_true(end_feed(&end, answer, sizeof answer, SIZE_MAX));
+    for (unsigned i = 0; i < 2 * CHANNEL_REKEY_FRAMES + 2; i++) {
+        if (i > 0) { /* the first that it sends is the proof */
+            channel_seal(end.channel, "x", 1, &end.out);
+        }
+        size_t n = (i > 0 ? 1 : 0) + NOISE_TAG_BYTES;
+        assert_int_equal(end.out.len, 2 + n);
+        assert_true(noise_open(&receive, end.out.data + 2, n, &byte));
+        buf_reset(&end.out);
+        noise_seal(&send, "y", 1, sealed + 2);
+        assert_true(end_feed(&end, sealed, sizeof sealed, SIZE_MAX));
+        if ((i + 1) % CHANNEL_REKEY_FRAMES == 0) {
+            noise_rekey(&send);
+            noise_rekey(&receive);
+        }
+    }
+    channel_free(end.channel);
+    buf_deinit(&end.out);
+    buf_deinit(&end.seen);
 }
 
 static void data_may_come_right_behind_the_handshake(void **state)
@@ -253,7 +298,8 @@ int main(void)
         cmocka_unit_test(the_server_learns_key_and_kind),
         cmocka_unit_test(nodes_learn_each_other_and_callers_do_not),
         cmocka_unit_test(a_stream_comes_out_as_it_went_in),
-        cmocka_unit_test(keys_change_after_so_many_frames_of_a_way),
+        cmocka_unit_test(a_stream_goes_on_past_the_change_of_keys),
+        cmocka_unit_test(the_next_key_is_taken_after_so_many_frames_of_a_way),
         cmocka_unit_test(data_may_come_right_behind_the_handshake),
         cmocka_unit_test(a_refusal_is_one_byte_and_a_sentence_with_the_way_out),
         cmocka_unit_test(an_expired_key_is_told_only_to_those_who_know_it),

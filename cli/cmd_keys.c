@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "cli/key_table.h"
 #include "cli/output.h"
 #include "shared/base/clock_posix.h"
 #include "shared/base/log.h"
@@ -133,41 +134,14 @@ static int add(struct command_context *ctx, const struct keys_args *args)
     return rc;
 }
 
-static int list_as_json(const struct api_keys *keys, uint64_t now_ns, struct err *err)
+static json_t *list_json(const struct api_keys *keys, uint64_t now_ns)
 {
     json_t *list = json_array();
 
     for (size_t i = 0; i < keys->n; i++) {
         json_array_append_new(list, api_key_json(&keys->items[i], now_ns));
     }
-    return output_json(stdout, list, err);
-}
-
-static void list_as_table(const struct api_keys *keys, uint64_t now_ns)
-{
-    static const struct output_column columns[] = {
-        {"ID", 0}, {"NAME", 0}, {"ROLE", 0}, {"CREATED", 0}, {"EXPIRES", 0}, {"STATE", 0},
-    };
-    struct output_table *table = output_table_new(columns, ARRAY_LEN(columns));
-
-    for (size_t i = 0; i < keys->n; i++) {
-        const struct api_key *key = &keys->items[i];
-        char created[TEXT_NUMBER_MAX];
-        char expires[TEXT_NUMBER_MAX] = "never";
-        text_format_time(key->created_ns, created);
-        if (key->expires_ns != API_KEY_NEVER) {
-            text_format_time(key->expires_ns, expires);
-        }
-        const char *cells[] = {key->id,
-                               key->name[0] == '\0' ? NULL : key->name,
-                               api_role_name(key->role),
-                               created,
-                               expires,
-                               api_key_state(key, now_ns)};
-        output_table_add(table, cells);
-    }
-    output_table_print(table, stdout);
-    output_table_free(table);
+    return list;
 }
 
 static int list(struct command_context *ctx, const struct keys_args *args)
@@ -175,12 +149,13 @@ static int list(struct command_context *ctx, const struct keys_args *args)
     char *path = api_keys_path(args->database);
     struct api_keys keys = {0};
     int rc = api_keys_load(path, &keys, &ctx->err);
-    uint64_t now_ns = clock_wall_ns();
 
     if (rc == 0 && ctx->global.json) {
-        rc = list_as_json(&keys, now_ns, &ctx->err);
+        rc = output_json(stdout, list_json(&keys, clock_wall_ns()), &ctx->err);
     } else if (rc == 0 && keys.n > 0) {
-        list_as_table(&keys, now_ns);
+        json_t *listed = list_json(&keys, clock_wall_ns());
+        key_table_print(listed, stdout);
+        json_decref(listed);
     } else if (rc == 0 && !ctx->global.quiet) {
         fprintf(stderr, "no API keys in '%s': packetrecorder keys add makes one\n", path);
     }

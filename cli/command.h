@@ -73,6 +73,7 @@ extern const struct command cmd_delete;
 extern const struct command cmd_prune;
 extern const struct command cmd_verify;
 extern const struct command cmd_view;
+extern const struct command cmd_manage;
 extern const struct command cmd_rekey;
 extern const struct command cmd_keys;
 extern const struct command cmd_serve;

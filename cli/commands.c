@@ -20,6 +20,7 @@ const struct command *const commands[] = {
     &cmd_prune,
     &cmd_verify,
     &cmd_rekey,
+    &cmd_manage,
     &cmd_keys,
     &cmd_serve,
     &cmd_sniff,

@@ -20,7 +20,7 @@ int packet_print_failed(struct err *err)
     return err_errno(err, errno, "writing to standard output");
 }
 
-static void print_hex_line(const char *text, void *arg)
+void packet_print_hex_line(const char *text, void *arg)
 {
     FILE *out = arg;
 
@@ -58,7 +58,7 @@ int packet_print(struct packet_print *print, const struct scan_packet *packet, s
     }
     fwrite(print->line.data, 1, print->line.len, print->out);
     if (print->show_data && !print->json) {
-        summary_hex(packet->view.data, packet->view.caplen, print_hex_line, print->out);
+        summary_hex(packet->view.data, packet->view.caplen, packet_print_hex_line, print->out);
     }
     return ferror(print->out) ? packet_print_failed(err) : 0;
 }

@@ -28,5 +28,12 @@ void packet_print_deinit(struct packet_print *print);
 /* -EPIPE when nobody reads any more, ERR_IO or ERR_FULL when it cannot be written. */
 int packet_print(struct packet_print *print, const struct scan_packet *packet, struct err *err);
 
+/* The same of an object of `query --json`, which a node answered. */
+struct json_t; /* jansson's json_t */
+int packet_print_object(struct packet_print *print, const struct json_t *packet, struct err *err);
+
+/* A line of summary_hex; arg is the FILE. */
+void packet_print_hex_line(const char *text, void *arg);
+
 /* The error of the stream after a failed write, as above. */
 int packet_print_failed(struct err *err);

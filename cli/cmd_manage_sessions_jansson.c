@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What a node's store holds, and getting rid of it.
+ */
+#include "cli/manage.h"
+
+#include <stdio.h>
+
+#include <jansson.h>
+
+#include "cli/answer_fields.h"
+#include "cli/output.h"
+#include "cli/session_table.h"
+#include "shared/base/clock_posix.h"
+#include "shared/base/mem.h"
+
+static int run_sessions(struct command_context *ctx, void *args)
+{
+    json_t *list = NULL;
+    int rc = manage_ask(ctx, "session.list", NULL, &list);
+
+    (void)args;
+    rc = rc < 0 ? rc : manage_check_list(ctx, "session.list", &list);
+    if (rc < 0) {
+        return rc;
+    }
+    if (ctx->global.json) {
+        return output_json(stdout, list, &ctx->err);
+    }
+    if (json_array_size(list) == 0 && !ctx->global.quiet) {
+        fputs("the store of the node holds no session\n", stderr);
+    }
+    session_table_print(list, clock_wall_ns(), stdout);
+    json_decref(list);
+    return 0;
+}
+
+const struct command cmd_manage_sessions = {
+    .name = "sessions",
+    .summary = "list the sessions of the node's store",
+    .uses_endpoint = true,
+    .uses_api_key = true,
+    .group = &cmd_manage,
+    .description =
+        (const char *const[]){
+            "Lists what the node has recorded and records, oldest first. The table and the JSON "
+            "are those of 'packetrecorder sessions'.",
+            NULL,
+        },
+    .examples =
+        (const struct command_example[]){
+            {"manage sessions", "a table"},
+            {"manage sessions --json | jq -r '.[-1].id'", "the id of the newest"},
+            {NULL, NULL},
+        },
+    .run = run_sessions,
+};
+
+/* ---- delete-session ---- */
+
+static const struct command_word delete_words[] = {
+    {.name = "SESSION",
+     .help = "Id of the session, a prefix of it, its name, or 'last'; several are deleted one "
+             "after the other.",
+     .many = true},
+};
+
+/* Tells what is gone already when the next one fails. */
+static int run_delete(struct command_context *ctx, void *args)
+{
+    struct manage *manage = NULL;
+    json_t *deleted = json_array();
+    int rc = manage_open(ctx, &manage);
+
+    (void)args;
+    for (size_t i = 0; i < ctx->n_words && rc == 0; i++) {
+        json_t *call = json_object();
+        json_t *answer = NULL;
+        manage_set_text(call, "session_id", ctx->words[i]);
+        rc = manage_call(manage, "session.delete", call, &answer, &ctx->err);
+        rc = rc < 0 ? rc : manage_check_object(ctx, "session.delete", &answer);
+        if (rc == 0 && !ctx->global.json && !ctx->global.quiet) {
+            struct buf line = {0};
+            const char *id = field_text(answer, "id");
+            output_put_name(&line, id == NULL ? ctx->words[i] : id);
+            fprintf(stderr, "deleted %.*s\n", (int)line.len, (const char *)line.data);
+            buf_deinit(&line);
+        }
+        if (rc == 0) {
+            json_array_append_new(deleted, answer);
+        }
+    }
+    manage_close(manage);
+    if (rc < 0 && json_array_size(deleted) > 0) {
+        ctx->err.code = ERR_PARTLY;
+        rc = ERR_PARTLY;
+    }
+    if (ctx->global.json && json_array_size(deleted) > 0) {
+        int said = output_json(stdout, json_incref(deleted), rc < 0 ? NULL : &ctx->err);
+        rc = rc < 0 ? rc : said;
+    }
+    json_decref(deleted);
+    return rc;
+}
+
+const struct command cmd_manage_delete_session = {
+    .name = "delete-session",
+    .summary = "delete sessions of the node's store",
+    .words = delete_words,
+    .n_words = ARRAY_LEN(delete_words),
+    .uses_endpoint = true,
+    .uses_api_key = true,
+    .group = &cmd_manage,
+    .description =
+        (const char *const[]){
+            "Deletes sessions and their packets for good. One that is being recorded is refused: "
+            "'manage stop-capture' ends it. Needs a key of the role admin. With --json an array "
+            "of the ids that are gone. Ends with 3 when only some of them could be deleted.",
+            NULL,
+        },
+    .examples =
+        (const struct command_example[]){
+            {"manage delete-session dns", "the one of that name"},
+            {NULL, NULL},
+        },
+    .run = run_delete,
+};

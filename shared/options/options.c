@@ -44,7 +44,7 @@ static size_t find_scopes(struct command_context *ctx, struct scope out[SCOPES_M
     if (command != NULL) {
         out[n++] = (struct scope){command->options, command->n_options, ctx->args, ctx->origins};
     }
-    if (ctx->group_args != NULL) {
+    if (command != NULL && ctx->group_args != NULL) {
         out[n++] = (struct scope){command->group->options, command->group->n_options,
                                   (void *)ctx->group_args, ctx->group_origins};
     }

@@ -9,7 +9,8 @@
 #include "shared/base/mem.h"
 #include "shared/swarm/swim_internal.h"
 
-#define TELL_DEAD_GAP_NS (250 * SWIM_MS)
+#define TELL_DEAD_GAP_NS   (250 * SWIM_MS)
+#define TELL_BANNED_GAP_NS (1000 * SWIM_MS)
 
 /* ---- life ---- */
 
@@ -61,6 +62,9 @@ static void make_self(struct swim *swim)
 
 struct swim *swim_new(const struct swim_config *config, struct swim_now now)
 {
+    if (config->persisted_boot >= SWIM_BOOT_MAX) {
+        return NULL;
+    }
     struct swim *swim = x_alloc(sizeof *swim);
 
     swim->heap_bytes = sizeof *swim;
@@ -70,6 +74,8 @@ struct swim *swim_new(const struct swim_config *config, struct swim_now now)
     swim->now = now;
     swim->contact_ns = now.mono_ns;
     swim->probed_epoch = -1;
+    swim->has_admin = config->has_admin;
+    memcpy(swim->admin_key, config->admin_key, sizeof swim->admin_key);
     swim->mtu = config->mtu == 0 ? SWIM_MTU : config->mtu;
     REQUIRE(swim->mtu >= SWIM_MTU_LEAST && swim->mtu <= SWIM_DATAGRAM_MAX);
     REQUIRE(config->n_meta <= SWIM_META_MAX && config->n_addrs > 0 &&
@@ -326,6 +332,18 @@ static void tell_the_dead(struct swim *swim, const struct swim_member *sender)
     }
 }
 
+/* It may not know; once a second is enough. */
+static void refuse_the_banned(struct swim *swim, const struct swim_addr *from,
+                              struct swim_member *sender)
+{
+    swim->counters.refused_by_order++;
+    if (swim->now.mono_ns - sender->heard_ns >= TELL_BANNED_GAP_NS) {
+        sender->heard_ns = swim->now.mono_ns;
+        swim_kv_tell_orders(swim, &(struct swim_message){.from = from, .sender = sender},
+                            sender->sid);
+    }
+}
+
 /* A life that we hold for past speaks on: two processes have one key. The older is told of the
  * younger, and knows it then (swim_on_own_record). */
 static bool on_past_life(struct swim *swim, const struct swim_addr *from,
@@ -358,6 +376,11 @@ void swim_on_datagram(struct swim *swim, struct swim_now now, const struct swim_
     swim->counters.datagrams_received++;
     swim->counters.bytes_received += n;
     if (sender == NULL && on_past_life(swim, from, &envelope)) {
+        return;
+    }
+    if (sender != NULL && sender->banned) {
+        take_counter(sender, &envelope, records_only);
+        refuse_the_banned(swim, from, sender);
         return;
     }
     if (sender != NULL) {

@@ -13,6 +13,7 @@
 #include "shared/swarm/swim.h"
 #include "shared/swarm/swim_clock.h"
 #include "shared/swarm/swim_frame.h"
+#include "shared/swarm/swim_kv.h"
 #include "shared/swarm/swim_random.h"
 #include "shared/swarm/swim_timer.h"
 
@@ -65,6 +66,9 @@ struct swim_member {
     uint8_t n_refuted; /* suspicions of it that were wrong, lately */
     bool up;           /* as the application was told */
     bool degraded;
+    bool banned;    /* and dead, whatever it says */
+    bool forgotten; /* and dead, until the timer removes it */
+    uint16_t mtu;   /* of its path; 0: as all */
     uint64_t since_ns;
     uint64_t heard_ns; /* directly */
     uint64_t died_ns;  /* the last time */
@@ -229,6 +233,10 @@ struct swim {
     uint8_t meta[SWIM_META_MAX];
     uint64_t counter; /* of the envelope */
     uint32_t mtu;
+    uint32_t mtu_unknown; /* to whom we do not know; 0: the same */
+    uint64_t mtu_ns;      /* when a path was last too narrow, 0: none is */
+    bool has_admin;
+    uint8_t admin_key[SWIM_PUBLIC_BYTES];
     uint8_t load;
     bool leaving, left, silenced;
     bool persist_due, leave_done_due;
@@ -283,6 +291,9 @@ struct swim {
     uint32_t out_at, out_n;
     struct swim_event *events;
     uint32_t event_at, n_events, cap_events;
+    bool events_lost;
+    uint64_t clock_told_ns;   /* SWIM_EVENT_CLOCK, the last; 0: never */
+    uint64_t refused_sid;     /* whose record an order has just kept out; 0: nobody's */
     struct swim_kv_state *kv; /* swim_kv.c */
 };
 
@@ -297,6 +308,7 @@ struct swim_message {
     bool proven;        /* it was made for this life of ours: no replay of one before */
     bool records_only;  /* it may be one of a nonce before: what is signed counts */
     bool compared;      /* with our view */
+    bool refused;       /* its sender is banned: nothing more of it counts */
     uint32_t n_answers; /* that it got */
 };
 
@@ -361,6 +373,8 @@ void swim_declare_dead(struct swim *swim, struct swim_member *member, uint64_t f
  * it is suspected and objects, that goes on being lately. */
 uint32_t swim_flaps(const struct swim *swim, const struct swim_member *member);
 void swim_event(struct swim *swim, enum swim_event_kind event, const struct swim_member *member);
+/* By order: dead, without a rumor, for others have the order too. */
+void swim_bury(struct swim *swim, struct swim_member *member);
 
 /* ---- ourselves (swim_self.c) ---- */
 void swim_renew_record(struct swim *swim); /* seq + 1, signed, gossiped */
@@ -368,6 +382,10 @@ void swim_refute(struct swim *swim, struct swim_incarnation accused);
 void swim_on_refute_timer(struct swim *swim);
 void swim_on_own_record(struct swim *swim, const struct swim_record *record);
 void swim_on_clone_timer(struct swim *swim);
+void swim_rise(struct swim *swim); /* soon, to a life behind swim->other */
+/* More than a day ahead of our wall clock; never where that is before 2020, for a host without a
+ * battery begins in 1970. */
+bool swim_is_ahead(const struct swim *swim, uint64_t ms);
 void swim_worsen(struct swim *swim, uint32_t n);
 void swim_better(struct swim *swim);
 /* Somebody has answered us: we hear and are heard. */
@@ -469,7 +487,11 @@ void swim_on_join_timer(struct swim *swim);
 void swim_on_join_sync_timer(struct swim *swim);
 void swim_on_settle_timer(struct swim *swim);
 void swim_on_reconnect_timer(struct swim *swim);
+void swim_try_the_dead(struct swim *swim); /* from now on, as long as there are any */
 void swim_on_expire_timer(struct swim *swim);
+/* A tombstone in the second half of its time: it is not told of any more, and nothing that would
+ * renew it is taken, so that it is gone everywhere before anybody could bring it back. */
+bool swim_is_fading(const struct swim *swim, const struct swim_member *member);
 void swim_join_answered(struct swim *swim, const struct swim_addr *from);
 void swim_hello(struct swim *swim, const struct swim_addr *to);
 
@@ -482,8 +504,21 @@ void swim_kv_on_frame(struct swim *swim, const struct swim_frame *frame, bool by
 bool swim_kv_write(struct swim *swim, struct swim_work *work, struct pack *pack);
 /* Rumors of records, into what room there is. */
 void swim_kv_fill(struct swim *swim, struct pack *pack);
+/* What is ordered of that id, to whom the message is from. */
+void swim_kv_tell_orders(struct swim *swim, const struct swim_message *to, uint64_t sid);
+bool swim_kv_order(const struct swim *swim, enum swim_order_kind kind, uint64_t sid,
+                   struct swim_order_view *view);
 uint32_t swim_kv_n_rumors(const struct swim *swim);
 void swim_kv_deinit(struct swim *swim);
+
+/* ---- orders (swim_obey.c) ---- */
+struct swim_order;
+/* Whether it was given by somebody who may, not too far ahead. */
+bool swim_order_may(const struct swim *swim, const struct swim_kv *kv,
+                    const struct swim_order *order);
+void swim_order_apply(struct swim *swim, const struct swim_order_view *order);
+/* No record of that life is to be taken. */
+bool swim_order_refuses(const struct swim *swim, uint64_t sid, uint64_t boot);
 
 /* The time has come to be `now`: before every input. Sees stalls and steps of the wall clock. */
 void swim_look(struct swim *swim, struct swim_now now);

@@ -159,11 +159,20 @@ static struct swim_member *random_dead(struct swim *swim)
 
     for (uint32_t i = 0; i < swim->table.n; i++) {
         struct swim_member *member = swim->table.members[i];
-        if (member->state == SWIM_DEAD && swim_random_below(&swim->random, ++n) == 0) {
+        if (member->state == SWIM_DEAD && !member->banned && !member->forgotten &&
+            swim_random_below(&swim->random, ++n) == 0) {
             chosen = member;
         }
     }
     return chosen;
+}
+
+void swim_try_the_dead(struct swim *swim)
+{
+    if (!swim_is_armed(swim, TIMER_RECONNECT) && swim->rules->reconnect_ms > 0) {
+        swim_arm(swim, TIMER_RECONNECT,
+                 swim_random_below(&swim->random, swim->rules->reconnect_ms));
+    }
 }
 
 void swim_on_reconnect_timer(struct swim *swim)
@@ -185,16 +194,41 @@ void swim_on_reconnect_timer(struct swim *swim)
     swim_arm(swim, TIMER_RECONNECT, ms / 2 + swim_random_below(&swim->random, ms));
 }
 
+/* ---- tombstones ---- */
+
+static uint64_t kept_ns(const struct swim *swim, const struct swim_member *member)
+{
+    return member->state == SWIM_DEAD   ? swim->rules->dead_kept_ms * SWIM_MS
+           : member->state == SWIM_LEFT ? swim->rules->left_kept_ms * SWIM_MS
+                                        : SWIM_NEVER;
+}
+
+bool swim_is_fading(const struct swim *swim, const struct swim_member *member)
+{
+    return swim->now.mono_ns - member->since_ns >= kept_ns(swim, member) / 2;
+}
+
+static void widen_paths(struct swim *swim)
+{
+    if (swim->mtu_ns == 0 || swim->now.mono_ns - swim->mtu_ns < SWIM_MTU_MS * SWIM_MS) {
+        return;
+    }
+    swim->mtu_ns = 0;
+    swim->mtu_unknown = 0;
+    for (uint32_t i = 0; i < swim->table.n; i++) {
+        swim->table.members[i]->mtu = 0;
+    }
+}
+
 void swim_on_expire_timer(struct swim *swim)
 {
     for (uint32_t i = swim->table.n; i-- > 0;) {
         struct swim_member *member = swim->table.members[i];
-        uint64_t kept_ms = member->state == SWIM_DEAD   ? swim->rules->dead_kept_ms
-                           : member->state == SWIM_LEFT ? swim->rules->left_kept_ms
-                                                        : UINT64_MAX / SWIM_MS;
-        if (member != swim->self && swim->now.mono_ns - member->since_ns >= kept_ms * SWIM_MS) {
+        bool is_over = swim->now.mono_ns - member->since_ns >= kept_ns(swim, member);
+        if (member != swim->self && (is_over || member->forgotten)) {
             swim_remove_member(swim, member);
         }
     }
+    widen_paths(swim);
     swim_arm(swim, TIMER_EXPIRE, EXPIRE_MS);
 }

@@ -11,6 +11,7 @@
 #include "shared/base/mem.h"
 #include "shared/swarm/swim_internal.h"
 #include "shared/swarm/swim_kv_store.h"
+#include "shared/swarm/swim_order.h"
 
 /* A KV frame without its value, at the most. */
 #define FRAME_BYTES 48
@@ -25,6 +26,7 @@ struct swim_kv_state {
     size_t counted;              /* bytes of it that are in heap_bytes */
     uint64_t differs_ns;         /* since when, 0: not */
     uint64_t synced_ns;
+    uint64_t refused_ns; /* the last order that was, 0: none */
 };
 
 static struct swim_kv_state *state_of(struct swim *swim)
@@ -57,14 +59,36 @@ static int64_t swarm_now(const struct swim *swim)
     return swim_clock_swarm_ns(&swim->clock, swim->now.mono_ns);
 }
 
+/* An order that is not older than what is held is looked at; false: it must not count. */
+static bool admit_order(struct swim *swim, const struct swim_kv *kv, struct swim_order *order)
+{
+    const struct swim_kv *old = swim_kv_store_get(swim->kv->store, kv->key);
+
+    if (!swim_order_read(kv, order)) {
+        return false;
+    }
+    return (old != NULL && swim_kv_precedence(kv, old) <= 0) || swim_order_may(swim, kv, order);
+}
+
 /* by_sync: whoever brought it does so for all; it need not be gossiped. */
 static enum swim_kv_result take(struct swim *swim, const struct swim_kv *kv, bool by_sync)
 {
     struct swim_kv_store *store = state_of(swim)->store;
+    bool is_order = swim_order_is_key(kv->key);
+    struct swim_order order;
+
+    if (is_order && !admit_order(swim, kv, &order)) {
+        swim->counters.bad_orders++;
+        swim->kv->refused_ns = swim->now.mono_ns;
+        return SWIM_KV_BAD;
+    }
     enum swim_kv_result result = swim_kv_store_take(store, kv, swarm_now(swim));
 
     count_memory(swim);
     swim->counters.kv_full += result == SWIM_KV_FULL;
+    if (result == SWIM_KV_TAKEN && is_order) {
+        swim_order_apply(swim, &order.view);
+    }
     if (result == SWIM_KV_TAKEN && by_sync) {
         swim_kv_store_hush(store, kv->key);
     } else if (result == SWIM_KV_TAKEN && !swim_is_armed(swim, TIMER_GOSSIP) &&
@@ -92,8 +116,11 @@ void swim_kv_compare(struct swim *swim, struct swim_member *from, uint32_t khash
         return;
     }
     struct swim_kv_state *kv = state_of(swim);
-    uint64_t gap_ns =
-        kv->store->n == SWIM_KV_MAX ? FULL_GAP_NS : swim->rules->sync_gap_ms * SWIM_MS;
+    /* Nor can they be made the same while others hold an order that is none to us. */
+    bool is_refused = kv->refused_ns != 0 && now - kv->refused_ns < 2 * FULL_GAP_NS;
+    uint64_t gap_ns = is_refused || swim_kv_store_is_full(kv->store)
+                          ? FULL_GAP_NS
+                          : swim->rules->sync_gap_ms * SWIM_MS;
     if (kv->differs_ns == 0) {
         kv->differs_ns = now;
     }
@@ -204,6 +231,52 @@ bool swim_kv_write(struct swim *swim, struct swim_work *work, struct pack *pack)
     return work->at >= work->n_sids;
 }
 
+/* ---- orders ---- */
+
+void swim_kv_tell_orders(struct swim *swim, const struct swim_message *to, uint64_t sid)
+{
+    struct swim_kv_keys keys = {.n = 0};
+    static const enum swim_order_kind kinds[] = {SWIM_BAN, SWIM_FORGET};
+
+    for (unsigned i = 0; i < ARRAY_LEN(kinds) && swim->kv != NULL; i++) {
+        swim_order_key(kinds[i], sid, keys.keys[keys.n]);
+        keys.n += swim_kv_store_get(swim->kv->store, keys.keys[keys.n]) != NULL;
+    }
+    post_keys(swim, to, SWIM_KV_LIST, &keys);
+}
+
+bool swim_kv_order(const struct swim *swim, enum swim_order_kind kind, uint64_t sid,
+                   struct swim_order_view *view)
+{
+    uint8_t key[SWIM_KV_KEY_BYTES];
+    struct swim_order order;
+
+    if (swim_n_orders(swim) == 0) {
+        return false;
+    }
+    swim_order_key(kind, sid, key);
+    const struct swim_kv *kv = swim_kv_store_get(swim->kv->store, key);
+    if (kv == NULL || !swim_order_read(kv, &order)) {
+        return false;
+    }
+    *view = order.view;
+    return true;
+}
+
+uint32_t swim_n_orders(const struct swim *swim)
+{
+    return swim->kv == NULL ? 0 : swim->kv->store->n_orders;
+}
+
+bool swim_order_record_at(const struct swim *swim, uint32_t at, struct swim_kv *kv)
+{
+    if (at >= swim_n_orders(swim)) {
+        return false;
+    }
+    *kv = swim->kv->store->entries[swim_kv_store_orders(swim->kv->store) + at]->kv;
+    return true;
+}
+
 /* ---- gossip ---- */
 
 void swim_kv_on_frame(struct swim *swim, const struct swim_frame *frame, bool by_sync)
@@ -259,7 +332,7 @@ bool swim_kv_get(const struct swim *swim, const uint8_t key[SWIM_KV_KEY_BYTES], 
 
 uint32_t swim_kv_count(const struct swim *swim)
 {
-    return swim->kv == NULL ? 0 : swim->kv->store->n;
+    return swim->kv == NULL ? 0 : swim->kv->store->n - swim->kv->store->n_orders;
 }
 
 bool swim_kv_at(const struct swim *swim, uint32_t at, struct swim_kv *kv)
@@ -267,7 +340,8 @@ bool swim_kv_at(const struct swim *swim, uint32_t at, struct swim_kv *kv)
     if (at >= swim_kv_count(swim)) {
         return false;
     }
-    *kv = swim->kv->store->entries[at]->kv;
+    const struct swim_kv_store *store = swim->kv->store;
+    *kv = store->entries[at < swim_kv_store_orders(store) ? at : at + store->n_orders]->kv;
     return true;
 }
 

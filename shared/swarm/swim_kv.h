@@ -13,17 +13,19 @@
 
 #define SWIM_KV_MAX     1024 /* records, tombstones included */
 #define SWIM_KV_DELETED 1u
+#define SWIM_KV_EXPIRES 2u /* the value begins with the swarm time at which it goes, i64 LE, ns */
 
 struct swim_kv {
     uint64_t owner; /* sid of who made it; a label, it proves nothing */
     uint8_t key[SWIM_KV_KEY_BYTES];
     uint64_t version;
-    uint8_t flags;        /* SWIM_KV_DELETED */
+    uint8_t flags;        /* SWIM_KV_DELETED, SWIM_KV_EXPIRES */
     const uint8_t *value; /* borrowed */
     uint16_t n_value;     /* at most SWIM_KV_VALUE_MAX */
 };
 
-/* BAD: a tombstone without its time. FULL is counted (kv_full); nothing is evicted. */
+/* BAD: a tombstone without its time, or an order that nobody has signed who may. FULL is counted
+ * (kv_full); nothing is evicted. */
 enum swim_kv_result { SWIM_KV_TAKEN, SWIM_KV_OLD, SWIM_KV_FULL, SWIM_KV_TOO_LONG, SWIM_KV_BAD };
 
 /* A record made here; the driver gives the version. Spreads when it was taken. */
@@ -34,3 +36,6 @@ bool swim_kv_at(const struct swim *swim, uint32_t at, struct swim_kv *kv);
 /* The next record that came or changed since the last call; false: none. */
 bool swim_kv_next_change(struct swim *swim, struct swim_kv *kv);
 uint64_t swim_kv_hash(const struct swim *swim);
+/* The record behind swim_order_at, to be kept on disk and given to swim_kv_put at the next start:
+ * orders are among the records that it takes, and not among those that the three above show. */
+bool swim_order_record_at(const struct swim *swim, uint32_t at, struct swim_kv *kv);

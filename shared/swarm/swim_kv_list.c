@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "shared/base/bytes.h"
+#include "shared/base/mem.h"
 #include "shared/swarm/swim_kv_place.h"
 
 #define OPEN_END 1u
@@ -121,7 +122,7 @@ size_t swim_kv_store_write_wanted(const struct swim_kv_store *store,
 
 static void add_key(struct swim_kv_keys *keys, const uint8_t key[SWIM_KV_KEY_BYTES])
 {
-    if (keys->n < SWIM_KV_MAX) {
+    if (keys->n < ARRAY_LEN(keys->keys)) {
         memcpy(keys->keys[keys->n++], key, SWIM_KV_KEY_BYTES);
     }
 }
@@ -144,7 +145,7 @@ static void compare(const struct swim_kv_entry *mine, const struct claim *theirs
 static bool compare_wanted(const struct swim_kv_store *store, struct bytes_reader *in,
                            struct swim_kv_keys *bring)
 {
-    static const uint32_t bytes_most = SWIM_KV_MAX * SWIM_KV_ENTRY;
+    static const uint32_t bytes_most = (SWIM_KV_MAX + SWIM_ORDERS_MAX) * SWIM_KV_ENTRY;
 
     if (bytes_left(in) > bytes_most || bytes_left(in) % SWIM_KV_ENTRY != 0) {
         return false;

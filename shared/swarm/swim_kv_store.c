@@ -8,6 +8,7 @@
 #include "shared/base/mem.h"
 #include "shared/swarm/swim_crypto.h"
 #include "shared/swarm/swim_kv_place.h"
+#include "shared/swarm/swim_order.h"
 
 /* A record that is too long for the room left may be followed by a shorter one; so many misses end
  * the looking. */
@@ -85,8 +86,10 @@ static bool is_deleted(const struct swim_kv *kv)
 
 int64_t swim_kv_death_ns(const struct swim_kv *kv)
 {
-    return is_deleted(kv) && kv->n_value == SWIM_KV_DEATH ? (int64_t)get_le64(kv->value)
-                                                          : INT64_MAX;
+    bool ends = (is_deleted(kv) && kv->n_value == SWIM_KV_DEATH) ||
+                ((kv->flags & SWIM_KV_EXPIRES) != 0 && kv->n_value >= SWIM_KV_DEATH);
+
+    return ends ? (int64_t)get_le64(kv->value) : INT64_MAX;
 }
 
 static uint64_t hash_of(const struct swim_kv *kv)
@@ -193,6 +196,7 @@ static void drop(struct swim_kv_store *store, struct swim_kv_entry *entry)
     unqueue(store, entry);
     mark_changed(store, entry, false);
     count_hash(store, entry, false);
+    store->n_orders -= swim_order_is_key(entry->kv.key);
     store->heap_bytes -= sizeof *entry + entry->kv.n_value;
     mem_free(entry);
 }
@@ -216,13 +220,32 @@ static struct swim_kv_entry *make(struct swim_kv_store *store, const struct swim
     return entry;
 }
 
+static bool has_room(const struct swim_kv_store *store, bool is_order)
+{
+    return is_order ? store->n_orders < SWIM_ORDERS_MAX : store->n - store->n_orders < SWIM_KV_MAX;
+}
+
+bool swim_kv_store_is_full(const struct swim_kv_store *store)
+{
+    return !has_room(store, true) || !has_room(store, false);
+}
+
+uint32_t swim_kv_store_orders(const struct swim_kv_store *store)
+{
+    uint8_t key[SWIM_KV_KEY_BYTES];
+
+    swim_order_key(SWIM_BAN, 0, key);
+    return swim_kv_place(store, key);
+}
+
 static enum swim_kv_result check(const struct swim_kv_store *store, const struct swim_kv *kv,
                                  int64_t swarm_ns, const struct swim_kv_entry *old)
 {
     if (kv->n_value > SWIM_KV_VALUE_MAX) {
         return SWIM_KV_TOO_LONG;
     }
-    if (is_deleted(kv) && kv->n_value != SWIM_KV_DEATH) {
+    if ((is_deleted(kv) && kv->n_value != SWIM_KV_DEATH) ||
+        ((kv->flags & SWIM_KV_EXPIRES) != 0 && kv->n_value < SWIM_KV_DEATH)) {
         return SWIM_KV_BAD;
     }
     if (old != NULL) {
@@ -232,7 +255,7 @@ static enum swim_kv_result check(const struct swim_kv_store *store, const struct
     if (swim_kv_death_ns(kv) <= swarm_ns) {
         return SWIM_KV_OLD;
     }
-    return store->n == SWIM_KV_MAX ? SWIM_KV_FULL : SWIM_KV_TAKEN;
+    return has_room(store, swim_order_is_key(kv->key)) ? SWIM_KV_TAKEN : SWIM_KV_FULL;
 }
 
 enum swim_kv_result swim_kv_store_take(struct swim_kv_store *store, const struct swim_kv *kv,
@@ -258,8 +281,9 @@ enum swim_kv_result swim_kv_store_take(struct swim_kv_store *store, const struct
         store->n++;
     }
     store->entries[at] = entry;
+    store->n_orders += swim_order_is_key(kv->key);
     count_hash(store, entry, true);
-    mark_changed(store, entry, true);
+    mark_changed(store, entry, !swim_order_is_key(kv->key)); /* those are shown as such */
     queue(store, entry, 0);
     int64_t death = swim_kv_death_ns(kv);
     store->next_death_ns = death < store->next_death_ns ? death : store->next_death_ns;

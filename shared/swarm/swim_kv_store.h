@@ -41,8 +41,9 @@ struct swim_kv_entry {
 };
 
 struct swim_kv_store {
-    struct swim_kv_entry *entries[SWIM_KV_MAX]; /* owned */
+    struct swim_kv_entry *entries[SWIM_KV_MAX + SWIM_ORDERS_MAX]; /* owned */
     uint32_t n;
+    uint32_t n_orders; /* of them: they have places of their own, that no other record takes */
     uint32_t n_changed, at_changed;
     uint32_t n_queued;
     uint32_t round;
@@ -69,7 +70,11 @@ void swim_kv_store_expire(struct swim_kv_store *store, int64_t swarm_ns);
 uint64_t swim_kv_store_hash(const struct swim_kv_store *store);
 /* The next record that came or changed; false: none. */
 bool swim_kv_store_next_change(struct swim_kv_store *store, struct swim_kv *kv);
-/* When a tombstone may be forgotten. */
+/* No more can be taken of one kind or the other. */
+bool swim_kv_store_is_full(const struct swim_kv_store *store);
+/* Where the first order is; they stand together. */
+uint32_t swim_kv_store_orders(const struct swim_kv_store *store);
+/* When a tombstone may be forgotten, or a record goes by itself; INT64_MAX: never. */
 int64_t swim_kv_death_ns(const struct swim_kv *kv);
 
 /* ---- gossip ---- */
@@ -99,7 +104,7 @@ size_t swim_kv_store_write_wanted(const struct swim_kv_store *store,
 
 struct swim_kv_keys {
     uint32_t n;
-    uint8_t keys[SWIM_KV_MAX][SWIM_KV_KEY_BYTES];
+    uint8_t keys[SWIM_KV_MAX + SWIM_ORDERS_MAX][SWIM_KV_KEY_BYTES];
 };
 /* A list or what is wanted, of theirs, against ours: what they lack and what we do. What does not
  * fit waits for the next time. False: neither, or damaged. */

@@ -9,6 +9,9 @@
 
 #include "shared/swarm/swim_internal.h"
 
+/* Between two words about clocks. */
+#define CLOCK_GAP_NS (3600ull * 1000 * SWIM_MS)
+
 int swim_precedence(struct swim_incarnation a, enum swim_state state_a, struct swim_incarnation b,
                     enum swim_state state_b)
 {
@@ -22,6 +25,16 @@ int swim_precedence(struct swim_incarnation a, enum swim_state state_a, struct s
 
 void swim_event(struct swim *swim, enum swim_event_kind event, const struct swim_member *member)
 {
+    if (swim->n_events == swim->cap_events && swim->event_at > 0) {
+        swim->n_events -= swim->event_at;
+        memmove(swim->events, swim->events + swim->event_at, swim->n_events * sizeof *swim->events);
+        swim->event_at = 0;
+    }
+    if (swim->n_events == SWIM_EVENTS_MAX) {
+        swim->counters.events_lost++;
+        swim->events_lost = true;
+        return;
+    }
     if (swim->n_events == swim->cap_events) {
         uint32_t cap = swim->cap_events == 0 ? 16 : swim->cap_events * 2;
         swim->events = swim_grow_memory(swim, swim->events, swim->cap_events * sizeof *swim->events,
@@ -85,6 +98,7 @@ static void take_alive(struct swim *swim, struct swim_member *member,
     if (other_boot) {
         say_down(swim, member, SWIM_EVENT_DOWN); /* that life is over */
         member->degraded = false;
+        member->forgotten = false;
     }
     swim_set_member(swim, member, record->incarnation, SWIM_ALIVE);
     if (was == SWIM_SUSPECT && !other_boot) {
@@ -93,6 +107,18 @@ static void take_alive(struct swim *swim, struct swim_member *member,
         swim_event(swim, SWIM_EVENT_UPDATE, member);
     }
     say_up(swim, member);
+}
+
+void swim_bury(struct swim *swim, struct swim_member *member)
+{
+    swim_suspicion_end(swim, member);
+    swim_rumor_drop(swim, member);
+    swim_set_member(swim, member, member->incarnation,
+                    member->state == SWIM_LEFT ? SWIM_LEFT : SWIM_DEAD);
+    member->dead_from = swim->self->sid;
+    member->dead_confirmed = 0;
+    member->degraded = false;
+    say_down(swim, member, SWIM_EVENT_DOWN);
 }
 
 static void take_left(struct swim *swim, struct swim_member *member,
@@ -107,12 +133,26 @@ static void take_left(struct swim *swim, struct swim_member *member,
 }
 
 /* Values that no honest node would sign. */
-static bool is_possible(const struct swim *swim, const struct swim_record *record)
+static bool is_possible(const struct swim_record *record)
+{
+    return record->incarnation.seq < UINT32_MAX && record->n_addrs > 0;
+}
+
+/* A clock that is wrong keeps a node out of the swarm, or it out of the node: that must be seen. */
+static bool boot_is_believed(struct swim *swim, uint64_t sid, uint64_t boot)
 {
     uint64_t wall_ms = swim->now.wall_ns > 0 ? (uint64_t)swim->now.wall_ns / SWIM_MS : 0;
 
-    return record->incarnation.boot <= wall_ms + SWIM_BOOT_AHEAD_MS &&
-           record->incarnation.seq < UINT32_MAX && record->n_addrs > 0;
+    if (boot <= wall_ms + SWIM_BOOT_AHEAD_MS) {
+        return true;
+    }
+    swim->counters.boots_ahead++;
+    if (swim->clock_told_ns == 0 || swim->now.mono_ns - swim->clock_told_ns >= CLOCK_GAP_NS) {
+        const struct swim_member of = {.sid = sid, .incarnation = {.boot = boot}};
+        swim->clock_told_ns = swim->now.mono_ns;
+        swim_event(swim, SWIM_EVENT_CLOCK, &of);
+    }
+    return !swim_is_ahead(swim, boot);
 }
 
 static struct swim_member *admit(struct swim *swim, const struct swim_id *id,
@@ -138,14 +178,25 @@ struct swim_member *swim_merge_record(struct swim *swim, const uint8_t *bytes, s
     const struct swim_id id = swim_id_of(record.public_key);
     struct swim_member *member = swim_find(swim, swim_sid(&id));
     enum swim_state state = record.left ? SWIM_LEFT : SWIM_ALIVE;
+    if (member != swim->self && swim_order_refuses(swim, swim_sid(&id), record.incarnation.boot)) {
+        swim->counters.refused_by_order++;
+        swim->refused_sid = swim_sid(&id);
+        return NULL;
+    }
     if (member != NULL && (memcmp(&member->id, &id, sizeof id) != 0 ||
                            swim_precedence(record.incarnation, state, member->incarnation,
                                            (enum swim_state)member->state) <= 0)) {
         return memcmp(&member->id, &id, sizeof id) == 0 ? member : NULL; /* nothing new */
     }
-    if (!is_possible(swim, &record) ||
+    if (member != NULL && record.left && swim_is_fading(swim, member)) {
+        return member; /* soon it is forgotten, and that is not put off */
+    }
+    if (!is_possible(&record) ||
         !swim_record_is_signed(bytes, n, &record, swim->crypto, swim->keyring.cluster_id)) {
         swim->counters.bad_records++;
+        return NULL;
+    }
+    if (!boot_is_believed(swim, swim_sid(&id), record.incarnation.boot)) {
         return NULL;
     }
     if (member == swim->self) {
@@ -202,10 +253,7 @@ void swim_declare_dead(struct swim *swim, struct swim_member *member, uint64_t f
     swim->counters.deaths++;
     say_down(swim, member, SWIM_EVENT_DOWN);
     swim_rumor(swim, member);
-    if (!swim_is_armed(swim, TIMER_RECONNECT) && swim->rules->reconnect_ms > 0) {
-        swim_arm(swim, TIMER_RECONNECT,
-                 swim_random_below(&swim->random, swim->rules->reconnect_ms));
-    }
+    swim_try_the_dead(swim);
 }
 
 void swim_merge_dead(struct swim *swim, uint64_t sid, struct swim_incarnation incarnation,

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "shared/swarm/swim_internal.h"
+#include "shared/swarm/swim_order.h"
 
 #define STRANGER_GAP_NS (10 * SWIM_MS)
 
@@ -45,6 +46,15 @@ static bool may_ask(struct swim *swim, struct swim_message *m)
         return false;
     }
     return may_answer(swim, m);
+}
+
+/* Who may not be a member is told why, and so is who does not know yet that another may not. */
+static void tell_order(struct swim *swim, struct swim_message *m)
+{
+    if (m->conn != 0 || (may_answer(swim, m) && may_answer_stranger(swim))) {
+        swim_kv_tell_orders(swim, m, swim->refused_sid);
+    }
+    swim->refused_sid = 0;
 }
 
 /* ---- single frames ---- */
@@ -120,6 +130,14 @@ static void on_hello(struct swim *swim, struct swim_message *m, const struct swi
 {
     struct swim_member *member = swim_merge_record(swim, frame->bin, frame->n_bin, m->synced);
 
+    if (m->conn != 0 && swim->refused_sid != 0) {
+        struct swim_conn *conn = swim_conn_find(swim, m->conn);
+        m->refused = true;
+        tell_order(swim, m);
+        if (conn != NULL) {
+            swim_conn_close(swim, conn);
+        }
+    }
     if (m->conn != 0 || member == NULL || swim->left) {
         return;
     }
@@ -186,6 +204,8 @@ static bool is_harmless(const struct swim_frame *frame)
     case SWIM_LEFT_FRAME:
     case SWIM_HELLO:
         return true;
+    case SWIM_KV:
+        return swim_order_is_key(frame->key); /* it is signed */
     default:
         return false;
     }
@@ -200,9 +220,11 @@ static void on_frame(struct swim *swim, struct swim_message *m, const struct swi
 {
     bool by_sync = m->synced;
 
-    if ((!m->proven && !is_harmless(frame)) || (m->records_only && !is_record(frame))) {
+    if ((!m->proven && !is_harmless(frame)) || (m->records_only && !is_record(frame)) ||
+        m->refused) {
         return;
     }
+    swim->refused_sid = 0;
     switch ((enum swim_frame_type)frame->type) {
     case SWIM_PING:
         on_ping(swim, m, frame);
@@ -261,6 +283,9 @@ static void on_frame(struct swim *swim, struct swim_message *m, const struct swi
     case SWIM_VIEW:
         compare_views(swim, m, frame);
         break;
+    }
+    if (swim->refused_sid != 0) {
+        tell_order(swim, m);
     }
 }
 

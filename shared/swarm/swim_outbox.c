@@ -208,7 +208,7 @@ static bool put_brought(const struct swim *swim, struct swim_work *work, struct 
     }
     for (; work->at < work->n_sids; work->at++) {
         const struct swim_member *member = swim_find(swim, sids[work->at]);
-        if (member != NULL && !put_member(pack, member)) {
+        if (member != NULL && !swim_is_fading(swim, member) && !put_member(pack, member)) {
             return false;
         }
     }
@@ -241,7 +241,7 @@ static bool put_list(const struct swim *swim, struct swim_work *work, struct pac
     put_le64(bin, work->mask);
     for (; work->at < table->n && n + SWIM_DIGEST_ENTRY <= most; work->at++) {
         const struct swim_member *member = table->members[work->at];
-        if ((work->mask >> swim_bucket(member->sid) & 1) == 0) {
+        if ((work->mask >> swim_bucket(member->sid) & 1) == 0 || swim_is_fading(swim, member)) {
             continue;
         }
         put_le64(bin + n, member->sid);
@@ -326,12 +326,42 @@ static void put_gossip(struct swim *swim, const struct swim_work *work, struct p
     }
 }
 
+static uint32_t mtu_to(const struct swim *swim, const struct swim_member *peer)
+{
+    uint32_t narrow = peer != NULL ? peer->mtu : swim->mtu_unknown;
+
+    return narrow != 0 && narrow < swim->mtu ? narrow : swim->mtu;
+}
+
+void swim_on_mtu(struct swim *swim, struct swim_now now, const struct swim_addr *addr,
+                 uint32_t bytes)
+{
+    bool is_known = false;
+    uint32_t mtu = bytes < SWIM_MTU_LEAST      ? SWIM_MTU_LEAST
+                   : bytes > SWIM_DATAGRAM_MAX ? SWIM_DATAGRAM_MAX
+                                               : bytes;
+
+    swim_look(swim, now);
+    for (uint32_t i = 0; i < swim->table.n; i++) {
+        struct swim_member *member = swim->table.members[i];
+        if (addr == NULL || swim_addr_is_same(&member->addr, addr)) {
+            member->mtu = (uint16_t)mtu;
+            is_known = true;
+        }
+    }
+    if (addr == NULL || !is_known) {
+        swim->mtu_unknown = mtu;
+    }
+    swim->mtu_ns = now.mono_ns;
+}
+
 static bool make_datagram(struct swim *swim, struct swim_work *work, struct swim_now now,
                           struct swim_scratch *scratch, struct swim_action *action, bool *done)
 {
     const struct swim_key *key = swim_keyring_active(&swim->keyring);
-    struct pack pack =
-        pack_into(scratch->bytes + SWIM_HEAD_BYTES, swim->mtu - SWIM_HEAD_BYTES - SWIM_TAG_BYTES);
+    const struct swim_member *peer = work->peer == 0 ? NULL : swim_find(swim, work->peer);
+    struct pack pack = pack_into(scratch->bytes + SWIM_HEAD_BYTES,
+                                 mtu_to(swim, peer) - SWIM_HEAD_BYTES - SWIM_TAG_BYTES);
 
     *done = put_work(swim, work, &pack, now);
     if (!work->plain &&
@@ -343,7 +373,6 @@ static bool make_datagram(struct swim *swim, struct swim_work *work, struct swim
     }
     struct swim_envelope envelope = {.key_id = key->id, .counter = ++swim->counter};
     memcpy(envelope.boot_nonce, swim->own.boot_nonce, SWIM_NONCE_BYTES);
-    const struct swim_member *peer = work->peer == 0 ? NULL : swim_find(swim, work->peer);
     if (peer != NULL && work->kind != WORK_HELLO) {
         envelope.bound = true;
         memcpy(envelope.to_nonce, peer->boot_nonce, SWIM_NONCE_BYTES);
@@ -392,6 +421,12 @@ static bool make_message(struct swim *swim, struct swim_work *work, struct swim_
 
 static bool next_event(struct swim *swim, struct swim_action *action)
 {
+    if (swim->event_at == swim->n_events && swim->events_lost) {
+        swim->events_lost = false;
+        action->kind = SWIM_EVENT;
+        action->event = SWIM_EVENT_LOST;
+        return true;
+    }
     if (swim->event_at == swim->n_events) {
         swim->event_at = swim->n_events = 0;
         return false;
@@ -421,6 +456,10 @@ bool swim_next(struct swim *swim, struct swim_now now, struct swim_scratch *scra
     while (swim->out_n > 0) {
         struct swim_work *work = &swim->outbox[swim->out_at];
         bool done = true;
+        if (swim->silenced && !swim->leaving && work->kind != WORK_CLOSE) {
+            pop(swim); /* another process speaks for us */
+            continue;
+        }
         bool made = work->conn != 0 ? make_message(swim, work, now, scratch, action, &done)
                                     : make_datagram(swim, work, now, scratch, action, &done);
         if (done || !made) {

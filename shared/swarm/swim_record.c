@@ -140,7 +140,8 @@ bool swim_record_read(const uint8_t *bytes, size_t n, struct swim_record *record
     for (uint32_t i = ELEMENTS; i < n_elements && !unpack_failed(&u); i++) {
         unpack_skip(&u, DEPTH);
     }
-    if (unpack_failed(&u) || unpack_left(&u) != 0 || r.incarnation.boot == 0) {
+    if (unpack_failed(&u) || unpack_left(&u) != 0 || r.incarnation.boot == 0 ||
+        r.incarnation.boot > SWIM_BOOT_MAX) {
         return false;
     }
     *record = r;

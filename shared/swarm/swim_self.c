@@ -12,9 +12,17 @@
 #define WORSEN_GAP_NS  (1000 * SWIM_MS)
 #define LATE_NS        (100 * SWIM_MS)
 #define CLONE_RISE_MS  3000
-#define BY_STREAM_MOST 3 /* probes in a row that only streams answered */
+#define WALL_LEAST_MS  1577836800000ull /* 2020-01-01: before this there was nothing of us */
+#define BY_STREAM_MOST 3                /* probes in a row that only streams answered */
 #define RENEW_GAP_NS   (60000 * SWIM_MS)
 #define ISOLATED_LEAST 2 /* live members, ourselves included, below which silence means nothing */
+
+bool swim_is_ahead(const struct swim *swim, uint64_t ms)
+{
+    uint64_t wall_ms = swim->now.wall_ns > 0 ? (uint64_t)swim->now.wall_ns / SWIM_MS : 0;
+
+    return wall_ms >= WALL_LEAST_MS && ms > wall_ms + SWIM_BOOT_AHEAD_MS;
+}
 
 static void sign_record(struct swim *swim)
 {
@@ -106,6 +114,11 @@ void swim_on_own_record(struct swim *swim, const struct swim_record *record)
     swim->counters.clones++;
     swim->other = record->incarnation;
     swim_event(swim, SWIM_EVENT_CLONE, swim->self);
+    swim_rise(swim);
+}
+
+void swim_rise(struct swim *swim)
+{
     if (!swim_is_armed(swim, TIMER_CLONE)) {
         swim_arm(swim, TIMER_CLONE, CLONE_RISE_MS);
     }

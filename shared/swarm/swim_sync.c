@@ -112,15 +112,19 @@ struct difference {
     uint32_t n_bring, n_want;
 };
 
-static void compare_one(const struct swim_member *ours, uint64_t sid,
+static void compare_one(const struct swim *swim, const struct swim_member *ours, uint64_t sid,
                         struct swim_incarnation incarnation, enum swim_state state,
                         struct difference *out)
 {
     int order = ours == NULL ? -1
                              : swim_precedence(ours->incarnation, (enum swim_state)ours->state,
                                                incarnation, state);
-    if (ours == NULL && (state == SWIM_DEAD || state == SWIM_LEFT)) {
-        return; /* a tombstone of somebody whom we never knew */
+    if ((ours == NULL || swim_is_fading(swim, ours)) &&
+        (state == SWIM_DEAD || state == SWIM_LEFT)) {
+        return; /* a tombstone of somebody whom we never knew, or soon no more */
+    }
+    if (order < 0 && swim_order_refuses(swim, sid, incarnation.boot)) {
+        return;
     }
     if (order < 0) {
         out->want[out->n_want++] = sid;
@@ -158,7 +162,7 @@ static bool compare(const struct swim *swim, const struct swim_frame *frame, uin
     while ((read = swim_digest_next(&list, &entry)) > 0) {
         at = bring_until(table, list.buckets, at, entry.sid, out);
         bool known = at < table->n && table->sids[at] == entry.sid;
-        compare_one(known ? table->members[at++] : NULL, entry.sid, entry.incarnation,
+        compare_one(swim, known ? table->members[at++] : NULL, entry.sid, entry.incarnation,
                     (enum swim_state)entry.state, out);
     }
     if (read == 0 && frame->state == SWIM_DIGEST_LIST) {

@@ -12,6 +12,7 @@ static void show(const struct swim_member *member, struct swim_view *view)
         .incarnation = member->incarnation,
         .state = (enum swim_state)member->state,
         .degraded = member->degraded,
+        .banned = member->banned,
         .addr = member->addr,
         .since_ns = member->since_ns,
         .load = member->load,

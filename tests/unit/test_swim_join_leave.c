@@ -90,6 +90,26 @@ static void three_seeds_get_a_hello_and_never_itself(void **state)
     }
 }
 
+/* Nobody holds it under the others: there only its own list tells. */
+static void no_address_of_its_own_gets_a_hello(void **state)
+{
+    struct fixture f;
+    struct swim_addr seeds[SWIM_ADDRS_MAX];
+
+    (void)state;
+    begin(&f, 0);
+    struct swim_config config = swim_test_config(&f.net, &swim_rules_lan);
+    config.n_addrs = SWIM_ADDRS_MAX;
+    for (uint8_t i = 0; i < SWIM_ADDRS_MAX; i++) {
+        seeds[i] = config.addrs[i] = swim_test_addr((uint8_t)(100 + i));
+    }
+    swim_free(f.net.swim);
+    f.net.swim = swim_new(&config, f.net.now);
+    swim_join(f.net.swim, f.net.now, seeds, SWIM_ADDRS_MAX);
+    assert_int_equal(count_actions(&f, SWIM_SEND), 0);
+    swim_free(f.net.swim);
+}
+
 static void who_is_answered_opens_a_stream_and_compares_twice(void **state)
 {
     struct fixture f;
@@ -236,6 +256,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(three_seeds_get_a_hello_and_never_itself),
+        cmocka_unit_test(no_address_of_its_own_gets_a_hello),
         cmocka_unit_test(who_is_answered_opens_a_stream_and_compares_twice),
         cmocka_unit_test(who_is_alone_tries_again_with_growing_gaps),
         cmocka_unit_test(farewells_go_to_so_many_distinct_members),

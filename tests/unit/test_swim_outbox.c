@@ -144,6 +144,34 @@ static void who_was_silenced_sends_nothing(void **state)
     swim_free(f.net.swim);
 }
 
+/* What waits when it finds out is not said either, but streams are closed. */
+static void who_falls_silent_drops_what_waits(void **state)
+{
+    struct fixture f;
+    struct swim_action action;
+    uint8_t bytes[SWIM_RECORD_MAX];
+    struct swim_test_peer self = swim_test_peer(&swim_crypto_null, 0);
+
+    (void)state;
+    begin(&f);
+    post(&f, 1);
+    const struct swim_addr from = swim_test_addr(9);
+    swim_on_stream(f.net.swim, f.net.now, 1u << 31, SWIM_STREAM_ACCEPTED, &from, NULL, 0);
+    swim_conn_close(f.net.swim, swim_conn_find(f.net.swim, 1u << 31));
+    self.incarnation.boot = swim_own_incarnation(f.net.swim).boot + 1;
+    size_t n = swim_test_record_of(&f.net, &self, false, bytes);
+    const struct swim_frame alive = {.type = SWIM_ALIVE_FRAME, .bin = bytes, .n_bin = n};
+    swim_test_say(&f.net, &f.peer, &alive, 1);
+    post(&f, 2);
+    assert_true(next(&f, &action));
+    assert_int_equal(action.kind, SWIM_EVENT);
+    assert_int_equal(action.event, SWIM_EVENT_CLONE);
+    assert_true(next(&f, &action));
+    assert_int_equal(action.kind, SWIM_STREAM_CLOSE);
+    assert_false(next(&f, &action));
+    swim_free(f.net.swim);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -151,6 +179,7 @@ int main(void)
         cmocka_unit_test(the_boot_is_persisted_before_anything_is_sent),
         cmocka_unit_test(events_go_before_what_is_sent),
         cmocka_unit_test(who_was_silenced_sends_nothing),
+        cmocka_unit_test(who_falls_silent_drops_what_waits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -73,7 +73,7 @@ static void the_greatest_record_fits_and_a_greater_one_is_not_written(void **sta
     struct swim_record got;
 
     (void)state;
-    record.incarnation = (struct swim_incarnation){UINT64_MAX, UINT32_MAX};
+    record.incarnation = (struct swim_incarnation){SWIM_BOOT_MAX, UINT32_MAX};
     record.meta = meta;
     record.n_meta = SWIM_META_MAX;
     record.n_addrs = SWIM_ADDRS_MAX;
@@ -245,6 +245,7 @@ static void what_no_node_would_say_is_refused(void **state)
     REFUSED(parts.n_pk = 33);
     REFUSED(parts.n_nonce = 15);
     REFUSED(parts.boot = 0);
+    REFUSED(parts.boot = SWIM_BOOT_MAX + 1);
     REFUSED(parts.seq = 1ull << 32);
     REFUSED(parts.negative_seq = true);
     REFUSED(parts.kind = 2);

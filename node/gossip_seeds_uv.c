@@ -206,7 +206,7 @@ static void finish(struct gossip *g, struct gossip_lookup *lookup)
     }
     if (lookup->n_failed > 0) {
         uint64_t random = 0;
-        (void)getrandom(&random, sizeof random, 0);
+        (void)!getrandom(&random, sizeof random, 0);
         g->counters.lookups_failed += lookup->n_failed;
         ms = backoff_next_ns(&g->lookup_backoff, random) / 1000000 + 1;
         if (g->lookup_backoff.failures == 1) {

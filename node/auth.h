@@ -58,9 +58,6 @@ uint64_t auth_generation(struct auth *auth, uint64_t now_ns);
 void auth_look_now(struct auth *auth);
 bool auth_has_keys(struct auth *auth, uint64_t now_ns);
 
-/* "view", "capture", … of one api_right. */
-const char *auth_right_name(unsigned right);
-
 /* A ticket that stands for the grant once, for AUTH_TICKET_LIFE_S. False: too many are open. */
 bool auth_ticket_make(struct auth *auth, const struct auth_grant *grant, uint64_t now_ns,
                       char out[AUTH_TICKET_MAX]);

@@ -216,24 +216,6 @@ int auth_check(struct auth *auth, const struct auth_request *request, uint64_t n
     return 0;
 }
 
-const char *auth_right_name(unsigned right)
-{
-    switch (right) {
-    case RIGHT_VIEW:
-        return "view";
-    case RIGHT_CAPTURE:
-        return "capture";
-    case RIGHT_INJECT:
-        return "inject";
-    case RIGHT_INGEST:
-        return "ingest";
-    case RIGHT_ADMIN:
-        return "admin";
-    default:
-        return "none";
-    }
-}
-
 bool auth_ticket_make(struct auth *auth, const struct auth_grant *grant, uint64_t now_ns,
                       char out[AUTH_TICKET_MAX])
 {

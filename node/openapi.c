@@ -106,7 +106,7 @@ static json_t *operation(const struct route *route)
     if (route->right == RIGHT_NONE) {
         json_object_set_new(op, "security", json_array());
     } else {
-        json_object_set_new(op, "x-right", json_string(auth_right_name(route->right)));
+        json_object_set_new(op, "x-right", json_string(api_right_name(route->right)));
     }
     return op;
 }

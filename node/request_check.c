@@ -162,7 +162,7 @@ static int check_rights(struct http_server *server, struct exchange *ex,
         refuse(server, ex, REJECTED_RIGHT);
         exchange_problem(ex, 403, "%s may not do this: it needs the right '%s'",
                          ex->grant.key_id[0] == '\0' ? "who has no API key" : "this API key",
-                         auth_right_name(route->right));
+                         api_right_name(route->right));
         return -1;
     }
     return 0;

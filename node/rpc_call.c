@@ -389,7 +389,7 @@ void rpc_call_begin(struct rpc_conn *conn, const struct rpc_message *message)
     } else if ((conn->rights & method->right) != method->right) {
         server->counters.rejected[RPC_REJECTED_RIGHT]++;
         rpc_call_fail(call, "permission", "%s needs a key with the right '%s'", method->name,
-                      auth_right_name(method->right));
+                      api_right_name(method->right));
     } else if (read_call(call, message)) {
         if (handle != NULL) {
             call->is_entered = true;

@@ -31,6 +31,24 @@ const char *api_role_name(enum api_role role)
     return api_role_names[role];
 }
 
+const char *api_right_name(unsigned right)
+{
+    switch (right) {
+    case RIGHT_VIEW:
+        return "view";
+    case RIGHT_CAPTURE:
+        return "capture";
+    case RIGHT_INJECT:
+        return "inject";
+    case RIGHT_INGEST:
+        return "ingest";
+    case RIGHT_ADMIN:
+        return "admin";
+    default:
+        return "none";
+    }
+}
+
 bool api_role_parse(const char *text, enum api_role *out)
 {
     for (int i = 0; i < API_ROLES; i++) {

@@ -29,6 +29,8 @@ enum api_role { ROLE_VIEW, ROLE_CAPTURE, ROLE_INJECT, ROLE_INGEST, ROLE_ADMIN, A
 /* view: VIEW. capture: VIEW|CAPTURE. inject: VIEW|INJECT. ingest: INGEST. admin: all. */
 unsigned api_role_rights(enum api_role role);
 const char *api_role_name(enum api_role role);
+/* "view", "capture", … of one api_right. */
+const char *api_right_name(unsigned right);
 /* NULL-terminated, for option tables. */
 extern const char *const api_role_names[];
 bool api_role_parse(const char *text, enum api_role *out);

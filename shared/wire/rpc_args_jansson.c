@@ -135,8 +135,8 @@ static bool fits(const struct rpc_param *param, const json_t *value, uint64_t *n
     case RPC_SIZE:
         return read_number(value, text_parse_size, number);
     case RPC_REAL:
-        return json_is_number(value) && json_number_value(value) >= 0 &&
-               (param->max == 0 || json_number_value(value) <= (double)param->max);
+        *number = json_number_value(value) > (double)param->max ? UINT64_MAX : 0;
+        return json_is_number(value) && json_number_value(value) >= 0;
     case RPC_DURATION:
         return read_duration(value, &ignored);
     case RPC_TIME:
@@ -192,7 +192,8 @@ static int refuse_unknown(const struct rpc_method *method, const char *name, str
     const char *names[PARAMS_MAX];
 
     if (method->n_params == 0) {
-        return err_set(err, ERR_USAGE, "%s takes no parameters", method->name);
+        return err_set(err, ERR_USAGE, "%s takes no parameters, also no \"%.64s\"", method->name,
+                       name);
     }
     for (size_t i = 0; i < method->n_params; i++) {
         names[i] = method->params[i].name;

@@ -6,7 +6,8 @@
  * "interface.down" "interface.up" "uplink.up" "uplink.down" "uplink.unrecorded"
  * "uplink.cut_off" "store.full" "store.ok" "session.deleted" "node.stopping"
  * "member.joined" "member.suspect" "member.alive" "member.dead" "member.left" "swarm.isolated"
- * "swarm.connected" "swarm.clone" "swarm.foreign_key". Numbers go up by one;
+ * "swarm.connected" "swarm.clone" "swarm.foreign_key"
+ * "swarm.key_refused". Numbers go up by one;
  * a node that starts again begins with a larger one (microseconds of the clock), so that a number
  * means one event for ever.
  */

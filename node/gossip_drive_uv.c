@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "node/gossip_internal_uv.h"
+#include "node/gossip_stream_uv.h"
 #include "shared/base/clock_posix.h"
 #include "shared/base/mem.h"
 
@@ -130,11 +131,13 @@ static void do_action(struct gossip *g, const struct swim_action *action)
         do_send(g, action);
         break;
     case SWIM_STREAM_OPEN:
-        swim_on_stream(g->swim, gossip_now(), action->conn, SWIM_STREAM_CLOSED, &action->addr, NULL,
-                       0);
+        gossip_stream_open(g, action->conn, &action->addr);
         break;
     case SWIM_STREAM_WRITE:
+        gossip_stream_write(g, action->conn, action->bytes, action->n);
+        break;
     case SWIM_STREAM_CLOSE:
+        gossip_stream_close(g, action->conn);
         break;
     case SWIM_EVENT:
         gossip_tell_event(g, action);
@@ -151,7 +154,7 @@ static void do_action(struct gossip *g, const struct swim_action *action)
     }
 }
 
-static void do_actions(struct gossip *g)
+void gossip_do_actions(struct gossip *g)
 {
     struct swim_action action;
 
@@ -190,7 +193,7 @@ static void arm(struct gossip *g)
 
 void gossip_drain_core(struct gossip *g)
 {
-    do_actions(g);
+    gossip_do_actions(g);
     arm(g);
 }
 
@@ -213,7 +216,7 @@ static void take_datagram(struct gossip *g, const struct gossip_datagram *datagr
         g->foreign.from = datagram->from;
         g->foreign.last_ns = now.mono_ns;
     }
-    do_actions(g);
+    gossip_do_actions(g);
 }
 
 /* At most `room` of what waits at a socket; how many. */

@@ -12,6 +12,7 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <sys/queue.h>
 
 #include <uv.h>
 
@@ -23,12 +24,16 @@
 #include "shared/base/log.h"
 #include "shared/options/swarm_addr.h"
 #include "shared/swarm/swim.h"
+#include "shared/wire/channel.h"
 
 #define GOSSIP_SOCKETS_MAX 8
 #define GOSSIP_TURN_MAX    256 /* datagrams of a turn of the loop */
 #define GOSSIP_SEEDS_MAX   64  /* names and addresses to join by */
 
 struct gossip_lookup;
+struct gossip_stream;
+
+#define GOSSIP_STREAM_READ (64u << 10)
 
 /* One of --join. */
 struct gossip_seed {
@@ -43,6 +48,11 @@ struct gossip_counters {
     uint64_t send_blocked; /* its queue was full */
     uint64_t too_long;     /* for the path */
     uint64_t lookups_failed;
+    uint64_t streams_busy;    /* not taken: too many strangers, or we end */
+    uint64_t streams_slow;    /* no handshake in time, or it did not read */
+    uint64_t streams_refused; /* no channel of ours, or a wrong key */
+    uint64_t keys_refused;    /* a node did not have our key */
+    uint64_t streams_foreign; /* of them: a key id that is not in the ring */
     uint64_t events;
 };
 
@@ -63,6 +73,7 @@ struct gossip {
     uv_async_t tell;  /* the node's loop: it has left, or the thread is about to end */
     uv_timer_t timer; /* the core's deadline */
     uv_timer_t seeds_timer;
+    uv_timer_t look_timer; /* at seeds that do not answer */
     uv_poll_t polls[GOSSIP_SOCKETS_MAX];
     uint64_t timer_ns;     /* what it is armed for; gossip thread */
     unsigned n_full_turns; /* in a row, that ended with more to read */
@@ -87,11 +98,20 @@ struct gossip {
     size_t n_seeds;
     bool wants_lookup;            /* a name was added */
     struct gossip_lookup *lookup; /* running, or NULL */
+    uint32_t n_looks;             /* at seeds, since there was nobody else */
+    struct log_limit look_lines;
     struct backoff lookup_backoff;
+
+    LIST_HEAD(, gossip_stream) streams;
+    struct listener listeners[GOSSIP_SOCKETS_MAX];
+    size_t n_listeners;
+    unsigned n_strangers; /* that connected and have not proven a key */
+    uint32_t last_stream;
+    struct channel_node channel_node; /* our key, borrowed from the state */
+    uint8_t stream_bytes[GOSSIP_STREAM_READ];
 
     bool is_closing; /* the thread is to end */
     bool has_left;   /* the core said so */
-    bool is_thread_up;
     atomic_bool is_thread_done;
     void (*drained)(struct node *node);
     void (*closed)(struct node *node);
@@ -107,7 +127,9 @@ void gossip_poke(struct gossip *g);
 /* ---- gossip_drive_uv.c; gossip thread, locked unless it says otherwise ---- */
 int gossip_drive_start(struct gossip *g); /* before the thread */
 void gossip_turn(struct gossip *g);       /* takes the lock */
-/* All that the core wants done, and the timer for what comes next. */
+/* All that the core wants done. */
+void gossip_do_actions(struct gossip *g);
+/* The same, and the timer for what comes next. */
 void gossip_drain_core(struct gossip *g);
 
 /* ---- gossip_seeds_uv.c ---- */
@@ -117,6 +139,10 @@ void gossip_seeds_start(struct gossip *g); /* before the thread */
 void gossip_seeds_go_on(struct gossip *g);
 void gossip_seeds_stop(struct gossip *g); /* gossip thread: what runs is left to itself */
 void gossip_seeds_deinit(struct gossip *g);
+/* A connection to it was made (NULL), or why not. */
+void gossip_seed_answered(struct gossip *g, const struct swim_addr *seed, const struct err *err);
+/* Nobody else is left: seeds are looked at again. */
+void gossip_seeds_alone(struct gossip *g);
 
 /* ---- gossip_addrs_posix.c ---- */
 /* Where others reach us: --advertise-addr, or what we listen on. Gives how many. */
@@ -126,6 +152,8 @@ uint8_t gossip_own_addrs(const struct node_options *options, const struct gossip
 
 /* ---- gossip_tell.c ---- */
 void gossip_tell_event(struct gossip *g, const struct swim_action *action);
+/* That seed does not have our key. */
+void gossip_tell_refused(struct gossip *g, const char *address);
 /* Foreign keys since the last time, when it is time to. */
 void gossip_tell_foreign(struct gossip *g, uint64_t mono_ns);
 void gossip_show(struct gossip *g, struct swim_now now, const struct swim_view *view,

@@ -12,11 +12,15 @@
 #include <sys/random.h>
 
 #include "node/gossip_internal_uv.h"
+#include "node/gossip_stream_uv.h"
 #include "shared/base/clock_posix.h"
 #include "shared/base/mem.h"
 
 #define AGAIN_MS       60000  /* while alone */
 #define AGAIN_CALM_MS  600000 /* else: a name may be moved before all that it named are gone */
+#define LOOK_FIRST_MS  3000u
+#define LOOK_MOST_MS   300000u
+#define LOOK_LINE_MS   30000
 #define LOOKUP_STACK   (128u << 10)
 #define LOOKUP_ONE_MAX SWIM_SEEDS_MAX
 
@@ -258,6 +262,61 @@ void gossip_seeds_stop(struct gossip *g)
     }
 }
 
+/* ---- seeds that do not answer ----
+ *
+ * Nothing answers a datagram under a wrong key. So, while there is nobody else, one seed is asked
+ * by TCP whether it has ours, at longer and longer intervals, and the operator told what it said.
+ */
+
+static void on_look(uv_timer_t *timer)
+{
+    struct gossip *g = timer->data;
+    struct swim_addr addrs[SWIM_SEEDS_MAX];
+    uint64_t ms = LOOK_FIRST_MS << (g->n_looks < 8 ? g->n_looks : 8);
+
+    gossip_lock(g);
+    uint32_t n = collect(g, addrs);
+    if (swim_n_live(g->swim) <= 1 && !g->has_left) {
+        if (n > 0) {
+            gossip_stream_open(g, 0, &addrs[g->n_looks++ % n]);
+        }
+        uv_timer_start(&g->look_timer, on_look, ms < LOOK_MOST_MS ? ms : LOOK_MOST_MS, 0);
+    } else {
+        g->n_looks = 0;
+    }
+    gossip_unlock(g);
+}
+
+void gossip_seeds_alone(struct gossip *g)
+{
+    if (!uv_is_active((uv_handle_t *)&g->look_timer)) {
+        uv_timer_start(&g->look_timer, on_look, LOOK_FIRST_MS, 0);
+    }
+}
+
+void gossip_seed_answered(struct gossip *g, const struct swim_addr *seed, const struct err *err)
+{
+    char text[GOSSIP_ADDR_TEXT];
+    uint64_t left_out;
+
+    if ((swim_n_live(g->swim) > 1 && (err == NULL || err->code != ERR_KEY)) ||
+        !log_allowed(&g->look_lines, clock_monotonic_ns() / 1000000, LOOK_LINE_MS, &left_out)) {
+        return;
+    }
+    gossip_addr_text(seed, text);
+    if (err == NULL) {
+        log_warn("the node at %s answers by TCP and not by UDP: something between lets no UDP "
+                 "through on that port",
+                 text);
+        return;
+    }
+    log_warn("the node at %s: %s", text, err->text);
+    if (err->code == ERR_KEY) {
+        g->counters.keys_refused++;
+        gossip_tell_refused(g, text);
+    }
+}
+
 /* ---- the list ---- */
 
 static int add_seed(struct gossip *g, const char *text, struct err *err)
@@ -304,7 +363,11 @@ int gossip_seeds_init(struct gossip *g, struct err *err)
 void gossip_seeds_start(struct gossip *g)
 {
     REQUIRE(uv_timer_init(&g->loop, &g->seeds_timer) == 0);
-    g->seeds_timer.data = g;
+    REQUIRE(uv_timer_init(&g->loop, &g->look_timer) == 0);
+    g->seeds_timer.data = g->look_timer.data = g;
+    if (g->n_seeds > 0) {
+        gossip_seeds_alone(g);
+    }
     join(g);
     begin(g);
 }

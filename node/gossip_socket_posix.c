@@ -165,6 +165,28 @@ int gossip_socket_open(struct gossip_socket *s, const struct sockaddr_storage *a
     return 0;
 }
 
+bool gossip_socket_port_is_free(const struct gossip_socket *s, const struct sockaddr_storage *at)
+{
+    struct sockaddr_storage want;
+    struct swim_addr asked;
+    socklen_t n = gossip_addr_to(&s->address, &want);
+
+    if (!gossip_addr_from((const struct sockaddr *)at, &asked) || asked.port != 0) {
+        return true;
+    }
+    int fd = socket(want.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0) {
+        return true; /* whoever listens will say why not */
+    }
+    set_int(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+    if (s->family == 6) {
+        set_int(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
+    }
+    bool free = bind(fd, (const struct sockaddr *)&want, n) == 0;
+    close(fd);
+    return free;
+}
+
 void gossip_socket_close(struct gossip_socket *s)
 {
     if (s->family != 0 && s->fd >= 0) {

@@ -44,6 +44,8 @@ void gossip_inbox_free(struct gossip_inbox *inbox);
 
 /* ERR_IN_USE and the like with the way out. port 0: any free one. */
 int gossip_socket_open(struct gossip_socket *s, const struct sockaddr_storage *at, struct err *err);
+/* True when `at` names a port, or the one that was found is free for TCP as well. */
+bool gossip_socket_port_is_free(const struct gossip_socket *s, const struct sockaddr_storage *at);
 void gossip_socket_close(struct gossip_socket *s); /* of a zeroed or closed one: nothing */
 
 /* What waits, at most a batch: how many; 0: nothing. *n_dropped grows by what the kernel dropped.

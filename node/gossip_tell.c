@@ -105,15 +105,26 @@ void gossip_tell_event(struct gossip *g, const struct swim_action *action)
         say_member(g, &member, action);
         data = describe(&member, action);
     }
+    if (swim_n_live(g->swim) <= 1 && g->n_seeds > 0) {
+        gossip_seeds_alone(g);
+    }
     if (words[action->event].type != NULL) {
         events_publish(g->node, words[action->event].type, data == NULL ? json_object() : data);
     }
 }
 
+void gossip_tell_refused(struct gossip *g, const char *address)
+{
+    json_t *data = json_object();
+
+    json_object_set_new(data, "address", json_string(address));
+    events_publish(g->node, "swarm.key_refused", data);
+}
+
 void gossip_tell_foreign(struct gossip *g, uint64_t mono_ns)
 {
     struct gossip_foreign *foreign = &g->foreign;
-    uint64_t counted = swim_get_counters(g->swim)->foreign_key;
+    uint64_t counted = swim_get_counters(g->swim)->foreign_key + g->counters.streams_foreign;
     char text[GOSSIP_ADDR_TEXT];
     char key[16];
 
@@ -123,11 +134,12 @@ void gossip_tell_foreign(struct gossip *g, uint64_t mono_ns)
     }
     gossip_addr_text(&foreign->from, text);
     (void)snprintf(key, sizeof key, "%08" PRIx32, foreign->key_id);
-    log_warn("%" PRIu64 " datagrams under a cluster key that this node does not have, the last "
+    log_warn("%" PRIu64
+             " datagrams or connections under a cluster key that this node does not have, the last "
              "from %s (key %s): another swarm, or another --cluster-key-file there",
              counted - foreign->counted, text, key);
     json_t *data = json_object();
-    json_object_set_new(data, "datagrams", to_json_count(counted - foreign->counted));
+    json_object_set_new(data, "count", to_json_count(counted - foreign->counted));
     json_object_set_new(data, "address", json_string(text));
     json_object_set_new(data, "key", json_string(key));
     events_publish(g->node, "swarm.foreign_key", data);

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "node/gossip_internal_uv.h"
+#include "node/gossip_stream_uv.h"
 #include "node/http_server.h"
 #include "node/own_traffic_uv.h"
 #include "node/rpc_server.h"
@@ -25,7 +26,8 @@
 #include "shared/capture/own_filter.h"
 #include "shared/wire/cluster_key.h"
 
-#define NICE (-5) /* before what computes, behind nothing that matters */
+#define PORT_TRIES 16
+#define NICE       (-5) /* before what computes, behind nothing that matters */
 
 /* ---- the thread ---- */
 
@@ -50,6 +52,7 @@ static void on_poke(uv_async_t *async)
     bool closing = g->is_closing;
     if (closing) {
         gossip_seeds_stop(g);
+        gossip_streams_stop(g);
     } else {
         gossip_seeds_go_on(g);
     }
@@ -89,7 +92,6 @@ static int start_thread(struct gossip *g, struct err *err)
     if (rc != 0) {
         return err_errno(err, rc, "cannot start a thread for the swarm");
     }
-    g->is_thread_up = true;
     return 0;
 }
 
@@ -102,6 +104,11 @@ static int open_address(struct gossip *g, const struct sockaddr_storage *at, str
     }
     struct gossip_socket *s = &g->sockets[g->n_sockets];
     int rc = gossip_socket_open(s, at, err);
+    /* "Any port" must be free for TCP too. */
+    for (int i = 0; rc == 0 && i < PORT_TRIES && !gossip_socket_port_is_free(s, at); i++) {
+        gossip_socket_close(s);
+        rc = gossip_socket_open(s, at, err);
+    }
     if (rc == 0) {
         g->n_sockets++;
         if (s->rcvbuf < GOSSIP_RCVBUF) {
@@ -280,18 +287,20 @@ static void add_endpoints(const struct gossip *g)
     }
 }
 
-static void say_where(const struct gossip *g)
+static void say_where(struct gossip *g)
 {
     struct swim_view self;
     char text[GOSSIP_ADDR_TEXT];
 
+    gossip_lock(g);
     if (swim_member_get(g->swim, swim_self(g->swim), &self)) {
         gossip_addr_text(&self.addr, text);
         log_info("node %016" PRIx64 " of the swarm, reached at %s", swim_self(g->swim), text);
     }
+    gossip_unlock(g);
     for (size_t i = 0; i < g->n_sockets; i++) {
         gossip_addr_text(&g->sockets[i].address, text);
-        log_info("gossip on %s", text);
+        log_info("gossip on %s (UDP and TCP)", text);
     }
 }
 
@@ -322,19 +331,38 @@ static struct gossip *make(struct node *node)
     return g;
 }
 
-/* Whatever fails before this leaves no handle behind. */
+/* What a start that failed has opened; nothing runs yet. */
+static void undo(struct gossip *g)
+{
+    gossip_seeds_stop(g);
+    gossip_streams_stop(g);
+    uv_walk(&g->loop, close_one, NULL);
+    uv_run(&g->loop, UV_RUN_DEFAULT);
+    REQUIRE(uv_loop_close(&g->loop) == 0);
+}
+
 static int start(struct gossip *g, struct err *err)
 {
     REQUIRE(uv_loop_init(&g->loop) == 0);
     REQUIRE(uv_async_init(&g->loop, &g->poke, on_poke) == 0);
-    REQUIRE(uv_async_init(g->node->loop, &g->tell, on_told) == 0);
     g->poke.data = g->tell.data = g;
     int rc = gossip_drive_start(g);
     if (rc < 0) {
-        return err_set(err, rc, "cannot watch a socket of the swarm: %s", uv_strerror(rc));
+        err_set(err, rc, "cannot watch a socket of the swarm: %s", uv_strerror(rc));
+    } else {
+        rc = gossip_streams_listen(g, err);
     }
-    gossip_seeds_start(g);
-    return start_thread(g, err);
+    if (rc == 0) {
+        gossip_seeds_start(g);
+        rc = start_thread(g, err);
+    }
+    if (rc < 0) {
+        undo(g);
+        return rc;
+    }
+    /* The thread has nothing to tell before it has left or is made to end. */
+    REQUIRE(uv_async_init(g->node->loop, &g->tell, on_told) == 0);
+    return 0;
 }
 
 int gossip_open(struct node *node, struct err *err)
@@ -353,18 +381,15 @@ int gossip_open(struct node *node, struct err *err)
     if (rc == 0) {
         rc = make_core(g, err);
     }
+    if (rc == 0) {
+        rc = start(g, err);
+    }
     if (rc < 0) {
         free_all(g);
         return rc;
     }
     say_where(g);
     add_endpoints(g);
-    rc = start(g, err);
-    REQUIRE(rc == 0 || !g->is_thread_up);
-    if (rc < 0) {
-        log_error("%s", err->text); /* the process ends with it: its handles go with the process */
-        return rc;
-    }
     node->gossip = g;
     return 0;
 }

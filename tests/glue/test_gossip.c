@@ -3,6 +3,7 @@
  * The swarm between real sockets on loopback: nodes find each other, notice who is gone, and tell
  * what an operator should know.
  */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -16,7 +17,7 @@
 #include <cmocka.h>
 #include <jansson.h>
 
-#include "node/gossip_state_posix.h"
+#include "node/gossip_internal_uv.h"
 #include "shared/base/mem.h"
 #include "tests/glue/swarm_fixture.h"
 
@@ -117,21 +118,21 @@ static void a_restart_is_the_same_member_with_its_state_and_another_without(void
     assert_string_not_equal(before.id, after.id);
 }
 
-static bool is_told(struct swarm *s, void *arg)
+static bool is_told_on_both_sides(struct swarm *s, void *arg)
 {
-    return swarm_events(s, *(unsigned *)arg, "swarm.foreign_key") > 0;
+    (void)arg;
+    return swarm_events(s, 0, "swarm.foreign_key") > 0 &&
+           swarm_events(s, 1, "swarm.key_refused") > 0;
 }
 
 static void a_key_that_does_not_fit_is_told_and_not_answered(void **state)
 {
-    unsigned first = 0;
-
     (void)state;
     swarm_prepare(&swarm, 0, "127.0.0.1:0", "a", -1);
     swarm_start(&swarm, 0);
     swarm_prepare(&swarm, 1, "127.0.0.1:0", "b", 0);
     swarm_start(&swarm, 1);
-    assert_true(swarm_pump(&swarm, is_told, &first));
+    assert_true(swarm_pump(&swarm, is_told_on_both_sides, NULL));
     assert_int_not_equal(swarm_metric(&swarm, 0, "packetrecorder_swarm_foreign_key_total"), 0);
     assert_int_equal(swarm_metric(&swarm, 0, "packetrecorder_swarm_datagrams_sent_total"), 0);
     assert_int_equal(swarm_state(&swarm, 0, 1, NULL), N_GOSSIP_STATES);
@@ -269,6 +270,106 @@ static void without_a_key_there_is_no_swarm(void **state)
     assert_int_not_equal(access(swarm.nodes[0].state_dir, F_OK), 0);
 }
 
+/* ---- streams ---- */
+
+static int dial(unsigned i)
+{
+    const struct gossip *g = swarm.nodes[i].node.gossip;
+    struct sockaddr_storage at;
+    socklen_t n = gossip_addr_to(&g->sockets[0].address, &at);
+    int fd = socket(at.ss_family, SOCK_STREAM | SOCK_NONBLOCK, 0);
+
+    assert_true(fd >= 0);
+    assert_true(connect(fd, (const struct sockaddr *)&at, n) == 0 || errno == EINPROGRESS);
+    return fd;
+}
+
+struct end {
+    int fd;
+    char bytes[256];
+    ssize_t n;
+};
+
+static bool has_ended(struct swarm *s, void *arg)
+{
+    struct end *end = arg;
+
+    (void)s;
+    for (;;) {
+        ssize_t n = read(end->fd, end->bytes + end->n, sizeof end->bytes - (size_t)end->n);
+        if (n <= 0) {
+            return n == 0 || errno != EAGAIN;
+        }
+        end->n += n;
+    }
+}
+
+static void strangers_are_few_and_short_lived(void **state)
+{
+    struct end ends[12];
+
+    (void)state;
+    start_some(1, "127.0.0.1:0");
+    for (size_t i = 0; i < ARRAY_LEN(ends); i++) {
+        ends[i] = (struct end){.fd = dial(0)};
+    }
+    /* Eight of an address are listened to, for five seconds; the others are gone at once. */
+    for (size_t i = ARRAY_LEN(ends); i-- > 0;) {
+        assert_true(swarm_pump(&swarm, has_ended, &ends[i]));
+        assert_int_equal(ends[i].n, 0);
+        close(ends[i].fd);
+        if (i == 8) {
+            assert_int_equal(swarm_metric(&swarm, 0, "packetrecorder_swarm_streams_busy_total"), 4);
+            assert_int_equal(swarm_metric(&swarm, 0, "packetrecorder_swarm_streams_slow_total"), 0);
+        }
+    }
+    assert_int_equal(swarm_metric(&swarm, 0, "packetrecorder_swarm_streams_slow_total"), 8);
+}
+
+static void what_is_no_channel_is_ended(void **state)
+{
+    static const char words[] = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+    struct end end;
+
+    (void)state;
+    start_some(1, "127.0.0.1:0");
+    end = (struct end){.fd = dial(0)};
+    swarm_turns(&swarm, 20);
+    assert_int_equal(write(end.fd, words, sizeof words - 1), sizeof words - 1);
+    assert_true(swarm_pump(&swarm, has_ended, &end));
+    assert_true(end.n <= 1);
+    close(end.fd);
+    assert_int_equal(swarm_metric(&swarm, 0, "packetrecorder_swarm_streams_refused_total"), 1);
+}
+
+static bool has_synced(struct swarm *s, void *arg)
+{
+    (void)arg;
+    return swarm_metric(s, 1, "packetrecorder_swarm_sync_bytes_total") > 0;
+}
+
+static void a_newcomer_is_told_all_on_a_stream(void **state)
+{
+    (void)state;
+    start_some(2, "127.0.0.1:0");
+    assert_true(swarm_pump(&swarm, has_synced, NULL));
+}
+
+static void a_port_that_tcp_does_not_get_ends_the_start(void **state)
+{
+    struct err err = {0};
+    char text[64];
+
+    (void)state;
+    start_some(1, "127.0.0.1:0");
+    swarm_prepare(&swarm, 1, "127.0.0.1:0", "a", -1);
+    gossip_addr_text(&((const struct gossip *)swarm.nodes[0].node.gossip)->sockets[0].address,
+                     text);
+    snprintf(swarm.nodes[1].gossip_addr, sizeof swarm.nodes[1].gossip_addr, "%s", text);
+    assert_int_equal(swarm_try_start(&swarm, 1, &err), ERR_IN_USE);
+    assert_non_null(strstr(err.text, "--gossip-addr"));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -286,6 +387,10 @@ int main(void)
         TEST(a_member_is_found_by_name_id_or_its_beginning),
         TEST(a_node_joins_later_when_told_to),
         TEST(a_name_is_looked_up_off_the_thread),
+        TEST(strangers_are_few_and_short_lived),
+        TEST(what_is_no_channel_is_ended),
+        TEST(a_newcomer_is_told_all_on_a_stream),
+        TEST(a_port_that_tcp_does_not_get_ends_the_start),
         TEST(without_a_key_there_is_no_swarm),
     };
 

@@ -22,7 +22,7 @@ static void start_timers(struct swim *swim)
     for (int kind = 0; kind < N_TIMER_KINDS; kind++) {
         swim->own_timers[kind].kind = (uint8_t)kind;
     }
-    swim_arm(swim, TIMER_PROBE, chance);
+    swim_arm(swim, TIMER_PROBE, rules->tickers ? rules->probe_interval_ms : chance);
     swim_arm(swim, TIMER_EXPIRE, 60000);
     if (rules->digest_ms > 0) {
         swim_arm(swim, TIMER_DIGEST, swim_random_below(&swim->random, rules->digest_ms));
@@ -73,6 +73,7 @@ struct swim *swim_new(const struct swim_config *config, struct swim_now now)
     swim->keyring = config->keyring;
     swim->now = now;
     swim->contact_ns = now.mono_ns;
+    swim->started_ns = now.mono_ns;
     swim->probed_epoch = -1;
     swim->has_admin = config->has_admin;
     memcpy(swim->admin_key, config->admin_key, sizeof swim->admin_key);

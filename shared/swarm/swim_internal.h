@@ -276,6 +276,7 @@ struct swim {
     uint64_t hello_seq;            /* of the hellos under way */
     uint64_t sync_peer, sync_hash; /* whose view differed, and what it was */
     uint64_t synced_ns;
+    bool push_pulls; /* the wait before the first interval is over */
     uint64_t refuted_ns;
     uint64_t stranger_ns;        /* the last large answer to a sender nobody knows */
     struct swim_member *speaker; /* whose message is at work: not to be freed */
@@ -286,6 +287,7 @@ struct swim {
     uint64_t leave_ackers[SWIM_LEAVE_ACKS];
     struct swim_incarnation other; /* of another process that has our key */
 
+    uint64_t started_ns;
     uint64_t looked_ns;       /* the time of the last input */
     struct swim_work *outbox; /* a ring of SWIM_OUTBOX_MAX */
     uint32_t out_at, out_n;

@@ -101,6 +101,7 @@ const struct swim_rules swim_rules_memberlist = {
     .confirmations = 2,
     .healthy_most = 255,
     .gossip_interval_ms = 200,
+    .tickers = true, /* schedule(): its random stagger lets ticks pass, and moves none */
     .gossip_members = 3,
     .gossip_to_dead_ms = 30000,
     .transmissions = memberlist_transmissions,

@@ -55,6 +55,7 @@ struct swim_rules {
 
     /* Dissemination. */
     uint32_t gossip_interval_ms;
+    bool tickers; /* gossip and probes at whole intervals since the start, as a ticker has it */
     uint32_t gossip_members;
     uint32_t gossip_to_dead_ms; /* after a death it is gossiped to as well: buddy */
     uint32_t (*transmissions)(uint32_t n_members);

@@ -48,15 +48,28 @@ void swim_rumor_drop(struct swim *swim, struct swim_member *member)
     }
 }
 
+/* Each node at its own moment, or all would speak at once; a ticker is that of the start. */
+static void arm_first(struct swim *swim)
+{
+    uint64_t interval_ns = swim->rules->gossip_interval_ms * SWIM_MS;
+    uint64_t since_ns = swim->now.mono_ns - swim->started_ns;
+
+    if (swim->rules->tickers) {
+        swim_timer_arm(&swim->timers, &swim->own_timers[TIMER_GOSSIP],
+                       swim->now.mono_ns + interval_ns - since_ns % interval_ns);
+    } else {
+        swim_arm(swim, TIMER_GOSSIP,
+                 1 + swim_random_below(&swim->random, swim->rules->gossip_interval_ms));
+    }
+}
+
 void swim_rumor(struct swim *swim, struct swim_member *member)
 {
     swim_rumor_drop(swim, member);
     member->queue_kind = member->state == SWIM_ALIVE ? RUMOR_RECORD : RUMOR_FATE;
     link_rumor(&swim->rumors, member, 0);
     if (!swim_is_armed(swim, TIMER_GOSSIP) && swim->rules->gossip_interval_ms > 0) {
-        /* Each node at its own moment, or all would speak at once. */
-        swim_arm(swim, TIMER_GOSSIP,
-                 1 + swim_random_below(&swim->random, swim->rules->gossip_interval_ms));
+        arm_first(swim);
     }
 }
 
@@ -203,5 +216,9 @@ void swim_on_gossip_timer(struct swim *swim)
         }
     }
     gossip_to_the_dead(swim);
-    swim_arm(swim, TIMER_GOSSIP, swim->rules->gossip_interval_ms);
+    if (swim->rules->tickers) {
+        arm_first(swim); /* a late tick does not move those behind it */
+    } else {
+        swim_arm(swim, TIMER_GOSSIP, swim->rules->gossip_interval_ms);
+    }
 }

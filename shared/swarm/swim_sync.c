@@ -64,10 +64,11 @@ void swim_on_push_pull_timer(struct swim *swim)
 {
     const struct swim_member *peer = swim_random_live(swim, 0);
 
-    if (peer != NULL && !swim->leaving) {
+    if (peer != NULL && !swim->leaving && swim->push_pulls) {
         swim->counters.syncs++;
         (void)swim_stream_open(swim, &peer->addr, CONN_PUSH_PULL);
     }
+    swim->push_pulls = true;
     swim_arm(swim, TIMER_PUSH_PULL, swim->rules->push_pull_ms(swim->table.n_live));
 }
 

@@ -41,6 +41,10 @@ struct swim_sim_opts {
     uint32_t drift_ppm;    /* and run at most this wrong; 0: 50 */
     uint32_t late_us;      /* a timer is served at most this late; 0: 100 */
     uint32_t kilobyte_ns;  /* what reading or writing 1024 bytes of a stream costs; 0: 1000 */
+    uint32_t start_gap_us; /* between two starts of swim_sim_start_all */
+    uint32_t n_cores;      /* that all nodes share, at most SIM_CORES; 0: each has its own */
+    uint32_t datagram_ns;  /* of a shared core, to send one and to receive one */
+    uint32_t n_meta;       /* bytes of meta data besides a number; 0: what a product node has */
     bool effortless;       /* computing takes no time, and links have no limit */
     bool accurate;         /* L3: a healthy node's death, said by a healthy one, fails */
     bool trace;            /* every transition goes to stderr when it happens */

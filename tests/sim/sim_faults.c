@@ -17,6 +17,7 @@ void swim_sim_start_all(struct swim_sim *sim)
 {
     for (uint32_t i = 0; i < sim->opts.n_nodes; i++) {
         swim_sim_start(sim, i);
+        (void)sim_run_ns(sim, (uint64_t)sim->opts.start_gap_us * 1000);
     }
 }
 

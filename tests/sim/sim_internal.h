@@ -15,6 +15,7 @@
 #include "tests/sim/sim_streams.h"
 #include "tests/sim/sim_trace.h"
 
+#define SIM_CORES         8
 #define SIM_RECORDED      4096
 #define SIM_FAILURE_BYTES 400
 
@@ -43,7 +44,8 @@ struct swim_sim {
     struct sim_node *nodes; /* owned, opts.n_nodes of them */
     uint32_t *node_of_slot; /* owned */
     uint32_t n_running;
-    uint32_t witness; /* whose view was the last that was seen to differ */
+    uint64_t core_free_ns[SIM_CORES]; /* of shared ones */
+    uint32_t witness;                 /* whose view was the last that was seen to differ */
     struct sim_check check;
     struct sim_packet **recorded; /* owned; NULL: nothing is recorded */
     uint32_t record_every;
@@ -75,6 +77,8 @@ static inline void sim_tell(struct swim_sim *sim, enum sim_trace_what what, uint
                                });
 }
 
+/* False: a property failed. */
+bool sim_run_ns(struct swim_sim *sim, uint64_t ns);
 /* node_ns up to now; before the number of running nodes changes. */
 void sim_count_time(struct swim_sim *sim);
 /* Sends a datagram on its way. */

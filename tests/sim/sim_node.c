@@ -153,6 +153,10 @@ static size_t make_meta(const struct swim_sim *sim, uint32_t node, uint8_t out[S
         .site = "sim",
     };
 
+    if (sim->opts.n_meta > 0) {
+        memset(out, 0, sim->opts.n_meta);
+        return sim->opts.n_meta + (size_t)snprintf(NULL, 0, "%u", node);
+    }
     (void)snprintf(meta.name, sizeof meta.name, "n%u", node);
     for (; meta.n_keys < n->keyring.n; meta.n_keys++) {
         meta.key_ids[meta.n_keys] = n->keyring.keys[meta.n_keys].id;

@@ -32,7 +32,8 @@ struct sim_packet {
     uint32_t to_life; /* recorded: of the one that got it */
     uint32_t link_ns; /* SIM_DATAGRAM: what it waits for its sender's link */
     uint32_t n;
-    uint8_t what; /* SIM_STREAM: enum sim_stream_what */
+    bool computed; /* a shared core has had the time for it */
+    uint8_t what;  /* SIM_STREAM: enum sim_stream_what */
     uint8_t pool;
     bool inert;       /* a replay or damage: it must change nothing (I11) */
     bool of_stranger; /* the receiver knew no record of the sender's life: no window */

@@ -12,14 +12,17 @@
  *
  * Every failure is printed with its seed; the exit code says whether there was one.
  */
+#include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include "shared/base/mem.h"
+#include "shared/swarm/swim_limits.h"
 #include "tests/sim/sim_kept.h"
 #include "tests/sim/sim_random_run.h"
 #include "tests/sim/sim_stories.h"
@@ -49,26 +52,38 @@ static const struct named crypto_of[] = {
     {NULL, NULL},
 };
 
-static void usage(void)
+static const char usage[] =
+    "usage: swim_sim story NAME|all | stories | random | kept | table NAME|all | tables\n"
+    "  [--seed S] [--seeds N] [--nodes N] [--rules lan|fast|wan|memberlist]\n"
+    "  [--latency lan|loopback|wan] [--loss PERCENT] [--seconds T]\n"
+    "  [--crypto null|sodium] [--trace]\n";
+
+static void __attribute__((noreturn, format(printf, 1, 2))) refuse(const char *fmt, ...)
 {
-    fputs("usage: swim_sim story NAME|all | stories | random | kept | table NAME | tables\n"
-          "  [--seed S] [--seeds N] [--nodes N] [--rules lan|fast|wan|memberlist]\n"
-          "  [--latency lan|loopback|wan] [--loss PERCENT] [--seconds T]\n"
-          "  [--crypto null|sodium] [--trace]\n",
-          stderr);
+    va_list args;
+
+    fputs("swim_sim: ", stderr);
+    va_start(args, fmt);
+    vfprintf(stderr, fmt, args);
+    va_end(args);
+    fprintf(stderr, "\n%s", usage);
     exit(2);
 }
 
-static const void *find_named(const struct named *all, const char *name)
+static const void *find_named(const struct named *all, const char *option, const char *name)
 {
-    for (; all->name != NULL; all++) {
-        if (strcmp(all->name, name) == 0) {
-            return all->what;
-        }
+    const struct named *at = all;
+
+    while (at->name != NULL && strcmp(at->name, name) != 0) {
+        at++;
     }
-    usage();
-    return NULL;
+    if (at->name == NULL) {
+        refuse("--%s '%s' is none of those below", option, name);
+    }
+    return at->what;
 }
+
+#define SECONDS_MOST 10000000u /* before the time in ns of a whole run is too much */
 
 struct run {
     struct swim_sim_opts opts;
@@ -76,15 +91,29 @@ struct run {
     uint32_t seconds;
 };
 
-static uint64_t number(const char *text)
+static uint64_t number(const char *option, const char *text, uint64_t least, uint64_t most)
 {
-    char *end;
-    uint64_t n = strtoull(text, &end, 10);
+    char *end = NULL;
+    uint64_t n;
 
-    if (end == text || *end != '\0') {
-        usage();
+    errno = 0;
+    n = strtoull(text, &end, 10);
+    if (*text < '0' || *text > '9' || *end != '\0' || errno != 0 || n < least || n > most) {
+        refuse("--%s wants a number from %" PRIu64 " to %" PRIu64 ", not '%s'", option, least, most,
+               text);
     }
     return n;
+}
+
+static uint32_t percent_as_ppm(const char *option, const char *text)
+{
+    char *end = NULL;
+    double percent = strtod(text, &end);
+
+    if (end == text || *end != '\0' || !(percent >= 0 && percent <= 100)) {
+        refuse("--%s wants 0 to 100 percent, not '%s'", option, text);
+    }
+    return (uint32_t)(percent * SIM_PPM / 100);
 }
 
 static void set(struct run *run, const char *name, const char *value)
@@ -92,21 +121,21 @@ static void set(struct run *run, const char *name, const char *value)
     struct swim_sim_opts *o = &run->opts;
 
     if (strcmp(name, "seed") == 0) {
-        o->seed = number(value);
+        o->seed = number(name, value, 0, UINT64_MAX);
     } else if (strcmp(name, "seeds") == 0) {
-        run->n_seeds = (uint32_t)number(value);
+        run->n_seeds = (uint32_t)number(name, value, 1, UINT32_MAX);
     } else if (strcmp(name, "nodes") == 0) {
-        o->n_nodes = (uint32_t)number(value);
+        o->n_nodes = (uint32_t)number(name, value, 1, SWIM_MEMBERS_MAX);
     } else if (strcmp(name, "rules") == 0) {
-        o->rules = find_named(rules_of, value);
+        o->rules = find_named(rules_of, name, value);
     } else if (strcmp(name, "latency") == 0) {
-        o->latency = find_named(latency_of, value);
+        o->latency = find_named(latency_of, name, value);
     } else if (strcmp(name, "crypto") == 0) {
-        o->crypto = find_named(crypto_of, value);
+        o->crypto = find_named(crypto_of, name, value);
     } else if (strcmp(name, "loss") == 0) {
-        o->loss_ppm = (uint32_t)(strtod(value, NULL) * SIM_PPM / 100);
+        o->loss_ppm = percent_as_ppm(name, value);
     } else if (strcmp(name, "seconds") == 0) {
-        run->seconds = (uint32_t)number(value);
+        run->seconds = (uint32_t)number(name, value, 1, SECONDS_MOST);
     } else {
         o->trace = true;
     }
@@ -125,8 +154,9 @@ static void read_options(struct run *run, int argc, char **argv)
     int c;
 
     while ((c = getopt_long(argc, argv, "", options, &at)) != -1) {
-        if (c != 0) {
-            usage();
+        if (c != 0) { /* getopt has said what is wrong */
+            fputs(usage, stderr);
+            exit(2);
         }
         set(run, options[at].name, optarg);
     }
@@ -161,7 +191,10 @@ static int run_stories(const struct run *run, const char *name)
     uint32_t n_failed = 0;
 
     if (!is_all && sim_story_find(name) == NULL) {
-        usage();
+        refuse("no story '%s'; swim_sim stories lists them", name);
+    }
+    if (!is_all && sim_story_find(name)->n_least > run->opts.n_nodes) {
+        refuse("story '%s' needs %" PRIu32 " nodes", name, sim_story_find(name)->n_least);
     }
     for (uint32_t s = 0; s < run->n_seeds; s++) {
         struct swim_sim_opts opts = run->opts;
@@ -211,10 +244,12 @@ static int run_random(const struct run *run)
         opts.seed += s;
         n_failed += !run_seed(&opts, run->seconds, &node_s);
     }
-    printf("%" PRIu32 " seeds of %" PRIu32 " nodes, %.3g node-seconds in %.1f s: %" PRIu32
-           " passed, %" PRIu32 " failed\n",
-           run->n_seeds, run->opts.n_nodes, node_s, spent_s() - began_s, run->n_seeds - n_failed,
-           n_failed);
+    printf("%" PRIu32 " seeds of %" PRIu32
+           " nodes, %s cipher, %.3g node-seconds in %.1f s: %" PRIu32 " passed, %" PRIu32
+           " failed\n",
+           run->n_seeds, run->opts.n_nodes,
+           run->opts.crypto == &swim_crypto_sodium ? "sodium" : "null", node_s, spent_s() - began_s,
+           run->n_seeds - n_failed, n_failed);
     return n_failed == 0 ? 0 : 1;
 }
 
@@ -246,9 +281,15 @@ int main(int argc, char **argv)
     read_options(&run, argc, argv);
     verb = optind < argc ? argv[optind] : "";
     name = optind + 1 < argc ? argv[optind + 1] : "all";
+    if (optind + 2 < argc) {
+        refuse("'%s' is too much", argv[optind + 2]);
+    }
     if (strcmp(verb, "table") == 0) { /* which has sizes and counts of its own */
         struct sim_table_opts opts = {.sim = run.opts, .n_seeds = run.n_seeds, .now_s = spent_s};
 
+        if (!sim_table_exists(name)) {
+            refuse("no table '%s'; swim_sim tables lists them", name);
+        }
         return sim_table_run(name, &opts) ? 0 : 1;
     }
     run.opts.n_nodes = run.opts.n_nodes == 0 ? 32 : run.opts.n_nodes;
@@ -266,8 +307,10 @@ int main(int argc, char **argv)
         list_stories();
     } else if (strcmp(verb, "tables") == 0) {
         sim_tables_list();
+    } else if (strcmp(verb, "") == 0) {
+        refuse("what is it to do?");
     } else {
-        usage();
+        refuse("no verb '%s'", verb);
     }
     return 0;
 }

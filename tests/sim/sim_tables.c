@@ -36,22 +36,27 @@ void sim_tables_list(void)
 
 bool sim_table_run(const char *name, const struct sim_table_opts *opts)
 {
-    bool is_found = false;
     bool is_good = true;
 
     for (size_t i = 0; i < ARRAY_LEN(tables); i++) {
         if (strcmp(name, "all") != 0 && strcmp(name, tables[i].name) != 0) {
             continue;
         }
-        is_found = true;
         printf("\n### %s: %s\n\n", tables[i].name, tables[i].what);
         is_good = tables[i].run(opts) && is_good;
         fflush(stdout);
     }
-    if (!is_found) {
-        fprintf(stderr, "swim_sim: no table '%s'\n", name);
+    return is_good;
+}
+
+bool sim_table_exists(const char *name)
+{
+    bool is_found = strcmp(name, "all") == 0;
+
+    for (size_t i = 0; i < ARRAY_LEN(tables); i++) {
+        is_found = is_found || strcmp(name, tables[i].name) == 0;
     }
-    return is_found && is_good;
+    return is_found;
 }
 
 static void __attribute__((format(printf, 3, 0)))
@@ -101,9 +106,13 @@ struct swim_sim *sim_table_swarm(const struct swim_sim_opts *opts)
     return sim;
 }
 
-bool sim_table_wants(const struct sim_table_opts *opts, uint32_t n_nodes)
+uint32_t sim_table_sizes(const struct sim_table_opts *opts, const uint32_t **sizes, uint32_t n)
 {
-    return opts->sim.n_nodes == 0 || opts->sim.n_nodes == n_nodes;
+    if (opts->sim.n_nodes == 0) {
+        return n;
+    }
+    *sizes = &opts->sim.n_nodes;
+    return 1;
 }
 
 uint32_t sim_table_seeds(const struct sim_table_opts *opts, uint32_t own)

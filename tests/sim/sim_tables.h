@@ -25,7 +25,8 @@ struct sim_table {
     bool (*run)(const struct sim_table_opts *opts);
 };
 
-/* One by name, or "all". False: a goal was missed, or there is no such table. */
+bool sim_table_exists(const char *name); /* "all" does too */
+/* One by name, or "all". False: a goal was missed. */
 bool sim_table_run(const char *name, const struct sim_table_opts *opts);
 void sim_tables_list(void);
 
@@ -54,6 +55,6 @@ bool sim_goal_near(double value, double wanted, double share, const char *fmt, .
 /* A swarm that has started at once, all of it agreeing, and three seconds more. NULL: it did not
  * within the time that its rules may need (printed). */
 struct swim_sim *sim_table_swarm(const struct swim_sim_opts *opts);
-/* Nodes of a size: those of the table unless the caller wants only one. */
-bool sim_table_wants(const struct sim_table_opts *opts, uint32_t n_nodes);
+/* How many sizes of swarms: those of the table, unless the caller wants only one (--nodes). */
+uint32_t sim_table_sizes(const struct sim_table_opts *opts, const uint32_t **sizes, uint32_t n);
 uint32_t sim_table_seeds(const struct sim_table_opts *opts, uint32_t own);

@@ -216,7 +216,6 @@ static int next_message(struct rpc_client *client, uint64_t deadline_ns,
         client->taken = n;
         if (rc == 0) {
             take_back(client);
-            rc = rpc_link_is_late(deadline_ns) ? rpc_link_late(&client->link, err) : 0;
         }
     }
     return rc;

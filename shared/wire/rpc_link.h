@@ -38,9 +38,6 @@ int rpc_link_broke(struct rpc_link *link, int rc, struct err *err);
 /* 0, or why it broke before. */
 int rpc_link_is_well(const struct rpc_link *link, struct err *err);
 
-bool rpc_link_is_late(uint64_t deadline_ns);
-int rpc_link_late(const struct rpc_link *link, struct err *err); /* -ETIMEDOUT with a sentence */
-
 /* Waits for bytes, and appends them to `plain`: 0 or 1. -ETIMEDOUT and ERR_INTERRUPTED break
  * nothing. */
 int rpc_link_wait(struct rpc_link *link, uint64_t deadline_ns, struct err *err);

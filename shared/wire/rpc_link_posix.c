@@ -92,26 +92,21 @@ static int fetch(struct rpc_link *link, struct err *err)
     return rc;
 }
 
-bool rpc_link_is_late(uint64_t deadline_ns)
+static bool is_late(uint64_t deadline_ns)
 {
     return deadline_ns != UINT64_MAX && clock_monotonic_ns() >= deadline_ns;
 }
 
-int rpc_link_late(const struct rpc_link *link, struct err *err)
-{
-    return err_set(err, -ETIMEDOUT, "%s: no answer in time", link->name);
-}
-
 int rpc_link_wait(struct rpc_link *link, uint64_t deadline_ns, struct err *err)
 {
-    int rc = rpc_link_is_late(deadline_ns) ? -ETIMEDOUT : fetch(link, err);
+    int rc = is_late(deadline_ns) ? -ETIMEDOUT : fetch(link, err);
 
     if (rc == 0) {
         rc = dial_wait(link->dial, true, deadline_ns, err);
         rc = rc < 0 ? rc : dial_flush(link->dial, err);
     }
     if (rc == -ETIMEDOUT) {
-        return rpc_link_late(link, err);
+        return err_set(err, rc, "%s: no answer in time", link->name);
     }
     return rc >= 0 || rc == ERR_INTERRUPTED ? rc : rpc_link_broke(link, rc, err);
 }
@@ -120,8 +115,7 @@ int rpc_link_wait(struct rpc_link *link, uint64_t deadline_ns, struct err *err)
 static int push(struct rpc_link *link, uint64_t deadline_ns, struct err *err)
 {
     bool reads = link->plain.len < link->plain_max;
-    int rc =
-        rpc_link_is_late(deadline_ns) ? -ETIMEDOUT : dial_wait(link->dial, reads, deadline_ns, err);
+    int rc = is_late(deadline_ns) ? -ETIMEDOUT : dial_wait(link->dial, reads, deadline_ns, err);
 
     rc = rc < 0 ? rc : dial_flush(link->dial, err);
     return rc < 0 || !reads ? rc : fetch(link, err);

@@ -370,3 +370,20 @@ row_wire() {
             "$(shown "wire.$(sed -E 's/[^a-zA-Z0-9]+/-/g' <<<"$line").ours" MB/s)"
     done <"$SCRATCH/wire" | tee -a "$SCRATCH/table"
 }
+
+# What bench_channel says, without targets: lines of a name, two blanks or more, a number, its unit.
+row_channel() {
+    local i line key digits=5
+    for ((i = 1; i <= runs; i++)); do
+        "$tools/bench_channel" >"$SCRATCH/channel" || die "bench_channel failed"
+        while read -r line; do
+            key=$(sed -E 's/ {2,}.*//; s/[^a-zA-Z0-9]+/-/g' <<<"$line")
+            add "channel.$key.ours" "$(sed -E 's/.* {2,}([0-9]+) .*/\1/' <<<"$line")"
+        done <"$SCRATCH/channel"
+    done
+    while read -r line; do
+        key=$(sed -E 's/ {2,}.*//; s/[^a-zA-Z0-9]+/-/g' <<<"$line")
+        printf '| channel: %s | – | – | %s | – | – | – |\n' "$(sed -E 's/ {2,}.*//' <<<"$line")" \
+            "$(shown "channel.$key.ours" "$(sed -E 's/.* {2,}[0-9]+ //' <<<"$line")")"
+    done <"$SCRATCH/channel" | tee -a "$SCRATCH/table"
+}

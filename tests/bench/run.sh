@@ -17,6 +17,7 @@
 #   relay-100-viewers                              20 kpps for 30 s, one viewer is stopped
 #   relay-1000-idle relay-1000-idle-tls relay-latency
 #   wire                                           the codecs (bench_wire), without a target
+#   channel                                        the channel of calls (bench_channel), without one
 # $RPCAP_DIR, a libpcap built from source with `./configure --enable-remote && make`, adds its
 # rpcapd as a peer of the floods; Debian packages neither rpcapd nor a client for it.
 # Everything is in memory (/dev/shm), so that no disk is measured. Exit 0 when every row was
@@ -29,7 +30,7 @@ all_rows=(live-store live-store-encrypted live-write import-plain import-sealed
     import-compressed-sealed store-size store-index export-raw export-compressed query-5tuple
     query-5tuple-sealed memory
     replay relay-pcapng-flood relay-raw-flood relay-view relay-memory relay-tls relay-100-viewers
-    relay-1000-idle relay-1000-idle-tls relay-latency wire)
+    relay-1000-idle relay-1000-idle-tls relay-latency wire channel)
 rows=("${all_rows[@]}")
 runs=5
 packets=3000000
@@ -41,7 +42,7 @@ readonly BUFFER=32MiB
 readonly RARE='host 10.1.0.7 and host 198.18.99.99 and tcp port 43210 and tcp port 443'
 
 usage() {
-    sed -n '4,23s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2
+    sed -n '4,24s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2
     exit 2
 }
 

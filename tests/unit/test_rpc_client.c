@@ -311,6 +311,58 @@ static void the_largest_answer_comes_whole_and_too_large_a_call_does_not_go(void
     over_both(run_large, NULL, ask_large);
 }
 
+/* Says 6 MiB before it reads anything, then answers. */
+static void run_talkative(struct rpc_peer *peer, void *arg)
+{
+    const size_t n = 1024 * 1024;
+    uint8_t *bytes = x_alloc(n);
+    struct rpc_message m;
+
+    (void)arg;
+    for (int i = 0; i < 6; i++) {
+        struct buf value = {0};
+        struct buf message = {0};
+        rpc_put_bin(&value, bytes, n);
+        rpc_put_notification(&message, "events.event", (struct rpc_span){value.data, value.len});
+        buf_deinit(&value);
+        rpc_peer_put_buf(peer, &message);
+    }
+    mem_free(bytes);
+    while (rpc_peer_next(peer, &m)) {
+        rpc_peer_answer(peer, m.id, m.id);
+    }
+}
+
+/* More than the kernel keeps for a socket in both directions. */
+static void ask_at_length(struct rpc_client *client)
+{
+    const size_t n = RPC_REQUEST_MAX - 64;
+    uint8_t *args = x_alloc(n);
+    struct rpc_span result;
+    struct err err;
+    uint32_t ids[RPC_CLIENT_CALLS_MAX] = {0};
+
+    args[0] = 0xc5; /* bin, with 16 bits of length: no map, but nobody looks */
+    args[1] = (uint8_t)((n - 3) >> 8);
+    args[2] = (uint8_t)(n - 3);
+    for (size_t i = 0; i < ARRAY_LEN(ids); i++) {
+        assert_int_equal(
+            rpc_client_send(client, "x", (struct rpc_span){args, n}, in_ms(9000), &ids[i], &err),
+            0);
+    }
+    for (size_t i = 0; i < ARRAY_LEN(ids); i++) {
+        assert_int_equal(rpc_client_wait(client, ids[i], in_ms(9000), &result, &err), 0);
+        assert_int_equal(number_of(result), ids[i]);
+    }
+    mem_free(args);
+}
+
+static void sides_that_both_have_much_to_say_do_not_wait_for_each_other(void **state)
+{
+    (void)state;
+    over_both(run_talkative, NULL, ask_at_length);
+}
+
 static void run_silent(struct rpc_peer *peer, void *arg)
 {
     struct rpc_message m;
@@ -460,6 +512,7 @@ int main(void)
         cmocka_unit_test(a_call_that_takes_too_long_is_cancelled_and_the_next_one_works),
         cmocka_unit_test(what_a_node_says_before_it_ends_the_connection_is_told),
         cmocka_unit_test(the_largest_answer_comes_whole_and_too_large_a_call_does_not_go),
+        cmocka_unit_test(sides_that_both_have_much_to_say_do_not_wait_for_each_other),
         cmocka_unit_test(who_waits_can_be_interrupted),
         cmocka_unit_test(a_key_that_does_not_open_is_told_with_the_way_out),
         cmocka_unit_test(another_secret_or_none_does_not_open),

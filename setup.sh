@@ -21,7 +21,8 @@ build_packages=(cmake ninja-build gcc libc6-dev pkg-config libpcap-dev libsodium
 demo_packages=(iproute2 iputils-ping ethtool python3 tcpdump wireshark-common curl)
 test_packages=(clang clang-format clang-tidy libclang-rt-dev libcmocka-dev git jq sqlite3 zstd
     tshark mandoc valgrind strace universal-ctags netbase procps zsh fish openssl nodejs node-ws
-    python3-websockets python3-scapy python3-msgpack prometheus websocketd)
+    python3-websockets python3-scapy python3-msgpack python3-nacl
+    prometheus websocketd)
 
 # llhttp, the parser of Node.js: a library of its own since Debian 13.
 if grep -q '^VERSION_ID="12' /etc/os-release; then

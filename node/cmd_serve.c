@@ -72,9 +72,6 @@ static int run(struct command_context *ctx, void *args_)
         rc = early_bind(&options->pcapng_listen, "pcapng-listen", &ctx->err);
     }
     if (rc == 0) {
-        rc = early_bind(&options->rpc_addrs, "rpc-addr", &ctx->err);
-    }
-    if (rc == 0) {
         rc = rpc_server_bind(options, &ctx->err);
     }
     if (rc == 0) {

@@ -24,6 +24,7 @@ struct inject_hub;
 struct node_sources;
 struct pcapng_listen;
 struct node_store;
+struct readings;
 struct relay;
 struct rpc_server;
 struct uplinks;
@@ -49,6 +50,7 @@ struct node {
     struct pcapng_listen *pcapng; /* --pcapng-listen */
     struct inject_hub *inject;    /* transmitting */
     struct uplinks *uplinks;      /* what sniffers feed */
+    struct readings *readings;    /* sessions that are read over RPC */
     struct http_server *http;     /* listeners and connections */
     struct rpc_server *rpc;       /* the same for RPC */
     struct gossip *gossip;        /* the swarm; NULL: there is none */

@@ -12,10 +12,11 @@
 
 #include <stdint.h>
 
+#include "node/cursor_text.h"
 #include "shared/base/err.h"
 
-#define PACKET_CURSOR_BYTES 29
-#define PACKET_CURSOR_TEXT  (2 * PACKET_CURSOR_BYTES + 1)
+#define PACKET_CURSOR_BYTES 25 /* without the sum */
+#define PACKET_CURSOR_TEXT  CURSOR_TEXT(PACKET_CURSOR_BYTES)
 
 /* id: a whole UUID. */
 void packet_cursor_write(const char *id, uint64_t number, char out[PACKET_CURSOR_TEXT]);

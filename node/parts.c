@@ -14,6 +14,7 @@
 #include "node/inject_hub.h"
 #include "node/own_traffic_uv.h"
 #include "node/pcapng_listen.h"
+#include "node/readings.h"
 #include "node/relay.h"
 #include "node/rpc_server.h"
 #include "node/store_access.h"
@@ -103,6 +104,7 @@ const struct node_part node_parts[] = {
      .open = inject_hub_open,
      .drain = inject_hub_drain,
      .close = inject_hub_close},
+    {.name = "readings", .open = readings_open, .close = readings_close},
     {.name = "uplinks", .open = uplinks_open, .close = uplinks_close},
     /* Last: requests find everything else open. */
     {.name = "http",

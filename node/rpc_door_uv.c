@@ -62,8 +62,7 @@ static struct waiting *find_next(struct rpc_door *door)
 {
     struct waiting *waiting;
 
-    TAILQ_FOREACH(waiting, &door->waiting, link)
-    {
+    TAILQ_FOREACH (waiting, &door->waiting, link) {
         if (unproven_total(door->strangers) >= CHANNEL_STRANGERS_MAX) {
             return NULL;
         }

@@ -55,6 +55,14 @@ static void start(struct keys_job *keys, struct rpc_call *call, struct node *nod
     rpc_job_start(&keys->job, call, node);
 }
 
+/* What succeeds may have met an error on the way: no file yet is no key. */
+static void settle(struct rpc_job *job, int rc)
+{
+    if (rc == 0) {
+        job->err = (struct err){0};
+    }
+}
+
 /* ---- add ---- */
 
 static int add_to_list(struct api_keys *keys, void *arg, struct err *err)
@@ -67,7 +75,7 @@ static void run_add(struct rpc_job *job)
     struct keys_job *keys = container_of(job, struct keys_job, job);
 
     api_key_make(&keys->key, keys->text);
-    (void)api_keys_change(keys->path, add_to_list, &keys->key, &job->err);
+    settle(job, api_keys_change(keys->path, add_to_list, &keys->key, &job->err));
 }
 
 static void reply_add(struct rpc_job *job)
@@ -125,7 +133,7 @@ static void run_list(struct rpc_job *job)
 {
     struct keys_job *keys = container_of(job, struct keys_job, job);
 
-    (void)api_keys_load(keys->path, &keys->keys, &job->err);
+    settle(job, api_keys_load(keys->path, &keys->keys, &job->err));
 }
 
 static void reply_list(struct rpc_job *job)
@@ -165,7 +173,7 @@ static void run_revoke(struct rpc_job *job)
 {
     struct keys_job *keys = container_of(job, struct keys_job, job);
 
-    (void)api_keys_change(keys->path, remove_from_list, keys, &job->err);
+    settle(job, api_keys_change(keys->path, remove_from_list, keys, &job->err));
 }
 
 static void reply_revoke(struct rpc_job *job)

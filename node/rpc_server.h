@@ -25,7 +25,7 @@
 struct rpc_server;
 struct own_endpoint;
 
-/* While the process still has its rights: makes the UNIX socket. */
+/* While the process still has its rights: makes the UNIX socket, binds ports that need one. */
 int rpc_server_bind(const struct node_options *options, struct err *err);
 /* Sets node->rpc. What was not asked for by name and cannot be opened (the default socket, the
  * default port) is left out with a word in the log. */

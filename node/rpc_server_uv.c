@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "node/early_bind_posix.h"
 #include "node/rpc_internal_uv.h"
 #include "node/rpc_unix_posix.h"
 #include "shared/base/clock_posix.h"
@@ -18,7 +19,7 @@
 static const struct streams_opts streams_opts = {
     .handshake_ms = 5000,
     .stall_ms = 30000,
-    .linger_ms = 2000,
+    .linger_ms = 500,
     .sweep_ms = 1000,
     .max_queued = RPC_QUEUE_MAX,
     .high_mark = 1024u * 1024u,
@@ -98,15 +99,21 @@ static int tolerate(bool is_default, int rc, const struct err *err, const char *
     return rc;
 }
 
+static bool is_nowhere(const struct node_options *options)
+{
+    return options->rpc_addrs.n == 1 && is_none(options->rpc_addrs.items[0]);
+}
+
 int rpc_server_bind(const struct node_options *options, struct err *err)
 {
     bool is_default = options->rpc_socket == NULL;
     const char *path = is_default ? RPC_DEFAULT_SOCKET : options->rpc_socket;
+    int rc = is_nowhere(options) ? 0 : early_bind(&options->rpc_addrs, "rpc-addr", err);
 
-    if (is_none(options->rpc_socket)) {
-        return 0;
+    if (rc < 0 || is_none(options->rpc_socket)) {
+        return rc;
     }
-    int rc = rpc_unix_bind(path, is_default, options->user, err);
+    rc = rpc_unix_bind(path, is_default, options->user, err);
     return tolerate(is_default, rc, err, "rpc-socket");
 }
 
@@ -173,10 +180,8 @@ static int open_tcp(struct rpc_server *server, struct err *err)
         rc = listen_at(server, RPC_DEFAULT_ADDR, err);
         return tolerate(true, rc, err, "rpc-addr");
     }
-    for (size_t i = 0; rc == 0 && i < options->rpc_addrs.n; i++) {
-        if (!is_none(options->rpc_addrs.items[i])) {
-            rc = listen_at(server, options->rpc_addrs.items[i], err);
-        }
+    for (size_t i = 0; rc == 0 && i < options->rpc_addrs.n && !is_nowhere(options); i++) {
+        rc = listen_at(server, options->rpc_addrs.items[i], err);
     }
     return rc;
 }

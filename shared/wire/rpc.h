@@ -129,6 +129,7 @@ void rpc_put_u64(struct buf *out, uint64_t v);
 void rpc_put_i64(struct buf *out, int64_t v);
 void rpc_put_real(struct buf *out, double v);
 void rpc_put_text(struct buf *out, const char *text); /* nil for NULL */
+void rpc_put_text_n(struct buf *out, const char *text, size_t n);
 void rpc_put_bin(struct buf *out, const void *bytes, size_t n);
 
 /* JSON to msgpack, appended. */

@@ -15,7 +15,7 @@
 
 static void put_string(struct buf *out, const json_t *value)
 {
-    rpc_put_text(out, json_string_value(value));
+    rpc_put_text_n(out, json_string_value(value), json_string_length(value));
 }
 
 static void put_object(struct buf *out, const json_t *value)

@@ -228,11 +228,17 @@ const struct rpc_method rpc_methods[] = {
      PARAMS(session_query)},
     {.name = "session.read",
      .right = RIGHT_CAPTURE,
-     .what = "A session as a capture file, chunk by chunk. The next chunk is asked for, so nothing "
-             "comes faster than it is taken, and a reading goes on after a broken connection.",
-     .result = "`{data, offset, checksum, next}`: bytes of the file (bin), where in it they "
-               "stand, their CRC-32C, and the cursor of the next chunk, nil at the end.",
-     .limits = "4 MiB in one answer; 8 readings and downloads at a time (`limit`).",
+     .what = "A session as a capture file, chunk by chunk. The next chunk is asked for with the "
+             "cursor of this one, so nothing comes faster than it is taken, and a reading goes on "
+             "after a broken connection, or a restart of the node, with the very next byte. With "
+             "a cursor `from` and `to` are those of the first call.",
+     .result = "`{data, offset, checksum, packets, missing, left_out, next}`: bytes of the file "
+               "(bin), where in it they stand, their CRC-32C; of the file so far the whole "
+               "packets, those that are damaged or were deleted meanwhile, and those that the "
+               "format cannot hold; and the cursor of the next chunk, nil at the end. A chunk may "
+               "be short, even empty, while `next` is not nil.",
+     .limits = "From 4 KiB to 4 MiB in one answer, which comes after a second of searching at the "
+               "latest; 8 readings and downloads at a time (`limit`).",
      PARAMS(session_read)},
     {.name = "session.delete",
      .right = RIGHT_ADMIN,

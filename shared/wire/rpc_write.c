@@ -67,7 +67,7 @@ static void put_length(struct buf *out, uint8_t tag, size_t n)
     }
 }
 
-static void put_text(struct buf *out, const char *text, size_t n)
+void rpc_put_text_n(struct buf *out, const char *text, size_t n)
 {
     if (n < 32) {
         buf_put_u8(out, (uint8_t)(0xa0 | n));
@@ -82,7 +82,7 @@ void rpc_put_text(struct buf *out, const char *text)
     if (text == NULL) {
         rpc_put_nil(out);
     } else {
-        put_text(out, text, strlen(text));
+        rpc_put_text_n(out, text, strlen(text));
     }
 }
 

@@ -34,7 +34,11 @@ void gossip_unlock(struct gossip *g)
 
 void gossip_poke(struct gossip *g)
 {
-    uv_async_send(&g->poke);
+    gossip_lock(g);
+    if (!g->is_closing) { /* else its loop may be gone already */
+        uv_async_send(&g->poke);
+    }
+    gossip_unlock(g);
 }
 
 /* ---- sending ---- */
@@ -124,6 +128,14 @@ static void do_persist(struct gossip *g, uint64_t boot)
     }
 }
 
+/* What comes after the farewell is for nobody; unread, it would keep the loop busy. */
+static void stop_reading(struct gossip *g)
+{
+    for (size_t i = 0; i < g->n_sockets; i++) {
+        uv_poll_stop(&g->polls[i]);
+    }
+}
+
 static void do_action(struct gossip *g, const struct swim_action *action)
 {
     switch (action->kind) {
@@ -149,6 +161,7 @@ static void do_action(struct gossip *g, const struct swim_action *action)
     case SWIM_LEAVE_DONE:
         flush_all(g);
         g->has_left = true;
+        stop_reading(g);
         uv_async_send(&g->tell);
         break;
     }

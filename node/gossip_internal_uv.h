@@ -121,7 +121,7 @@ struct gossip {
 struct swim_now gossip_now(void);
 void gossip_lock(struct gossip *g);
 void gossip_unlock(struct gossip *g);
-/* Any thread: outputs of the core are waiting. */
+/* Any thread, not under the lock: outputs of the core are waiting. */
 void gossip_poke(struct gossip *g);
 
 /* ---- gossip_drive_uv.c; gossip thread, locked unless it says otherwise ---- */

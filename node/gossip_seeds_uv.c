@@ -83,7 +83,7 @@ static void *run_lookup(void *arg)
     lookup->is_done = true;
     bool alone = lookup->gossip == NULL;
     if (!alone) {
-        gossip_poke(lookup->gossip);
+        uv_async_send(&lookup->gossip->poke); /* its loop waits for this lock before it ends */
     }
     pthread_mutex_unlock(&lookup->mutex);
     if (alone) {

@@ -289,7 +289,7 @@ static int make_directory(const char *path, struct err *err)
         if (at != NULL) {
             *at = '\0';
         }
-        if (mkdir(text, at == NULL ? 0700 : 0755) < 0 && errno != EEXIST) {
+        if (mkdir(text, 0700) < 0 && errno != EEXIST) {
             rc = err_errno(err, errno, "cannot make the directory '%s' (--state-dir)", text);
         }
         if (at == NULL) {

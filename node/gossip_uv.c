@@ -460,6 +460,6 @@ void gossip_close(struct node *node, void (*closed)(struct node *node))
     g->closed = closed;
     gossip_lock(g);
     g->is_closing = true;
+    uv_async_send(&g->poke); /* the last one */
     gossip_unlock(g);
-    gossip_poke(g);
 }

@@ -141,7 +141,10 @@ static bool work_off(struct rpc_conn *conn)
         on_message(conn, message, n);
         done += n;
     }
-    buf_consume(&conn->in, done);
+    if (done > 0) {
+        buf_consume(&conn->in, done);
+        conn->message_ms = uv_now(conn->server->node->loop); /* another one is at the front now */
+    }
     if (state == RPC_SCAN_BAD) {
         on_malformed(conn, "no msgpack-RPC, or a message of more than 65,536 bytes");
     }

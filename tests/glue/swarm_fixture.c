@@ -129,6 +129,14 @@ static bool is_closed(struct swarm *swarm, void *arg)
     return ((const struct swarm_node *)arg)->closed;
 }
 
+void swarm_leave(struct swarm *swarm, unsigned i)
+{
+    struct swarm_node *n = &swarm->nodes[i];
+
+    gossip_drain(&n->node, clock_monotonic_ns() + 3000000000u, on_drained);
+    assert_true(swarm_pump(swarm, is_drained, n));
+}
+
 void swarm_stop(struct swarm *swarm, unsigned i, bool leave)
 {
     struct swarm_node *n = &swarm->nodes[i];
@@ -137,8 +145,7 @@ void swarm_stop(struct swarm *swarm, unsigned i, bool leave)
         return;
     }
     if (leave) {
-        gossip_drain(&n->node, clock_monotonic_ns() + 3000000000u, on_drained);
-        assert_true(swarm_pump(swarm, is_drained, n));
+        swarm_leave(swarm, i);
     }
     gossip_close(&n->node, on_closed);
     assert_true(swarm_pump(swarm, is_closed, n));

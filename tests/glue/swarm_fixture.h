@@ -45,6 +45,8 @@ void swarm_deinit(struct swarm *swarm);
 void swarm_prepare(struct swarm *swarm, unsigned i, const char *addr, const char *key, int join);
 int swarm_try_start(struct swarm *swarm, unsigned i, struct err *err);
 void swarm_start(struct swarm *swarm, unsigned i);
+/* Says farewell, and stays open. */
+void swarm_leave(struct swarm *swarm, unsigned i);
 /* With a farewell, or as if killed. */
 void swarm_stop(struct swarm *swarm, unsigned i, bool leave);
 /* False after the patience. */

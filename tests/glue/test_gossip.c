@@ -11,7 +11,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -92,6 +94,26 @@ static void who_ends_is_left_and_who_is_killed_is_dead(void **state)
     assert_int_equal(swarm_events(&swarm, 0, "member.suspect"), 1);
 }
 
+/* Others may still send to it while the rest of its node ends. */
+static void who_has_left_does_not_spin_on_what_still_comes(void **state)
+{
+    struct gossip_member member;
+    struct sockaddr_storage to;
+
+    (void)state;
+    start_some(2, "127.0.0.1:0");
+    assert_int_equal(swarm_state(&swarm, 0, 1, &member), GOSSIP_ALIVE);
+    swarm_leave(&swarm, 1);
+    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    assert_true(fd >= 0);
+    socklen_t n = gossip_addr_to(&member.addr, &to);
+    assert_int_equal(sendto(fd, "late", 4, 0, (const struct sockaddr *)&to, n), 4);
+    close(fd);
+    clock_t before = clock();
+    swarm_turns(&swarm, 1000);
+    assert_true(clock() - before < CLOCKS_PER_SEC / 8);
+}
+
 static void a_restart_is_the_same_member_with_its_state_and_another_without(void **state)
 {
     struct gossip_member before;
@@ -107,6 +129,7 @@ static void a_restart_is_the_same_member_with_its_state_and_another_without(void
     swarm_await(&swarm, 0, 1, GOSSIP_ALIVE);
     assert_int_equal(swarm_state(&swarm, 0, 1, &after), GOSSIP_ALIVE);
     assert_string_equal(before.id, after.id);
+    swarm_await(&swarm, 1, 0, GOSSIP_ALIVE); /* or it would know nobody to say farewell to */
 
     swarm_stop(&swarm, 1, true);
     swarm_await(&swarm, 0, 1, GOSSIP_LEFT);
@@ -378,6 +401,7 @@ int main(void)
         TEST(nodes_with_one_key_find_each_other),
         TEST(they_do_so_over_ipv6),
         TEST(who_ends_is_left_and_who_is_killed_is_dead),
+        TEST(who_has_left_does_not_spin_on_what_still_comes),
         TEST(a_restart_is_the_same_member_with_its_state_and_another_without),
         TEST(a_key_that_does_not_fit_is_told_and_not_answered),
         TEST(a_copied_state_directory_is_noticed),

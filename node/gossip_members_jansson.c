@@ -62,8 +62,11 @@ void gossip_show(struct gossip *g, struct swim_now now, const struct swim_view *
     out->since_ns = (uint64_t)now.wall_ns - age_ns;
     out->has_meta = view->n_record > 0 && swim_record_read(view->record, view->n_record, &record) &&
                     swim_meta_read(record.meta, record.n_meta, &out->meta);
-    if (out->is_self) {
+    struct swim_wall_offset clock;
+    if (swim_wall_offset_get(g->swim, now, view->sid, &clock)) {
         out->has_offset = true;
+        out->offset_ns = clock.offset_ns;
+        out->bound_ns = clock.bound_ns;
     }
 }
 

@@ -242,8 +242,14 @@ void swim_take_clock(struct swim *swim, struct swim_member *from, const struct s
     struct swim_estimate offset;
 
     swim_clock_unpack_bound(ack->x_bound_ns, &view);
-    if (swim_offset_take(&from->offset, &stamps) &&
-        swim_offset_get(&from->offset, swim->now.mono_ns, &offset) &&
+    if (!swim_offset_take(&from->offset, &stamps)) {
+        return;
+    }
+    from->peer = (struct swim_peer_clock){.taken_ns = swim_clock_mono(&swim->clock, t1),
+                                          .root = ack->root,
+                                          .x = {.theta_ns = ack->x_ns, .bound_ns = view.bound_ns},
+                                          .wall_ns = ack->wall_ns};
+    if (swim_offset_get(&from->offset, swim->now.mono_ns, &offset) &&
         swim_root_is_live(swim, ack->root)) {
         (void)swim_clock_take(&swim->clock, &offset, &view, swim_clock_mono(&swim->clock, t1),
                               swim->now.mono_ns);

@@ -197,6 +197,16 @@ uint32_t swim_n_live(const struct swim *swim);    /* alive or suspect, with itse
 /* In the order of sids; false behind the last. */
 bool swim_member_at(const struct swim *swim, uint32_t at, struct swim_view *view);
 bool swim_member_get(const struct swim *swim, uint64_t sid, struct swim_view *view);
+/* A member's wall clock against ours. */
+struct swim_wall_offset {
+    int64_t offset_ns; /* its minus ours: the truth is within bound_ns of it */
+    uint64_t bound_ns;
+    uint64_t age_ns;   /* since it last told its clock; a step of it since then is not known */
+    int32_t drift_ppb; /* SWIM_DRIFT_UNKNOWN (swim_offset.h) */
+};
+/* False: not known, or no clock was told yet. Of itself: 0. */
+bool swim_wall_offset_get(const struct swim *swim, struct swim_now now, uint64_t sid,
+                          struct swim_wall_offset *out);
 /* Sum over (id, boot, seq) of members held alive or suspect, itself included. */
 uint64_t swim_view_hash(const struct swim *swim);
 struct swim_incarnation swim_own_incarnation(const struct swim *swim);

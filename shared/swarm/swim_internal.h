@@ -55,6 +55,14 @@ struct swim_suspicion {
     bool unconfirmable_max; /* where nobody can confirm: the longest, not the shortest */
 };
 
+/* A peer's clocks as it told them, at taken_ns (monotonic) or since. */
+struct swim_peer_clock {
+    uint64_t taken_ns;
+    uint64_t root;
+    struct swim_interval x; /* its swarm time minus its steady clock */
+    int64_t wall_ns;        /* its wall clock minus its steady clock */
+};
+
 struct swim_member {
     struct swim_id id;
     uint64_t sid;
@@ -84,6 +92,7 @@ struct swim_member {
     uint32_t other_generation; /* of the others that were heard of, that with the highest counter */
     uint64_t other_highest;
     struct swim_offset offset;
+    struct swim_peer_clock peer;      /* what its last ACK told */
     struct swim_suspicion *suspicion; /* owned; while suspect */
     uint64_t dead_from;
     uint8_t dead_confirmed;

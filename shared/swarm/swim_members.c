@@ -217,6 +217,7 @@ void swim_set_nonce(struct swim *swim, struct swim_member *member,
     member->next_generation = member->other_generation = 0;
     member->next_highest = member->other_highest = 0;
     member->offset = (struct swim_offset){0};
+    member->peer = (struct swim_peer_clock){0};
 }
 
 static void grow(struct swim *swim)

@@ -86,6 +86,50 @@ int64_t swim_time_correction(const struct swim *swim, struct swim_now now, uint6
     return swim_clock_correction(&swim->clock, now, bound_ns);
 }
 
+/* Both know swarm time: what follows for their steady clocks, where it says more than the probes of
+ * this one pair, which may be long ago. */
+static void narrow(const struct swim *swim, const struct swim_member *member, uint64_t mono_ns,
+                   struct swim_estimate *estimate)
+{
+    struct swim_clock_view own = swim_clock_get(&swim->clock, mono_ns);
+    uint64_t age_ns = mono_ns > member->peer.taken_ns ? mono_ns - member->peer.taken_ns : 0;
+    struct swim_interval theirs = swim_interval_grow(member->peer.x, age_ns);
+    struct swim_interval probed = {estimate->theta_ns, estimate->bound_ns};
+    struct swim_interval by_swarm = {.bound_ns =
+                                         swim_add_saturating(theirs.bound_ns, own.bound_ns)};
+
+    if (own.root != member->peer.root ||
+        __builtin_sub_overflow(own.x_ns, theirs.theta_ns, &by_swarm.theta_ns) ||
+        !swim_interval_meet(&probed, by_swarm)) {
+        return;
+    }
+    estimate->theta_ns = probed.theta_ns;
+    estimate->bound_ns = probed.bound_ns;
+}
+
+bool swim_wall_offset_get(const struct swim *swim, struct swim_now now, uint64_t sid,
+                          struct swim_wall_offset *out)
+{
+    const struct swim_member *member = swim_find(swim, sid);
+    struct swim_estimate estimate;
+
+    if (member == swim->self) {
+        *out = (struct swim_wall_offset){.drift_ppb = 0};
+        return true;
+    }
+    if (member == NULL || !swim_offset_get(&member->offset, now.mono_ns, &estimate)) {
+        return false;
+    }
+    narrow(swim, member, now.mono_ns, &estimate);
+    *out = (struct swim_wall_offset){
+        .offset_ns = swim_clock_wall_offset(&swim->clock, &estimate, member->peer.wall_ns),
+        .bound_ns = swim_add_saturating(estimate.bound_ns, 2ull * SWIM_CLOCK_STEP),
+        .age_ns = estimate.age_ns,
+        .drift_ppb = estimate.drift_ppb,
+    };
+    return true;
+}
+
 const struct swim_counters *swim_get_counters(const struct swim *swim)
 {
     return &swim->counters;

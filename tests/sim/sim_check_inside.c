@@ -130,6 +130,34 @@ static void check_offset(struct swim_sim *sim, uint32_t node, const struct swim_
     }
 }
 
+/* False: its wall clock has stepped, and it has not looked since. */
+static bool knows_its_wall_clock(const struct swim_sim *sim, uint32_t node)
+{
+    int64_t wall_ns = sim_node_now(sim, node).wall_ns;
+
+    return apart(wall_ns - steady(sim, node), sim->nodes[node].swim->clock.wall_ns) <=
+           SWIM_CLOCK_STEP;
+}
+
+/* Of wall clocks, as far as the peer's has not stepped since it was told. */
+static void check_wall_offset(struct swim_sim *sim, uint32_t node, const struct swim_member *member,
+                              uint32_t peer)
+{
+    struct swim_now now = sim_node_now(sim, node);
+    int64_t truth_ns = sim_node_now(sim, peer).wall_ns - now.wall_ns;
+    struct swim_wall_offset offset;
+
+    if (knows_its_wall_clock(sim, node) && knows_its_wall_clock(sim, peer) &&
+        member->peer.wall_ns == sim->nodes[peer].swim->clock.wall_ns &&
+        swim_wall_offset_get(sim->nodes[node].swim, now, member->sid, &offset) &&
+        apart(truth_ns, offset.offset_ns) > offset.bound_ns) {
+        (void)swim_sim_fail(sim, "C3",
+                            "n%" PRIu32 " thinks that the wall clock of n%" PRIu32 " is %" PRId64
+                            " ns ahead, at most %" PRIu64 " wrong; it is %" PRId64,
+                            node, peer, offset.offset_ns, offset.bound_ns, truth_ns);
+    }
+}
+
 static void check_swarm_time(struct swim_sim *sim, uint32_t a, uint32_t b)
 {
     const struct swim_clock *clocks[] = {&sim->nodes[a].swim->clock, &sim->nodes[b].swim->clock};
@@ -166,6 +194,7 @@ void sim_check_clock(struct swim_sim *sim, uint32_t node)
     /* Of an earlier life the steady clock was another one. */
     if (member->incarnation.boot == sim->nodes[peer].own.boot) {
         check_offset(sim, node, member, peer);
+        check_wall_offset(sim, node, member, peer);
     }
     check_swarm_time(sim, node, peer);
 }

@@ -128,7 +128,8 @@ static int run(struct command_context *ctx, void *args_)
         .filter = args->filter,
         .from_ns = args->range.from_ns,
         .to_ns = args->range.to_ns,
-        .with_data = args->show_data && !args->count,
+        /* Words are made of the bytes. */
+        .with_data = !args->count && (args->show_data || !ctx->global.json),
         .wanted = args->count || args->limit == 0 || args->offset > UINT64_MAX - args->limit
                       ? 0
                       : args->offset + args->limit,
@@ -162,9 +163,9 @@ const struct command cmd_manage_query = {
     .description =
         (const char *const[]){
             "Prints packets of the node's sessions as 'packetrecorder query' prints those of a "
-            "store, in the same words and with the same JSON; the node searches, and only what is "
-            "shown crosses the network. Several sessions, or 'all', come in the order of their "
-            "times.",
+            "store, in the same words and with the same JSON; the node searches, and only what "
+            "matches crosses the network. Several sessions, or 'all', come in the order of their "
+            "times. For many packets use 'manage download-pcap'.",
             "Ends with 0 also when nothing matches, with 3 when a part of the store was damaged "
             "and left out.",
             NULL,

@@ -187,3 +187,26 @@ void link_type_text(uint32_t link_type, char out[LINK_TYPE_TEXT_MAX])
         snprintf(out, LINK_TYPE_TEXT_MAX, "%s", found->name);
     }
 }
+
+bool link_type_parse(const char *text, uint32_t *out)
+{
+    static const char prefix[] = "LINKTYPE_";
+    char *end;
+
+    for (size_t i = 0; i < ARRAY_LEN(records); i++) {
+        if (strcmp(records[i].name, text) == 0) {
+            *out = records[i].link_type;
+            return true;
+        }
+    }
+    const char *digits = text + sizeof prefix - 1;
+    if (strncmp(text, prefix, sizeof prefix - 1) != 0 || *digits < '0' || *digits > '9') {
+        return false;
+    }
+    unsigned long number = strtoul(digits, &end, 10);
+    if (*end != '\0' || number > UINT32_MAX) {
+        return false;
+    }
+    *out = (uint32_t)number;
+    return true;
+}

@@ -6,9 +6,12 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #define LINK_TYPE_TEXT_MAX 32
 
 /* "EN10MB" for LINKTYPE_ 1, "LINKTYPE_147" where there is no name. */
 void link_type_text(uint32_t link_type, char out[LINK_TYPE_TEXT_MAX]);
+/* And back; false when it is no such text. */
+bool link_type_parse(const char *text, uint32_t *out);

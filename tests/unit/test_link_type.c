@@ -61,9 +61,37 @@ static void a_number_without_a_name_is_written_as_number(void **state)
     assert_string_equal(text, "EN10MB");
 }
 
+static void a_name_is_read_back(void **state)
+{
+    static const char *const wrong[] = {"",
+                                        "EN10M",
+                                        "en10mb",
+                                        "LINKTYPE_",
+                                        "LINKTYPE_-1",
+                                        "LINKTYPE_ 1",
+                                        "LINKTYPE_1x",
+                                        "LINKTYPE_4294967296",
+                                        "1"};
+    uint32_t back = 0;
+
+    (void)state;
+    for (uint32_t link_type = 0; link_type < LINK_TYPES_TRIED; link_type++) {
+        char text[LINK_TYPE_TEXT_MAX];
+        link_type_text(link_type, text);
+        assert_true(link_type_parse(text, &back));
+        assert_int_equal(back, link_type);
+    }
+    assert_true(link_type_parse("LINKTYPE_4294967295", &back));
+    assert_int_equal(back, UINT32_MAX);
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        assert_false(link_type_parse(wrong[i], &back));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_name_is_read_back),
         cmocka_unit_test(names_are_those_of_libpcap),
         cmocka_unit_test(a_number_without_a_name_is_written_as_number),
     };

@@ -171,7 +171,8 @@ void gossip_do_actions(struct gossip *g)
 {
     struct swim_action action;
 
-    while (swim_next(g->swim, gossip_now(), g->scratch, &action)) {
+    /* Streams that end while the loop does would have the core open others. */
+    while (!g->is_closing && swim_next(g->swim, gossip_now(), g->scratch, &action)) {
         do_action(g, &action);
     }
     flush_all(g);

@@ -6,7 +6,8 @@ set -uo pipefail
 # shellcheck source=../support/node.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../support/node.sh"
 node_place examples
-find_python || skip_all "needs python3-websockets and python3-scapy"
+{ find_python && "$PR_PYTHON" -c 'import msgpack, nacl' 2>/dev/null; } ||
+    skip_all "needs python3-websockets, python3-scapy, python3-msgpack and python3-nacl"
 EXAMPLES=$(realpath "$PR_ROOT/client_examples")
 export NODE_PATH=/usr/share/nodejs
 cd "$SCRATCH" || exit 1
@@ -14,7 +15,7 @@ umask 077
 for role in view capture inject; do
     add_key "$role" >"$role.key" || not_ok "keys add --role $role"
 done
-start_node node.log --allow-inject || {
+start_node node.log --allow-inject --rpc-addr 127.0.0.1:0 --rpc-socket "$SCRATCH/rpc.sock" || {
     not_ok "the node starts"
     sed 's/^/# /' node.log
     tap_done
@@ -99,6 +100,63 @@ test_tour_sh() {
         "http://127.0.0.1:$NODE_PORT" "$IF_B" tour.pcapng
 }
 
+call_py() { in_b "$PR_PYTHON" "$EXAMPLES/call.py" --socket "$SCRATCH/rpc.sock" "$@"; }
+pull_py() { as capture "$PR_PYTHON" "$EXAMPLES/pull.py" "127.0.0.1:$(rpc_port)" "$@"; }
+rpc_port() { grep -oE 'rpc on 127\.0\.0\.1:[0-9]+' node.log | grep -oE '[0-9]+$' | head -n 1; }
+has_lines() { [ "$(wc -l <"$2")" -ge "$1" ]; }
+
+# After test_tour_sh, whose session it reads.
+test_call_py() {
+    local pid code=0
+    check_equal "call.py: a method by its name" "$IF_B" \
+        "$(call_py node.interfaces | jq -r ".[] | select(.name == \"$IF_B\").name")"
+    check_equal "call.py: with arguments" tour \
+        "$(call_py session.list '{"limit": 1}' | jq -r '.[].name')"
+    check_exit "call.py: an error of the node ends with 1" 1 call_py session.delete \
+        '{"session_id": "none"}'
+    check "call.py: and is told in the node's words" \
+        grep -q 'not_found' <(call_py session.delete '{"session_id": "none"}' 2>&1)
+    check_exit "call.py: where no node is, too" 1 in_b "$PR_PYTHON" "$EXAMPLES/call.py" \
+        --socket "$SCRATCH/none.sock" node.info
+    start_in "$NS_B" "$PR_PYTHON" "$EXAMPLES/call.py" --socket "$SCRATCH/rpc.sock" \
+        events.subscribe '{"types": ["capture.started", "capture.ended"]}' --events 2 >call.out 2>call.err
+    pid=$STARTED
+    wait_for 10 has_lines 1 call.out || not_ok "call.py subscribes"
+    call_py capture.start "{\"interface\": \"$IF_B\", \"max_packets\": 3, \"name\": \"called\"}" >/dev/null
+    ping_b 5
+    wait "$pid" || code=$?
+    check_equal "call.py: exit 0 after two events" 0 "$code"
+    check_equal "call.py: which are those that happened" "capture.started capture.ended" \
+        "$(jq -r 'select(.type).type' call.out | paste -sd ' ')"
+}
+
+test_pull_py() {
+    wait_for 10 rpc_port >/dev/null
+    check "pull.py: lists the sessions" grep -qE '	complete	5	tour$' <(pull_py)
+    check "pull.py: pulls one" pull_py tour pulled.pcapng
+    check_equal "pull.py: with all its packets" 5 "$(tshark -r pulled.pcapng 2>/dev/null | wc -l)"
+    call_py capture.start "{\"interface\": \"$IF_B\", \"max_packets\": 4000, \"name\": \"many\"}" >/dev/null
+    in_a ping -q -c 2010 -s 1400 -i 0.001 10.77.0.2 >ping.out
+    wait_for 10 session_is_complete many || not_ok "a session of 4,000 packets"
+    # In answers of 4 KiB, which are more frames of a way than one key is for.
+    check "pull.py: in small pieces" pull_py many small.pcapng --chunk 4KiB
+    check "pull.py: and at once" pull_py many whole.pcapng --chunk 4MiB
+    check "pull.py: both are the same" cmp small.pcapng whole.pcapng
+    check_equal "pull.py: with a filter, onto standard output" 2000 \
+        "$(pull_py many - --filter 'icmp[0] == 8' | tshark -r - 2>/dev/null | wc -l)"
+    check_exit "pull.py: a session that is not there ends with 1" 1 pull_py none none.pcapng
+    check_exit "pull.py: so does a key of too small a role" 1 as view "$PR_PYTHON" \
+        "$EXAMPLES/pull.py" "127.0.0.1:$(rpc_port)" tour none.pcapng
+    check "pull.py: a wrong secret is told" grep -q 'secret of the API key is wrong' <(
+        PACKETRECORDER_API_KEY=$(cut -c1-12 capture.key)$(printf 'A%.0s' {1..43}) \
+            in_b "$PR_PYTHON" "$EXAMPLES/pull.py" "127.0.0.1:$(rpc_port)" 2>&1)
+    check "pull.py: so is a port that is no channel" grep -q 'no packetrecorder' <(
+        as capture "$PR_PYTHON" "$EXAMPLES/pull.py" "127.0.0.1:$NODE_PORT" 2>&1)
+}
+session_is_complete() {
+    call_py session.list | jq -e "any(.[]; .name == \"$1\" and .state == \"complete\")" >/dev/null
+}
+
 test_readme() {
     local name
     for name in "$EXAMPLES"/*; do
@@ -112,6 +170,8 @@ test_watch_py
 test_record_js
 test_frames_c
 test_tour_sh
+test_call_py
+test_pull_py
 test_readme
 stop "$NODE_PID"
 check_equal "the node ends with 0" 0 "$?"

@@ -68,5 +68,22 @@ int gossip_find(struct gossip *gossip, const char *text, struct gossip_member *o
 struct json_t *gossip_members_json(struct node *node);
 void gossip_metrics(struct node *node, struct buf *out);
 
+/* Tells the others that this node leaves; left(arg) comes on the node's loop when enough of them
+ * know, or a second later. The node is its only member from then on. False: it is leaving or has
+ * left; nothing is called. */
+bool gossip_leave(struct gossip *gossip, void (*left)(void *arg), void *arg);
+
+/* What an operator does with the ring of cluster keys, here and so everywhere. ERR_IN_USE where a
+ * live member would be left out, unless force is set. */
+struct gossip_ring_action {
+    enum { GOSSIP_RING_LIST, GOSSIP_RING_ADD, GOSSIP_RING_USE, GOSSIP_RING_RETIRE } what;
+    const char *text; /* ADD: prc_CLUSTERID_KEY */
+    uint32_t id;      /* USE, RETIRE */
+    bool force;
+};
+int gossip_ring_do(struct gossip *gossip, const struct gossip_ring_action *action, struct err *err);
+/* Without the keys themselves. */
+void gossip_ring_get(struct gossip *gossip, struct gossip_ring *out);
+
 /* HOST[:PORT] besides those of --join, tried for ever. */
 int gossip_join(struct gossip *gossip, const char *text, struct err *err);

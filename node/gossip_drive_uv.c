@@ -208,6 +208,8 @@ static void arm(struct gossip *g)
 void gossip_drain_core(struct gossip *g)
 {
     gossip_do_actions(g);
+    gossip_ring_take_changes(g);
+    gossip_do_actions(g);
     arm(g);
 }
 

@@ -73,6 +73,7 @@ struct gossip {
     uv_async_t tell;  /* the node's loop: it has left, or the thread is about to end */
     uv_timer_t timer; /* the core's deadline */
     uv_timer_t seeds_timer;
+    uv_timer_t ring_timer; /* a retiring key goes */
     uv_timer_t look_timer; /* at seeds that do not answer */
     uv_poll_t polls[GOSSIP_SOCKETS_MAX];
     uint64_t timer_ns;     /* what it is armed for; gossip thread */
@@ -87,6 +88,8 @@ struct gossip {
     struct swim *swim;
     struct gossip_state state;
     struct swim_meta meta;
+    bool ring_is_new;               /* it is to be put in force */
+    bool is_keeping, wants_keeping; /* a worker writes it; it is to be written once more */
     struct gossip_counters counters;
     struct gossip_foreign foreign;
     struct log_limit member_lines, foreign_lines, send_lines;
@@ -113,6 +116,9 @@ struct gossip {
     bool is_closing; /* the thread is to end */
     bool has_left;   /* the core said so */
     atomic_bool is_thread_done;
+    bool is_leaving;
+    void (*left)(void *arg);
+    void *left_arg;
     void (*drained)(struct node *node);
     void (*closed)(struct node *node);
 };
@@ -143,6 +149,13 @@ void gossip_seeds_deinit(struct gossip *g);
 void gossip_seed_answered(struct gossip *g, const struct swim_addr *seed, const struct err *err);
 /* Nobody else is left: seeds are looked at again. */
 void gossip_seeds_alone(struct gossip *g);
+
+/* ---- gossip_ring_uv.c; gossip thread, locked ---- */
+void gossip_ring_start(struct gossip *g); /* before the thread */
+/* What the others have done with keys, and what was done here. */
+void gossip_ring_take_changes(struct gossip *g);
+/* Our record says anew what we are. */
+void gossip_set_meta(struct gossip *g);
 
 /* ---- gossip_addrs_posix.c ---- */
 /* Where others reach us: --advertise-addr, or what we listen on. Gives how many. */

@@ -84,6 +84,14 @@ void gossip_members(struct gossip *g, gossip_member_cb member, void *arg)
     gossip_unlock(g);
 }
 
+static bool gossip_has_left(struct gossip *g)
+{
+    gossip_lock(g);
+    bool has_left = g->has_left;
+    gossip_unlock(g);
+    return has_left;
+}
+
 /* ---- finding one ---- */
 
 struct find {
@@ -210,7 +218,7 @@ json_t *gossip_members_json(struct node *node)
 {
     json_t *all = json_array();
 
-    if (node->gossip == NULL) {
+    if (node->gossip == NULL || gossip_has_left(node->gossip)) {
         json_array_append_new(all, alone(node));
     } else {
         gossip_members(node->gossip, append, all);

@@ -208,7 +208,8 @@ static bool take_line(struct gossip_ring *ring, const char *line)
                                  NULL, &n, NULL, VARIANT) == 0 &&
                n == SWIM_CLUSTER_BYTES;
     }
-    if (sscanf(line, "file %8" SCNx32, &ring->file_id) == 1) {
+    if (sscanf(line, "file %8" SCNx32, &ring->file_id) == 1 ||
+        sscanf(line, "since %" SCNu64, &ring->since_ms) == 1) {
         return true;
     }
     bool good = sscanf(line, "key %63s %15s %" SCNd64, text, word, &until_s) == 3 &&
@@ -263,7 +264,8 @@ int gossip_state_put_ring(const struct gossip_state *state, const struct gossip_
 
     sodium_bin2base64(text, sizeof text, ring->keys.cluster_id, SWIM_CLUSTER_BYTES, VARIANT);
     buf_reserve(&out, FILE_MAX); /* it never grows, so nothing of it is left behind */
-    buf_printf(&out, RING_HEAD "\ncluster %s\nfile %08" PRIx32 "\n", text, ring->file_id);
+    buf_printf(&out, RING_HEAD "\ncluster %s\nfile %08" PRIx32 "\nsince %" PRIu64 "\n", text,
+               ring->file_id, ring->since_ms);
     for (uint32_t i = 0; i < ring->keys.n; i++) {
         const struct swim_key *key = &ring->keys.keys[i];
         sodium_bin2base64(text, sizeof text, key->key, sizeof key->key, VARIANT);

@@ -6,8 +6,9 @@
  * a directory. It must not be copied: two nodes with one key are one member with two mouths.
  *
  * keyring is text: a line "packetrecorder keyring 1", "cluster ID", "file KEY-ID" (the key that
- * --cluster-key-file held when it was read last), and for each key "key KEY STATE UNTIL", KEY in
- * base64url, STATE active, installed or retiring, UNTIL seconds since 1970 or 0.
+ * --cluster-key-file held when it was read last), "since MS" (the active key is active), for each
+ * key "key KEY STATE UNTIL", KEY in base64url, STATE active, installed or retiring, UNTIL seconds
+ * since 1970 or 0.
  */
 #pragma once
 

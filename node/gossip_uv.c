@@ -22,6 +22,7 @@
 #include "node/own_traffic_uv.h"
 #include "node/rpc_server.h"
 #include "shared/base/addr.h"
+#include "shared/base/clock_posix.h"
 #include "shared/base/mem.h"
 #include "shared/capture/own_filter.h"
 #include "shared/wire/cluster_key.h"
@@ -158,8 +159,11 @@ static int load_keys(struct gossip *g, struct err *err)
 
     int rc = cluster_key_load(g->node->options->cluster_key_file, &key, err);
     if (rc == 0) {
-        rc = gossip_ring_take_file(&g->state.ring, key->cluster, key->key, &changed, err);
+        rc = gossip_ring_take_file(&g->state.ring, key->cluster, key->key,
+                                   clock_wall_ns() / 1000000u, &changed, err);
     }
+    changed =
+        gossip_ring_expire(&g->state.ring, (int64_t)(clock_wall_ns() / 1000000000u)) || changed;
     if (rc == 0 && changed) {
         rc = gossip_state_put_ring(&g->state, &g->state.ring, err);
     }
@@ -354,6 +358,7 @@ static int start(struct gossip *g, struct err *err)
     }
     if (rc == 0) {
         gossip_seeds_start(g);
+        gossip_ring_start(g);
         rc = start_thread(g, err);
     }
     if (rc < 0) {
@@ -396,10 +401,16 @@ int gossip_open(struct node *node, struct err *err)
 
 /* ---- ending ---- */
 
-static void say_drained(struct gossip *g)
+static void say_left(struct gossip *g)
 {
     void (*drained)(struct node * node) = g->drained;
+    void (*left)(void *arg) = g->left;
 
+    g->left = NULL;
+    if (left != NULL) {
+        log_info("the node has left the swarm");
+        left(g->left_arg);
+    }
     g->drained = NULL;
     if (drained != NULL) {
         drained(g->node);
@@ -425,12 +436,40 @@ static void on_told(uv_async_t *async)
     bool has_left = g->has_left;
     gossip_unlock(g);
     if (has_left) {
-        say_drained(g);
+        say_left(g);
     }
     if (atomic_load(&g->is_thread_done)) {
         REQUIRE(pthread_join(g->thread, NULL) == 0);
         uv_close((uv_handle_t *)&g->tell, on_tell_closed);
     }
+}
+
+/* Also when it has left: then the word of it comes once more. */
+static void begin_to_leave(struct gossip *g)
+{
+    gossip_lock(g);
+    g->is_leaving = true;
+    bool has_left = g->has_left;
+    if (!has_left) {
+        swim_leave(g->swim, gossip_now());
+    }
+    gossip_unlock(g);
+    if (has_left) {
+        uv_async_send(&g->tell);
+    } else {
+        gossip_poke(g);
+    }
+}
+
+bool gossip_leave(struct gossip *g, void (*left)(void *arg), void *arg)
+{
+    if (g->is_leaving) {
+        return false;
+    }
+    g->left = left;
+    g->left_arg = arg;
+    begin_to_leave(g);
+    return true;
 }
 
 void gossip_drain(struct node *node, uint64_t deadline_ns, void (*done)(struct node *node))
@@ -443,10 +482,7 @@ void gossip_drain(struct node *node, uint64_t deadline_ns, void (*done)(struct n
         return;
     }
     g->drained = done;
-    gossip_lock(g);
-    swim_leave(g->swim, gossip_now());
-    gossip_unlock(g);
-    gossip_poke(g);
+    begin_to_leave(g);
 }
 
 void gossip_close(struct node *node, void (*closed)(struct node *node))

@@ -168,6 +168,7 @@ static const struct rpc_param swarm_keys[] = {
              "an old one (list)."},
     {.name = "key", .type = RPC_TEXT, .what = "For add: `prc_CLUSTERID_KEY`."},
     {.name = "key_id", .type = RPC_TEXT, .what = "For use and retire: as listed."},
+    {.name = "force", .type = RPC_BOOL, .what = "Also where a live member is left out (false)."},
 };
 
 #define SESSION_OBJECT "The session, as `sessions --json` prints it"

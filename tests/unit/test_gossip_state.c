@@ -66,7 +66,7 @@ static unsigned mode_of(const char *name)
 
 static void what_was_put_comes_back(void **state)
 {
-    struct gossip_ring ring = {.file_id = 0xabcdef01, .keys = {.n = 2}};
+    struct gossip_ring ring = {.file_id = 0xabcdef01, .since_ms = 77, .keys = {.n = 2}};
     uint8_t secret[SWIM_SECRET_BYTES];
     struct err err;
 
@@ -165,7 +165,7 @@ static bool take(struct gossip_ring *ring, uint8_t cluster, uint8_t fill)
 
     memset(id, cluster, sizeof id);
     memset(key, fill, sizeof key);
-    if (gossip_ring_take_file(ring, id, key, &changed, &err) < 0) {
+    if (gossip_ring_take_file(ring, id, key, 1000, &changed, &err) < 0) {
         assert_int_equal(err.code, ERR_LIMIT);
         return false;
     }
@@ -228,6 +228,96 @@ static void a_full_ring_says_so(void **state)
     assert_int_equal(ring.keys.n, SWIM_KEYS_MAX);
 }
 
+/* ---- orders ---- */
+
+static struct gossip_key_order order_of(uint8_t fill, uint8_t order_state, uint64_t since_ms)
+{
+    struct gossip_key_order order = {.state = order_state, .since_ms = since_ms};
+
+    memset(order.key, fill, sizeof order.key);
+    order.id = swim_key_id(order.key);
+    if (order_state == SWIM_KEY_RETIRING) {
+        memset(order.key, 0, sizeof order.key);
+        order.until_s = 1000;
+    }
+    return order;
+}
+
+static void an_order_comes_back_from_its_bytes(void **state)
+{
+    struct gossip_key_order order = order_of(7, SWIM_KEY_ACTIVE, 123456789012345);
+    struct gossip_key_order back;
+    uint8_t at_key[SWIM_KV_KEY_BYTES];
+    uint8_t bytes[GOSSIP_KEY_ORDER_BYTES];
+
+    (void)state;
+    gossip_key_order_place(order.id, at_key);
+    gossip_key_order_write(&order, bytes);
+    assert_true(gossip_key_order_read(at_key, bytes, sizeof bytes, &back));
+    assert_int_equal(back.id, order.id);
+    assert_int_equal(back.state, order.state);
+    assert_int_equal(back.since_ms, order.since_ms);
+    assert_memory_equal(back.key, order.key, sizeof order.key);
+    assert_false(gossip_key_order_read(at_key, bytes, sizeof bytes - 1, &back));
+    for (size_t i = 0; i < 34; i++) { /* version, state, key: none may be another one */
+        bytes[i] ^= 0x40;
+        assert_false(gossip_key_order_read(at_key, bytes, sizeof bytes, &back));
+        bytes[i] ^= 0x40;
+    }
+    for (size_t i = 0; i < sizeof at_key; i++) {
+        at_key[i] ^= 1;
+        assert_false(gossip_key_order_read(at_key, bytes, sizeof bytes, &back));
+        at_key[i] ^= 1;
+    }
+}
+
+/* All orders of the orders of a rotation end with the same. */
+static void the_order_of_orders_does_not_matter(void **state)
+{
+    const struct gossip_key_order orders[] = {
+        order_of(10, SWIM_KEY_RETIRING, 30),
+        order_of(11, SWIM_KEY_ACTIVE, 20),
+        order_of(12, SWIM_KEY_ACTIVE, 10),
+    };
+    static const unsigned ways[][3] = {{0, 1, 2}, {0, 2, 1}, {1, 0, 2},
+                                       {1, 2, 0}, {2, 0, 1}, {2, 1, 0}};
+
+    (void)state;
+    for (size_t way = 0; way < ARRAY_LEN(ways); way++) {
+        struct gossip_ring ring = {0};
+        assert_true(take(&ring, 1, 10));
+        for (unsigned round = 0; round < 2; round++) { /* each record is heard of often */
+            for (unsigned i = 0; i < 3; i++) {
+                (void)gossip_ring_apply(&ring, &orders[ways[way][i]], 500);
+            }
+        }
+        assert_int_equal(ring.keys.n, 3);
+        assert_int_equal(active(&ring), 11);
+        assert_int_equal(gossip_ring_find(&ring, orders[0].id)->state, SWIM_KEY_RETIRING);
+        assert_int_equal(gossip_ring_find(&ring, orders[2].id)->state, SWIM_KEY_INSTALLED);
+    }
+}
+
+static void a_retired_key_goes_when_its_time_is_over(void **state)
+{
+    struct gossip_key_order next = order_of(11, SWIM_KEY_ACTIVE, 20);
+    struct gossip_key_order old = order_of(10, SWIM_KEY_RETIRING, 30);
+    struct gossip_ring ring = {0};
+
+    (void)state;
+    assert_true(take(&ring, 1, 10));
+    assert_int_equal(gossip_ring_apply(&ring, &old, 500), GOSSIP_RING_SAME); /* the only one */
+    assert_int_equal(gossip_ring_apply(&ring, &next, 500), GOSSIP_RING_CHANGED);
+    assert_int_equal(gossip_ring_apply(&ring, &old, 500), GOSSIP_RING_CHANGED);
+    assert_int_equal(gossip_ring_next_s(&ring), 1000);
+    assert_false(gossip_ring_expire(&ring, 999));
+    assert_true(gossip_ring_expire(&ring, 1000));
+    assert_int_equal(ring.keys.n, 1);
+    assert_int_equal(gossip_ring_next_s(&ring), INT64_MAX);
+    assert_int_equal(active(&ring), 11);
+    assert_int_equal(gossip_ring_apply(&ring, &old, 2000), GOSSIP_RING_SAME);
+}
+
 #define IN_PLACE(name) cmocka_unit_test_setup_teardown(name, make_place, drop_place)
 
 int main(void)
@@ -241,6 +331,9 @@ int main(void)
         cmocka_unit_test(what_a_rotation_did_is_not_undone_by_the_file),
         cmocka_unit_test(another_cluster_begins_anew),
         cmocka_unit_test(a_full_ring_says_so),
+        cmocka_unit_test(an_order_comes_back_from_its_bytes),
+        cmocka_unit_test(the_order_of_orders_does_not_matter),
+        cmocka_unit_test(a_retired_key_goes_when_its_time_is_over),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

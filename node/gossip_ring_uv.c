@@ -243,14 +243,11 @@ static int add(struct gossip *g, const char *text, struct err *err)
     return rc;
 }
 
-static int find(const struct gossip *g, uint32_t id, const struct swim_key **out, struct err *err)
+static int not_held(uint32_t id, struct err *err)
 {
-    *out = gossip_ring_find(&g->state.ring, id);
-    return *out != NULL ? 0
-                        : err_set(err, ERR_NOT_FOUND,
-                                  "this node holds no cluster key %08" PRIx32
-                                  ": 'manage cluster-keys list' shows them",
-                                  id);
+    return err_set(
+        err, ERR_NOT_FOUND,
+        "this node holds no cluster key %08" PRIx32 ": 'manage cluster-keys list' shows them", id);
 }
 
 /* Of use: who cannot read what is sealed with it. Of retire: who would be left with nothing. */
@@ -269,13 +266,13 @@ static int check_holders(struct gossip *g, uint32_t id, const char *what, struct
 
 static int use(struct gossip *g, uint32_t id, bool force, struct err *err)
 {
-    const struct swim_key *key;
+    const struct swim_key *key = gossip_ring_find(&g->state.ring, id);
     struct gossip_key_order order = {.id = id, .state = SWIM_KEY_ACTIVE};
-    int rc = find(g, id, &key, err);
 
-    if (rc == 0 && !force) {
-        rc = check_holders(g, id, "any more", err);
+    if (key == NULL) {
+        return not_held(id, err);
     }
+    int rc = force ? 0 : check_holders(g, id, "any more", err);
     if (rc == 0) {
         memcpy(order.key, key->key, sizeof order.key);
         rc = put_order(g, &order, err);
@@ -286,18 +283,17 @@ static int use(struct gossip *g, uint32_t id, bool force, struct err *err)
 
 static int retire(struct gossip *g, uint32_t id, bool force, struct err *err)
 {
-    const struct swim_key *key;
     const struct swim_key *active = swim_keyring_active(&g->state.ring.keys);
     struct gossip_key_order order = {.id = id, .state = SWIM_KEY_RETIRING};
-    int rc = find(g, id, &key, err);
 
-    if (rc == 0 && key == active) {
-        rc = err_set(err, ERR_IN_USE,
-                     "the swarm seals with the key %08" PRIx32 ": 'use' another one first", id);
+    if (active == NULL || gossip_ring_find(&g->state.ring, id) == NULL) {
+        return not_held(id, err);
     }
-    if (rc == 0 && !force) {
-        rc = check_holders(g, active->id, "when this one is gone", err);
+    if (active->id == id) {
+        return err_set(err, ERR_IN_USE,
+                       "the swarm seals with the key %08" PRIx32 ": 'use' another one first", id);
     }
+    int rc = force ? 0 : check_holders(g, active->id, "when this one is gone", err);
     if (rc == 0) {
         order.until_s = (int64_t)(clock_wall_ns() / 1000000000u) + GOSSIP_RETIRE_S;
         rc = put_order(g, &order, err);

@@ -57,7 +57,7 @@ struct gossip_member {
 };
 typedef void (*gossip_member_cb)(const struct gossip_member *member, void *arg);
 
-/* All that are known, oneself too, by id. Not from within the callback. */
+/* All that are known, oneself too, by id; as they were at one moment. */
 void gossip_members(struct gossip *gossip, gossip_member_cb member, void *arg);
 /* By its name, its id or at least 8 digits of the beginning of one. ERR_NOT_FOUND, ERR_AMBIGUOUS.
  */

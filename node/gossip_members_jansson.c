@@ -72,16 +72,21 @@ void gossip_show(struct gossip *g, struct swim_now now, const struct swim_view *
 
 void gossip_members(struct gossip *g, gossip_member_cb member, void *arg)
 {
-    struct gossip_member one;
     struct swim_view view;
+    uint32_t n = 0;
 
     gossip_lock(g);
     struct swim_now now = gossip_now();
-    for (uint32_t i = 0; swim_member_at(g->swim, i, &view); i++) {
-        gossip_show(g, now, &view, &one);
-        member(&one, arg);
+    struct gossip_member *all = x_alloc((swim_n_members(g->swim) + 1) * sizeof *all);
+    while (n <= swim_n_members(g->swim) && swim_member_at(g->swim, n, &view)) {
+        gossip_show(g, now, &view, &all[n++]);
     }
     gossip_unlock(g);
+    /* What is made of them takes longer than the core may wait. */
+    for (uint32_t i = 0; i < n; i++) {
+        member(&all[i], arg);
+    }
+    mem_free(all);
 }
 
 static bool gossip_has_left(struct gossip *g)

@@ -12,9 +12,9 @@
 
 #include "node/node.h"
 #include "shared/base/buf.h"
+#include "shared/wire/rpc_endpoint.h"
 
 #define RPC_DEFAULT_ADDR   "127.0.0.1:50051"
-#define RPC_DEFAULT_SOCKET "/run/packetrecorder/rpc.sock"
 #define RPC_NONE           "none" /* --rpc-addr none, --rpc-socket none */
 
 #define RPC_CONNECTIONS_MAX 2048 /* at a time */

@@ -387,3 +387,28 @@ row_channel() {
             "$(shown "channel.$key.ours" "$(sed -E 's/.* {2,}[0-9]+ //' <<<"$line")")"
     done <"$SCRATCH/channel" | tee -a "$SCRATCH/table"
 }
+
+# ---- RPC ------------------------------------------------------------------------------------
+
+# rpc_row NAME WHAT MODE N TARGET: over the channel, and over the UNIX socket without one.
+rpc_row() {
+    local name=$1 what=$2 mode=$3 n=$4 i over endpoint
+    for ((i = 1; i <= runs; i++)); do
+        add_key view >"$SCRATCH/rpc.key" 2>/dev/null
+        node_up --rpc-addr 127.0.0.1:0 --rpc-socket "$SCRATCH/rpc.sock"
+        endpoint=$(grep -oE 'rpc on 127[0-9.]+:[0-9]+' "$SCRATCH/node.log" | cut -d' ' -f3)
+        for over in "$endpoint" "unix:$SCRATCH/rpc.sock"; do
+            in_b "$tools/rpc_load" "$over" "$SCRATCH/rpc.key" "$mode" "$n" >"$SCRATCH/rpc" ||
+                die "rpc_load failed: $(cat "$SCRATCH/rpc")"
+            add "$name-$(grep -o '^unix' <<<"$over" || echo tcp).ours" "$(field rpc p99_ms)"
+        done
+        node_down
+    done
+    put_row "$name-tcp" "$what, p99 (ratio: ms)" – ms "$(stat "$name-tcp.ours" median)" '<=' "$5"
+    put_row "$name-unix" 'the same over the UNIX socket' – ms "$(stat "$name-unix.ours" median)" \
+        '<=' "$5"
+}
+
+row_rpc_calls() { rpc_row rpc-calls '1,000 calls at once on 20 connections, all answered' calls 1000 250; }
+row_rpc_clients() { rpc_row rpc-clients '1,000 clients at once, connect and call' clients 1000 1000; }
+row_rpc_cold() { rpc_row rpc-cold 'a cold call on loopback' cold 500 50; }

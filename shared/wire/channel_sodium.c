@@ -58,7 +58,8 @@ struct channel {
     size_t want;
     size_t got;
     uint8_t early[PROOF_MAX];
-    uint8_t *frame; /* owned: CHANNEL_FRAME_MAX, for frames that come in pieces; plaintext */
+    uint8_t *frame;    /* owned: CHANNEL_FRAME_MAX, for frames that come in pieces; plaintext */
+    size_t frame_used; /* of the largest so far: the rest of it was never touched */
 };
 
 _Static_assert(PROOF_MAX >= NOISE_EXTRA_BYTES && PROOF_MAX >= CHANNEL_PREAMBLE_BYTES, "early");
@@ -90,7 +91,7 @@ void channel_free(struct channel *channel)
         return;
     }
     if (channel->frame != NULL) {
-        sodium_memzero(channel->frame, CHANNEL_FRAME_MAX);
+        sodium_memzero(channel->frame, channel->frame_used);
         mem_free(channel->frame);
     }
     sodium_free(channel); /* wipes */
@@ -348,6 +349,7 @@ static int on_frame_head(struct channel *c, const uint8_t *bytes, struct err *er
     if (n <= NOISE_TAG_BYTES) {
         return err_set(err, ERR_DAMAGED, "a frame of %zu bytes holds nothing", n);
     }
+    c->frame_used = c->frame_used > n ? c->frame_used : n;
     expect(c, FRAME, n);
     return CHANNEL_MORE;
 }

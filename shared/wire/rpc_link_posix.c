@@ -218,5 +218,8 @@ void rpc_link_close(struct rpc_link *link)
     dial_close(link->dial);
     channel_free(link->channel);
     buf_deinit(&link->raw);
+    if (link->plain.data != NULL) {
+        sodium_memzero(link->plain.data, link->plain.cap); /* an answer may hold a new key */
+    }
     buf_deinit(&link->plain);
 }

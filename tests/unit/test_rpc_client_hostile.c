@@ -282,6 +282,41 @@ static void who_does_not_read_is_given_up_in_time(void **state)
     mem_free(args);
 }
 
+/* A socket whose queue is full of others, and that nobody accepts from. */
+static void who_does_not_accept_is_given_up_in_time(void **state)
+{
+    struct rpc_endpoint endpoint = {.is_unix = true};
+    const struct rpc_client_opts opts = {.endpoint = &endpoint};
+    struct sockaddr_un at = {.sun_family = AF_UNIX};
+    struct rpc_client *client = NULL;
+    int others[16];
+    size_t n = 0;
+    char *path = in_place("full.sock");
+    struct err err;
+
+    (void)state;
+    snprintf(endpoint.path, sizeof endpoint.path, "%s", path);
+    snprintf(at.sun_path, sizeof at.sun_path, "%s", path);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(fd, (struct sockaddr *)&at, sizeof at), 0);
+    assert_int_equal(listen(fd, 1), 0);
+    int rc = 0;
+    while (rc == 0 && n < ARRAY_LEN(others)) {
+        others[n] = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+        rc = connect(others[n++], (struct sockaddr *)&at, sizeof at);
+    }
+    assert_int_equal(rc, -1);
+    uint64_t before = clock_monotonic_ns();
+    assert_int_equal(rpc_client_open(&opts, in_ms(60), &client, &err), -ETIMEDOUT);
+    assert_non_null(strstr(err.text, path));
+    assert_true(clock_monotonic_ns() - before < 5000 * MS);
+    while (n > 0) {
+        close(others[--n]);
+    }
+    close(fd);
+    mem_free(path);
+}
+
 /* ---- before the channel is open ---- */
 
 static void serve_bytes(struct wire_peer *peer, void *arg)
@@ -371,6 +406,7 @@ int main(void)
         cmocka_unit_test(a_flood_that_is_for_nobody_ends_at_the_deadline),
         cmocka_unit_test(who_answers_too_slowly_or_never_is_given_up_in_time),
         cmocka_unit_test(who_does_not_read_is_given_up_in_time),
+        cmocka_unit_test(who_does_not_accept_is_given_up_in_time),
         cmocka_unit_test(who_is_no_packetrecorder_is_told),
         cmocka_unit_test(frames_that_were_tampered_with_end_the_call),
     };

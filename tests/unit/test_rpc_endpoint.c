@@ -38,11 +38,23 @@ static void what_is_typed_is_understood_and_printed(void **state)
     }
 }
 
-#define TEN "0123456789"
+#define TEN     "0123456789"
+#define HUNDRED TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN
+
+static void a_path_is_as_long_as_the_kernel_takes_it(void **state)
+{
+    static const char longest[] = "/23456" HUNDRED "7"; /* 107 bytes and the zero */
+    struct rpc_endpoint endpoint;
+
+    (void)state;
+    assert_int_equal(sizeof longest, RPC_SOCKET_PATH_MAX);
+    assert_int_equal(rpc_endpoint_parse(longest, &endpoint, NULL), 0);
+    assert_string_equal(endpoint.path, longest);
+}
 
 static void the_rest_is_refused_with_the_way_out(void **state)
 {
-    static const char too_long[] = "/234567" TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN "8"; /* 108 */
+    static const char too_long[] = "/234567" HUNDRED "8"; /* 108 */
     const char *const bad[] = {
         "",
         "unix:",
@@ -74,6 +86,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_typed_is_understood_and_printed),
+        cmocka_unit_test(a_path_is_as_long_as_the_kernel_takes_it),
         cmocka_unit_test(the_rest_is_refused_with_the_way_out),
     };
 

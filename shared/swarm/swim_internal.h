@@ -49,6 +49,7 @@ struct swim_suspicion {
     uint8_t n_accusers;
     uint8_t n_confirmed; /* of them, those that count */
     uint8_t told_lh;     /* of the accuser that is gossiped */
+    bool asked; /* its subject, once more before the verdict */
     uint64_t told_from;
     uint32_t min_ms, max_ms;
     uint32_t needed;        /* confirmations that bring it to min_ms */

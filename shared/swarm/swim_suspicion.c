@@ -139,7 +139,9 @@ void swim_suspicions_restart(struct swim *swim)
         s->started_ns = swim->now.mono_ns;
         s->n_accusers = 1;
         s->n_confirmed = 0;
+        s->asked = false;
         swim_timer_arm(&swim->timers, &s->timer, deadline(s));
+        swim_rumor(swim, s->member); /* or its subject might never hear of it, and object */
     }
 }
 
@@ -151,6 +153,26 @@ void swim_suspicions_delay(struct swim *swim, uint64_t ns)
     }
 }
 
+/* What few confirm was told when nobody may have heard it, in a partition that is over; the rumor
+ * is spent since. Before the verdict its subject is asked once more, and has time to object. */
+static bool asks_once_more(struct swim *swim, struct swim_suspicion *s)
+{
+    uint64_t old_ns = swim->now.mono_ns - s->started_ns;
+
+    if (s->asked || swim->rules->dead_doubt_ms == 0 || old_ns < s->max_ms * SWIM_MS / 2) {
+        return false;
+    }
+    s->asked = true;
+    if (swim_probe_has_room(swim, PROBE_WITNESS)) {
+        swim_probe_begin(swim, s->member, PROBE_WITNESS, 0);
+    } else {
+        swim_rumor(swim, s->member);
+    }
+    swim_timer_arm(&swim->timers, &s->timer,
+                   swim->now.mono_ns + swim->rules->dead_doubt_ms * SWIM_MS);
+    return true;
+}
+
 void swim_on_suspicion_timer(struct swim *swim, struct swim_suspicion *s)
 {
     if (swim->isolated) {
@@ -159,7 +181,9 @@ void swim_on_suspicion_timer(struct swim *swim, struct swim_suspicion *s)
         swim_timer_arm(&swim->timers, &s->timer, deadline(s));
         return;
     }
-    swim_declare_dead(swim, s->member, swim->self->sid, s->n_confirmed);
+    if (!asks_once_more(swim, s)) {
+        swim_declare_dead(swim, s->member, swim->self->sid, s->n_confirmed);
+    }
 }
 
 void swim_accuse(struct swim *swim, struct swim_member *member)

@@ -78,6 +78,7 @@ void swim_sim_free(struct swim_sim *sim)
     sim_events_deinit(&sim->events);
     sim_streams_deinit(&sim->streams);
     sim_check_deinit(sim);
+    sim_told_deinit(&sim->told);
     sim_net_deinit(&sim->net);
     mem_free(sim->recorded);
     mem_free(sim->nodes);

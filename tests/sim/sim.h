@@ -47,6 +47,7 @@ struct swim_sim_opts {
     uint32_t n_meta;       /* bytes of meta data besides a number; 0: what a product node has */
     bool effortless;       /* computing takes no time, and links have no limit */
     bool accurate;         /* L3: a healthy node's death, said by a healthy one, fails */
+    bool every_datagram;   /* is read, and what it tells is counted (I7); slow */
     bool trace;            /* every transition goes to stderr when it happens */
     bool quiet;            /* a failure is not printed; for tests of the checks */
 };
@@ -99,6 +100,10 @@ void swim_sim_restart(struct swim_sim *sim, uint32_t node);
 void swim_sim_restart_afresh(struct swim_sim *sim, uint32_t node);
 /* Keys are there, what was persisted of the boot is not. */
 void swim_sim_forget_boot(struct swim_sim *sim, uint32_t node);
+/* Full: what the core wants persisted is not, and its process goes on, as the node does. Slow: it
+ * takes so many ms, during which nothing else is done. */
+void swim_sim_fill_disk(struct swim_sim *sim, uint32_t node, bool full);
+void swim_sim_slow_disk(struct swim_sim *sim, uint32_t node, uint32_t ms);
 /* `node` gets a copy of the state directory of `of` (a cloned machine), and is restarted with it.
  */
 void swim_sim_clone(struct swim_sim *sim, uint32_t node, uint32_t of);

@@ -283,6 +283,9 @@ void sim_check_step(struct swim_sim *sim, uint32_t node)
     if (n->n_steps % SIM_CLOCK_EVERY == 0) {
         sim_check_clock(sim, node);
     }
+    if (n->n_steps % SIM_QUEUES_EVERY == 0) {
+        sim_check_queues(sim, node);
+    }
 }
 
 /* ---- datagrams: I6, I10, I12, and persisting first ---- */
@@ -335,7 +338,7 @@ void sim_check_send(struct swim_sim *sim, uint32_t node, const struct swim_actio
     }
     check_nonce(sim, node, action->bytes);
     take_own(sim, node);
-    if (n->n_sent % SIM_WIRE_EVERY == 0) {
+    if (n->n_sent % SIM_WIRE_EVERY == 0 || sim->opts.every_datagram) {
         sim_check_wire(sim, node, action->sid, action->bytes, action->n);
     }
 }
@@ -509,6 +512,7 @@ void sim_check_event(struct swim_sim *sim, uint32_t node, const struct swim_acti
     sim_trace_add(&sim->trace, line);
     if (action->event > SWIM_EVENT_UPDATE) {
         sim->totals.n_clone += action->event == SWIM_EVENT_CLONE;
+        sim->nodes[node].n_connected += action->event == SWIM_EVENT_CONNECTED;
         return;
     }
     if (about == UINT32_MAX) {

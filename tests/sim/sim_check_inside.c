@@ -73,6 +73,7 @@ void sim_check_wire(struct swim_sim *sim, uint32_t node, uint64_t to_sid, const 
     struct swim_envelope envelope;
     struct swim_frame frame;
     struct unpack run;
+    uint8_t first = 0;
 
     memcpy(copy, bytes, n);
     nonce_known(sim, node, to_sid, to_nonce);
@@ -93,6 +94,10 @@ void sim_check_wire(struct swim_sim *sim, uint32_t node, uint64_t to_sid, const 
         default:
             (void)swim_sim_fail(sim, "wire", "n%" PRIu32 " sends a frame that is none", node);
             return;
+        }
+        first = first == 0 ? frame.type : first;
+        if (sim->opts.every_datagram) {
+            sim_check_told(sim, node, first, &frame);
         }
         if (frame.type == SWIM_ALIVE_FRAME || frame.type == SWIM_LEFT_FRAME ||
             frame.type == SWIM_HELLO) {

@@ -57,6 +57,11 @@ void sim_cost_message(uint64_t n_stream_bytes)
     now.ns += SIM_SYSCALL_NS + n_stream_bytes * now.kilobyte_ns / 1024;
 }
 
+void sim_cost_wait(uint64_t ns)
+{
+    now.ns += ns;
+}
+
 uint64_t sim_cost_end(void)
 {
     return now.ns;

@@ -25,5 +25,7 @@ extern const struct swim_crypto sim_crypto_counting;
 void sim_cost_begin(const struct swim_crypto *crypto, uint32_t kilobyte_ns);
 /* A datagram or a message of a stream was sent or received. */
 void sim_cost_message(uint64_t n_stream_bytes);
+/* Something else took that long. */
+void sim_cost_wait(uint64_t ns);
 /* Since sim_cost_begin(). */
 uint64_t sim_cost_end(void);

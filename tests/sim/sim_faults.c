@@ -75,6 +75,18 @@ void swim_sim_forget_boot(struct swim_sim *sim, uint32_t node)
     sim->nodes[node].persisted_boot = 0;
 }
 
+void swim_sim_fill_disk(struct swim_sim *sim, uint32_t node, bool full)
+{
+    sim_tell(sim, full ? SIM_TRACE_FULL : SIM_TRACE_ROOM, node, SIM_NOBODY);
+    sim->nodes[node].disk_is_full = full;
+}
+
+void swim_sim_slow_disk(struct swim_sim *sim, uint32_t node, uint32_t ms)
+{
+    sim_tell(sim, SIM_TRACE_DISK, node, SIM_NOBODY);
+    sim->nodes[node].disk_ms = ms;
+}
+
 void swim_sim_clone(struct swim_sim *sim, uint32_t node, uint32_t of)
 {
     struct sim_node *to = &sim->nodes[node];
@@ -257,6 +269,8 @@ void swim_sim_heal(struct swim_sim *sim)
     sim_net_heal(&sim->net);
     for (uint32_t i = 0; i < sim->opts.n_nodes; i++) {
         sim->nodes[i].duty_on_ms = 0;
+        sim->nodes[i].disk_is_full = false;
+        sim->nodes[i].disk_ms = 0;
         sim_node_blackout(sim, i, false);
         sim_node_resume(sim, i);
         sim->nodes[i].sick = false;

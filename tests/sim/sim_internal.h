@@ -7,6 +7,7 @@
 #include "shared/base/mem.h"
 #include "tests/sim/sim.h"
 #include "tests/sim/sim_check.h"
+#include "tests/sim/sim_check_queues.h"
 #include "tests/sim/sim_cost.h"
 #include "tests/sim/sim_events.h"
 #include "tests/sim/sim_net.h"
@@ -47,6 +48,7 @@ struct swim_sim {
     uint64_t core_free_ns[SIM_CORES]; /* of shared ones */
     uint32_t witness;                 /* whose view was the last that was seen to differ */
     struct sim_check check;
+    struct sim_told told;
     struct sim_packet **recorded; /* owned; NULL: nothing is recorded */
     uint32_t record_every;
     uint64_t n_recorded, n_delivered;

@@ -185,6 +185,15 @@ static struct swim_config config_of(struct swim_sim *sim, uint32_t node,
     return config;
 }
 
+static void be_busy(struct swim_sim *sim, uint32_t node)
+{
+    struct sim_node *n = &sim->nodes[node];
+
+    if (!sim->opts.effortless && n->swim != NULL) {
+        n->busy_ns = sim->now_ns + sim_cost_end();
+    }
+}
+
 void sim_node_start(struct swim_sim *sim, uint32_t node)
 {
     struct sim_node *n = &sim->nodes[node];
@@ -202,6 +211,7 @@ void sim_node_start(struct swim_sim *sim, uint32_t node)
     n->has_persisted = false;
     n->counter = n->n_sent = n->n_events = 0;
     n->kernel_drops = n->n_steps = 0;
+    n->last_token = 0;
     n->swim = swim_new(&config, sim_node_now(sim, node));
     sim->n_running++;
     sim_tell(sim, SIM_TRACE_START, node, SIM_NOBODY);
@@ -209,6 +219,9 @@ void sim_node_start(struct swim_sim *sim, uint32_t node)
     sim_node_drain(sim, node);
     join(sim, node);
     sim_node_drain(sim, node);
+    if (n->disk_ms > 0) {
+        be_busy(sim, node);
+    }
 }
 
 void sim_node_stop(struct swim_sim *sim, uint32_t node, bool silent)
@@ -246,8 +259,15 @@ static void do_send(struct swim_sim *sim, uint32_t node, const struct swim_actio
 
 static void do_persist(struct swim_sim *sim, uint32_t node, uint64_t boot)
 {
-    sim->nodes[node].persisted_boot = boot;
-    sim->nodes[node].has_persisted = boot == swim_own_incarnation(sim->nodes[node].swim).boot;
+    struct sim_node *n = &sim->nodes[node];
+    uint64_t done_ns = sim->now_ns + n->disk_ms * SWIM_MS;
+
+    n->persisted_boot = n->disk_is_full ? n->persisted_boot : boot;
+    n->has_persisted = boot == swim_own_incarnation(n->swim).boot;
+    if (n->disk_ms > 0) { /* what follows leaves behind it, and what comes waits */
+        n->link_free_ns = n->link_free_ns > done_ns ? n->link_free_ns : done_ns;
+        sim_cost_wait(n->disk_ms * SWIM_MS);
+    }
     sim_trace_add(&sim->trace, (struct sim_trace_line){.now_ns = sim->now_ns,
                                                        .node = node,
                                                        .other = SIM_NOBODY,
@@ -370,15 +390,6 @@ uint64_t sim_node_link_ns(struct swim_sim *sim, uint32_t node, size_t n)
     }
     from->link_free_ns = free_ns + (n + SIM_HEADS_BYTES) * 8 * SIM_LINK_BIT_NS;
     return from->link_free_ns - sim->now_ns;
-}
-
-static void be_busy(struct swim_sim *sim, uint32_t node)
-{
-    struct sim_node *n = &sim->nodes[node];
-
-    if (!sim->opts.effortless && n->swim != NULL) {
-        n->busy_ns = sim->now_ns + sim_cost_end();
-    }
 }
 
 static bool is_away(const struct sim_node *n)

@@ -38,6 +38,8 @@ struct sim_node {
     uint8_t secret_key[SWIM_SECRET_BYTES];
     uint64_t sid;
     uint64_t persisted_boot;
+    bool disk_is_full;
+    uint32_t disk_ms; /* that persisting takes */
     uint32_t n_fresh; /* directories it has lost */
     struct swim_keyring keyring;
 
@@ -58,6 +60,8 @@ struct sim_node {
     uint64_t counter;
     struct swim_incarnation own;
     uint32_t n_steps;
+    uint64_t last_token;  /* of its timers */
+    uint32_t n_connected; /* times that it was isolated and is not */
     bool has_persisted;
     uint64_t n_sent, n_events; /* in this life */
 };

@@ -2,7 +2,7 @@
  *
  * A random mixture of everything that can go wrong, drawn from the seed: what the hundred million
  * node-seconds are made of. Faults begin and end at random; in the last part all is healed, and the
- * swarm has to agree again by itself (L5, L6).
+ * swarm has to keep its deadlines again (sim_ending.h).
  */
 #pragma once
 
@@ -14,7 +14,7 @@
 struct sim_random_run {
     const struct swim_sim_opts *opts;
     uint32_t seconds;   /* of faults */
-    uint32_t settle_ms; /* then, healed, until all agree; 0: 120 s */
+    uint32_t settle_ms; /* then, healed, until all agree; 0: as the protocol says */
 };
 
 struct sim_random_result {

@@ -162,6 +162,50 @@ static bool restart_in_the_past(struct swim_sim *sim)
     return all_agree_within(sim, "L8", HEAL_MS);
 }
 
+/* What it should have persisted is lost, its clock goes back an hour, and it comes back as its own
+ * past. Then there is room again, and the next start is one of many. */
+static bool disk_full(struct swim_sim *sim)
+{
+    uint32_t node = sim->opts.n_nodes / 2;
+
+    if (!begin(sim)) {
+        return false;
+    }
+    swim_sim_fill_disk(sim, node, true);
+    for (unsigned i = 0; i < 3; i++) {
+        swim_sim_restart(sim, node);
+        if (!all_agree_within(sim, "L8", HEAL_MS) || !swim_sim_run_for(sim, 1000)) {
+            return false;
+        }
+        if (i == 1) {
+            swim_sim_step_clock(sim, node, -3600000);
+        }
+    }
+    swim_sim_fill_disk(sim, node, false);
+    swim_sim_restart(sim, node);
+    return all_agree_within(sim, "L8", HEAL_MS);
+}
+
+/* Nothing is said in a life that is not on the disk, however long that takes. */
+static bool disk_slow(struct swim_sim *sim)
+{
+    uint32_t node = sim->opts.n_nodes / 2;
+
+    if (!begin(sim)) {
+        return false;
+    }
+    swim_sim_slow_disk(sim, node, 1500);
+    swim_sim_watch(sim, node);
+    swim_sim_restart(sim, node);
+    if (!swim_sim_run_for(sim, 1499)) {
+        return false;
+    }
+    if (swim_sim_seen(sim, node)->n_up > 0) {
+        return swim_sim_fail(sim, "persist", "n%" PRIu32 " was seen before it was done", node);
+    }
+    return all_agree_within(sim, "L8", HEAL_MS);
+}
+
 static bool addresses_swapped(struct swim_sim *sim)
 {
     if (!begin(sim)) {
@@ -445,6 +489,8 @@ const struct sim_story sim_stories[] = {
     {"restart-afresh", "one is back without its state directory", 3, restart_afresh},
     {"restart-all", "all are restarted at once", 2, restart_all},
     {"restart-in-the-past", "one is back with its clock an hour behind", 3, restart_in_the_past},
+    {"disk-full", "one cannot persist its boots, and its clock goes back", 3, disk_full},
+    {"disk-slow", "one is back, and persisting takes 1.5 s", 3, disk_slow},
     {"addresses-swapped", "two nodes are back with each other's address", 4, addresses_swapped},
     {"cloned", "one is back with the keys of another", 4, cloned},
     {"clocks-step", "clocks jump by an hour", 2, clocks_step},

@@ -423,6 +423,61 @@ static void what_a_datagram_says_of_another_is_read(void **state)
     assert_fails(sim, "wire");
 }
 
+static void an_update_that_is_told_too_often_is_seen(void **state)
+{
+    struct swim_sim *sim = agreed(9, 3);
+    const struct swim_frame frame = {.type = SWIM_SUSPECT_FRAME,
+                                     .sid = swim_sim_sid(sim, 1),
+                                     .from = swim_sim_sid(sim, 0),
+                                     .incarnation = own(sim, 1)};
+    uint32_t most = sim->opts.rules->transmissions(3);
+
+    (void)state;
+    for (uint32_t i = 0; i < most; i++) {
+        sim_check_told(sim, 0, SWIM_VIEW, &frame);
+        sim_check_told(sim, 0, SWIM_SYNC, &frame); /* an answer is no gossip */
+        sim_check_told(sim, 1, SWIM_VIEW, &frame); /* nor is another's */
+    }
+    assert_null(swim_sim_failure(sim));
+    sim_check_told(sim, 0, SWIM_PING, &frame);
+    assert_fails(sim, "I7");
+}
+
+static void a_queue_beyond_its_bound_is_seen(void **state)
+{
+    struct swim_sim *sim = agreed(9, 3);
+    struct swim *swim = swim_sim_core(sim, 0);
+    uint32_t n_rumors = swim->rumors.n;
+
+    (void)state;
+    sim_check_queues(sim, 0);
+    assert_null(swim_sim_failure(sim));
+    swim->rumors.n = swim->table.n + 1;
+    sim_check_queues(sim, 0);
+    swim->rumors.n = n_rumors;
+    assert_fails(sim, "I7");
+}
+
+static void a_timer_that_may_not_be_is_seen(void **state)
+{
+    struct swim_sim *sim = agreed(9, 3);
+    struct swim *swim = swim_sim_core(sim, 0);
+    uint64_t token = swim->timers.heap[0]->token;
+
+    (void)state;
+    swim->timers.heap[0]->token = swim->timers.heap[1]->token;
+    sim_check_queues(sim, 0);
+    swim->timers.heap[0]->token = token;
+    assert_fails(sim, "I9");
+
+    sim = agreed(9, 3);
+    swim = swim_sim_core(sim, 0);
+    swim->relays[5].timer.kind = TIMER_RELAY; /* nobody asked */
+    swim_timer_arm(&swim->timers, &swim->relays[5].timer, UINT64_MAX - 1);
+    sim_check_queues(sim, 0);
+    assert_fails(sim, "I9");
+}
+
 static struct swim_sim *in_time(uint64_t seed)
 {
     struct swim_sim *sim = agreed(seed, 2);
@@ -476,6 +531,9 @@ int main(void)
         cmocka_unit_test(a_datagram_that_proves_nothing_and_changes_something_is_seen),
         cmocka_unit_test(what_a_datagram_says_of_another_is_read),
         cmocka_unit_test(a_wrong_bound_of_a_clock_is_seen),
+        cmocka_unit_test(an_update_that_is_told_too_often_is_seen),
+        cmocka_unit_test(a_queue_beyond_its_bound_is_seen),
+        cmocka_unit_test(a_timer_that_may_not_be_is_seen),
         cmocka_unit_test(a_false_death_is_counted_and_fails_when_asked),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

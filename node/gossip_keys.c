@@ -73,6 +73,9 @@ int gossip_ring_take_file(struct gossip_ring *ring, const uint8_t cluster_id[SWI
 
 /* ---- orders ---- */
 
+/* An order that is far ahead of the clock would have the last word for ever. */
+#define ORDER_AHEAD_S (24 * 3600)
+
 static const uint8_t prefix[12] = "cluster key";
 
 void gossip_key_order_place(uint32_t id, uint8_t kv_key[SWIM_KV_KEY_BYTES])
@@ -164,6 +167,9 @@ enum gossip_ring_result gossip_ring_apply(struct gossip_ring *ring,
     uint32_t at = place_of(ring, order->id);
     bool changed = false;
 
+    if (order->since_ms > (uint64_t)(now_s + ORDER_AHEAD_S) * 1000) {
+        return GOSSIP_RING_SAME;
+    }
     if (order->state == SWIM_KEY_RETIRING) {
         enum gossip_ring_result result = retire(ring, at, order);
         return gossip_ring_expire(ring, now_s) ? GOSSIP_RING_CHANGED : result;

@@ -51,7 +51,8 @@ bool gossip_key_order_read(const uint8_t kv_key[SWIM_KV_KEY_BYTES], const uint8_
                            struct gossip_key_order *out);
 
 enum gossip_ring_result { GOSSIP_RING_SAME, GOSSIP_RING_CHANGED, GOSSIP_RING_FULL };
-/* In any order and any number of times: all end with the same active key. */
+/* In any order and any number of times: all end with the same active key. One that is a day ahead
+ * of the clock says nothing. */
 enum gossip_ring_result gossip_ring_apply(struct gossip_ring *ring,
                                           const struct gossip_key_order *order, int64_t now_s);
 /* Takes out what was retired for long enough; true: something was. */

@@ -381,7 +381,10 @@ void gossip_seeds_deinit(struct gossip *g)
 int gossip_join(struct gossip *g, const char *text, struct err *err)
 {
     gossip_lock(g);
-    int rc = add_seed(g, text, err);
+    int rc = g->is_leaving ? err_set(err, ERR_IN_USE,
+                                     "this node has left the swarm: it comes back when it is "
+                                     "started again")
+                           : add_seed(g, text, err);
     if (rc == 0) {
         join(g);
     }

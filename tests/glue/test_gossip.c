@@ -534,6 +534,7 @@ static bool is_true(struct swarm *s, void *arg)
 
 static void who_leaves_goes_on_alone(void **state)
 {
+    struct err err = {0};
     bool left = false;
 
     (void)state;
@@ -545,6 +546,8 @@ static void who_leaves_goes_on_alone(void **state)
     json_t *all = gossip_members_json(&swarm.nodes[1].node);
     assert_int_equal(json_array_size(all), 1);
     json_decref(all);
+    assert_true(gossip_join(swarm.nodes[1].node.gossip, "127.0.0.1", &err) < 0);
+    assert_non_null(strstr(err.text, "started again"));
     swarm_stop(&swarm, 1, true); /* a farewell once more is none */
 }
 

@@ -298,6 +298,23 @@ static void the_order_of_orders_does_not_matter(void **state)
     }
 }
 
+/* A member that lies could else settle for ever which key is used. */
+static void an_order_from_the_future_is_not_obeyed(void **state)
+{
+    const struct gossip_key_order late = order_of(11, SWIM_KEY_ACTIVE, UINT64_MAX);
+    const struct gossip_key_order ahead = order_of(11, SWIM_KEY_ACTIVE, 86901000);
+    const struct gossip_key_order soon = order_of(11, SWIM_KEY_ACTIVE, 86900000);
+    struct gossip_ring ring = {0};
+
+    (void)state;
+    assert_true(take(&ring, 1, 10));
+    assert_int_equal(gossip_ring_apply(&ring, &late, 500), GOSSIP_RING_SAME);
+    assert_int_equal(gossip_ring_apply(&ring, &ahead, 500), GOSSIP_RING_SAME);
+    assert_int_equal(active(&ring), 10);
+    assert_int_equal(gossip_ring_apply(&ring, &soon, 500), GOSSIP_RING_CHANGED);
+    assert_int_equal(active(&ring), 11);
+}
+
 static void a_retired_key_goes_when_its_time_is_over(void **state)
 {
     struct gossip_key_order next = order_of(11, SWIM_KEY_ACTIVE, 20);
@@ -333,6 +350,7 @@ int main(void)
         cmocka_unit_test(a_full_ring_says_so),
         cmocka_unit_test(an_order_comes_back_from_its_bytes),
         cmocka_unit_test(the_order_of_orders_does_not_matter),
+        cmocka_unit_test(an_order_from_the_future_is_not_obeyed),
         cmocka_unit_test(a_retired_key_goes_when_its_time_is_over),
     };
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What the parts of `replay` share: its options, where packets go (replay_targets), where they come
+ * What the parts of `replay` share: its options, where packets come
  * from (replay_feed) and what is said at the end (replay_summary).
  */
 #pragma once
@@ -9,7 +9,7 @@
 
 #include "cli/option_groups.h"
 #include "shared/capture/replay_posix.h"
-#include "shared/packet/iface.h"
+#include "shared/capture/replay_targets_posix.h"
 #include "shared/store/scan.h"
 
 struct replay_args {
@@ -23,25 +23,6 @@ struct replay_args {
     uint64_t loop; /* 0 = for ever */
     bool display_only;
 };
-
-/* Interfaces that are sent on, each opened once. */
-struct replay_target {
-    struct inject *inject; /* owned */
-    char recorded[IFACE_NAME_MAX];
-};
-
-struct replay_targets {
-    const char *only; /* -i, or NULL: each packet goes out where it was recorded */
-    bool none;        /* nothing is sent */
-    struct replay_target *items;
-    size_t n;
-};
-
-/* The interface for packets recorded on `iface`, opened when it is the first of them. NULL with
- * `none`. ERR_USAGE when the recording names no interface. */
-int replay_target_for(struct replay_targets *targets, const struct iface *iface,
-                      struct inject **out, struct err *err);
-void replay_targets_deinit(struct replay_targets *targets);
 
 /* What goes to the shower of a packet. */
 struct replay_shown {

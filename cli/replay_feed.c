@@ -17,7 +17,7 @@
 static bool goes_round(const struct replay_args *args, struct replay *replay, uint64_t round,
                        uint64_t *done_before)
 {
-    uint64_t done = replay_report(replay)->done;
+    uint64_t done = replay_taken(replay);
     bool is_empty = round > 0 && done == *done_before;
 
     *done_before = done;
@@ -28,18 +28,6 @@ static bool goes_round(const struct replay_args *args, struct replay *replay, ui
         replay_loop(replay);
     }
     return true;
-}
-
-static int open_all(struct replay_targets *targets, const struct iface *ifaces, uint32_t n,
-                    struct err *err)
-{
-    struct inject *inject;
-    int r = 0;
-
-    for (uint32_t i = 0; i < n && r == 0; i++) {
-        r = replay_target_for(targets, &ifaces[i], &inject, err);
-    }
-    return r;
 }
 
 /* One round. 1 at the end of the packets, 0 when the replay is over. */
@@ -109,7 +97,8 @@ int replay_feed_store(struct command_context *ctx, const struct replay_args *arg
         session_choice_check_filter(&choice, args->filter);
     }
     for (size_t i = 0; i < choice.n && r == 0; i++) {
-        r = open_all(targets, choice.sessions[i].ifaces, choice.sessions[i].n_ifaces, &ctx->err);
+        r = replay_targets_open(targets, choice.sessions[i].ifaces, choice.sessions[i].n_ifaces,
+                                &ctx->err);
     }
     if (r == 0) {
         r = feed_sessions(ctx, args, store, &choice, targets, replay);
@@ -165,7 +154,8 @@ static bool on_packet(struct source_sink *sink, const struct packet_view *view)
 /* One round. 1 at the end of the packets, 0 when the replay is over. */
 static int feed_round(struct file_feed *feed)
 {
-    int r = open_all(feed->targets, feed->source->ifaces, feed->source->n_ifaces, feed->err);
+    int r =
+        replay_targets_open(feed->targets, feed->source->ifaces, feed->source->n_ifaces, feed->err);
 
     feed->number = 0;
     while (r >= 0) {

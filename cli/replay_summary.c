@@ -7,36 +7,10 @@
 #include "cli/output.h"
 #include "cli/replay_args.h"
 #include "shared/base/text.h"
-#include "shared/base/to_json.h"
+#include "shared/capture/replay_json.h"
 
 #define MEDIAN 0.5
 #define P99    0.99
-
-static uint64_t elapsed_ns(const struct replay_report *report)
-{
-    return report->done > 0 ? report->ended_ns - report->started_ns : 0;
-}
-
-static uint64_t count_not_sent(const struct replay_report *report)
-{
-    uint64_t n = 0;
-
-    for (int i = SENDABLE_YES + 1; i < SENDABLE_REASONS; i++) {
-        n += report->not_sent[i];
-    }
-    return n;
-}
-
-static json_t *json_errors(const struct pacing_errors *errors)
-{
-    bool none = errors->n == 0;
-
-    return json_pack("{s:o, s:o, s:o}", "median_ns",
-                     to_json_count(none ? UINT64_MAX : pacing_errors_percentile(errors, MEDIAN)),
-                     "p99_ns",
-                     to_json_count(none ? UINT64_MAX : pacing_errors_percentile(errors, P99)),
-                     "max_ns", to_json_count(none ? UINT64_MAX : errors->max_ns));
-}
 
 static json_t *json_interfaces(const struct replay_targets *targets)
 {
@@ -44,10 +18,9 @@ static json_t *json_interfaces(const struct replay_targets *targets)
 
     for (size_t i = 0; i < targets->n; i++) {
         const struct inject *inject = targets->items[i].inject;
-        json_array_append_new(array, json_pack("{s:o, s:o, s:o}", "name",
-                                               to_json_text(inject_name(inject)), "waits",
-                                               to_json_count(inject_stats(inject)->waits),
-                                               "dropped", to_json_count(inject_dropped(inject))));
+        json_array_append_new(array, replay_interface_json(inject_name(inject),
+                                                           inject_stats(inject)->waits,
+                                                           inject_dropped(inject)));
     }
     return array;
 }
@@ -56,23 +29,8 @@ static int print_json(FILE *out, const struct replay_args *args,
                       const struct replay_targets *targets, const struct replay_report *report,
                       struct err *err)
 {
-    json_t *object = json_object();
-    json_t *not_sent = json_object();
+    json_t *object = replay_report_json(report, args->speed, args->display_only ? "shown" : "sent");
 
-    for (int i = SENDABLE_YES + 1; i < SENDABLE_REASONS; i++) {
-        json_object_set_new(not_sent, sendable_reason_name((enum sendable_reason)i),
-                            to_json_count(report->not_sent[i]));
-    }
-    json_object_set_new(object, args->display_only ? "shown" : "sent", to_json_count(report->done));
-    json_object_set_new(object, "bytes", to_json_count(report->bytes));
-    json_object_set_new(object, "duration_ns", to_json_count(elapsed_ns(report)));
-    json_object_set_new(object, "speed", json_real(args->speed));
-    json_object_set_new(object, "not_sent", not_sent);
-    json_object_set_new(object, "gap_error", json_errors(&report->gaps));
-    json_object_set_new(object, "lateness", json_errors(&report->late));
-    json_object_set_new(object, "earlier", to_json_count(report->pacing.n_earlier));
-    json_object_set_new(object, "clock_steps", to_json_count(report->pacing.n_steps));
-    json_object_set_new(object, "schedule_moved_ns", to_json_count(report->pacing.moved_ns));
     json_object_set_new(object, "interfaces", json_interfaces(targets));
     return output_json(out, object, err);
 }
@@ -128,7 +86,7 @@ static void print_text(FILE *out, const struct replay_args *args,
                        const struct replay_targets *targets, const struct replay_report *report)
 {
     char duration[TEXT_NUMBER_MAX];
-    uint64_t ns = elapsed_ns(report);
+    uint64_t ns = replay_elapsed_ns(report);
 
     text_format_duration(ns, duration);
     fprintf(out, "%" PRIu64 " packets %s, %" PRIu64 " bytes in %s", report->done,
@@ -153,7 +111,7 @@ int replay_summary(FILE *out, bool json, const struct replay_args *args,
                    const struct replay_targets *targets, const struct replay_report *report,
                    struct err *err)
 {
-    uint64_t not_sent = count_not_sent(report);
+    uint64_t not_sent = replay_count_not_sent(report);
     int r = 0;
 
     if (json) {

@@ -4,7 +4,8 @@
  * are kept, so that who reconnects with Last-Event-ID misses none (or is told how many). Types:
  * "capture.started" "capture.ended" "viewer.joined" "viewer.left" "viewer.lost" "inject.refused"
  * "interface.down" "interface.up" "uplink.up" "uplink.down" "uplink.unrecorded"
- * "uplink.cut_off" "store.full" "store.ok" "session.deleted" "node.stopping"
+ * "uplink.cut_off" "store.full" "store.ok" "session.deleted" "replay.started"
+ * "replay.ended" "node.stopping"
  * "member.joined" "member.suspect" "member.alive" "member.dead" "member.left" "swarm.isolated"
  * "swarm.connected" "swarm.clone" "swarm.foreign_key"
  * "swarm.key_refused". Numbers go up by one;

@@ -13,6 +13,7 @@
 #include "node/node.h"
 #include "node/readings.h"
 #include "node/relay.h"
+#include "node/replays.h"
 #include "node/rpc_server.h"
 #include "node/uplinks.h"
 #include "shared/base/mem.h"
@@ -59,6 +60,13 @@ static void write_http(struct node *node, struct buf *out)
     }
 }
 
+static void write_replays(struct node *node, struct buf *out)
+{
+    if (node->replays != NULL) {
+        replays_metrics(node, out);
+    }
+}
+
 static void write_readings(struct node *node, struct buf *out)
 {
     if (node->readings != NULL) {
@@ -74,7 +82,8 @@ static void write_rpc(struct node *node, struct buf *out)
 }
 
 const metrics_write_cb metrics_writers[] = {
-    captures_metrics, write_relay,    write_inject, write_uplinks,  gauges_metrics, write_auth,
-    write_http,       write_readings, write_rpc,    gossip_metrics, events_metrics, write_build,
+    captures_metrics, write_relay,    write_inject,  write_uplinks,  gauges_metrics,
+    write_auth,       write_http,     write_replays, write_readings, write_rpc,
+    gossip_metrics,   events_metrics, write_build,
 };
 const size_t n_metrics_writers = ARRAY_LEN(metrics_writers);

@@ -25,6 +25,7 @@ struct node_sources;
 struct pcapng_listen;
 struct node_store;
 struct readings;
+struct replays;
 struct relay;
 struct rpc_server;
 struct uplinks;
@@ -50,6 +51,7 @@ struct node {
     struct pcapng_listen *pcapng; /* --pcapng-listen */
     struct inject_hub *inject;    /* transmitting */
     struct uplinks *uplinks;      /* what sniffers feed */
+    struct replays *replays;      /* sessions that are sent again */
     struct readings *readings;    /* sessions that are read over RPC */
     struct http_server *http;     /* listeners and connections */
     struct rpc_server *rpc;       /* the same for RPC */

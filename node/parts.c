@@ -16,6 +16,7 @@
 #include "node/pcapng_listen.h"
 #include "node/readings.h"
 #include "node/relay.h"
+#include "node/replays.h"
 #include "node/rpc_server.h"
 #include "node/store_access.h"
 #include "node/uplinks.h"
@@ -104,6 +105,7 @@ const struct node_part node_parts[] = {
      .open = inject_hub_open,
      .drain = inject_hub_drain,
      .close = inject_hub_close},
+    {.name = "replays", .open = replays_open, .drain = replays_drain, .close = replays_close},
     {.name = "readings", .open = readings_open, .close = readings_close},
     {.name = "uplinks", .open = uplinks_open, .close = uplinks_close},
     /* Last: requests find everything else open. */

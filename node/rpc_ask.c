@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "node/rpc_ask.h"
 
+#include <stdio.h>
+
 #include <jansson.h>
 
 #include "shared/base/mem.h"
@@ -75,4 +77,10 @@ struct asker rpc_asker_packing(struct rpc_call *call)
 
     asker.encode = pack;
     return asker;
+}
+
+const char *rpc_ask_who(const struct rpc_call *call, char out[RPC_ASK_WHO_MAX])
+{
+    snprintf(out, RPC_ASK_WHO_MAX, "%s, %s", rpc_call_peer(call), rpc_call_who(call));
+    return out;
 }

@@ -4,21 +4,12 @@
  */
 #include "node/rpc_captures.h"
 
-#include <stdio.h>
-
 #include <jansson.h>
 
 #include "node/capture_body.h"
 #include "node/captures_ask.h"
 #include "node/rpc_ask.h"
 #include "shared/base/mem.h"
-
-#define WHO_MAX 128
-
-static void who_calls(const struct rpc_call *call, char out[WHO_MAX])
-{
-    snprintf(out, WHO_MAX, "%s, %s", rpc_call_peer(call), rpc_call_who(call));
-}
 
 /* What is null is not there. */
 static json_t *given(const json_t *args)
@@ -41,14 +32,13 @@ static void start(struct rpc_call *call, struct node *node)
     json_t *args = given(rpc_call_args(call));
     struct capture_body body;
     struct err err = {0};
-    char who[WHO_MAX];
+    char who[RPC_ASK_WHO_MAX];
 
     if (capture_body_of(args, &body, &err) < 0) {
         rpc_call_fail_err(call, &err);
     } else {
         struct asker asker = rpc_asker(call);
-        who_calls(call, who);
-        captures_ask_start(node, &body.request, who, &asker);
+        captures_ask_start(node, &body.request, rpc_ask_who(call, who), &asker);
         capture_body_deinit(&body);
     }
     json_decref(args);
@@ -58,11 +48,10 @@ static void stop(struct rpc_call *call, struct node *node)
 {
     const char *id = rpc_arg_text(rpc_call_args(call), "session_id");
     struct asker asker = rpc_asker(call);
-    char who[WHO_MAX];
+    char who[RPC_ASK_WHO_MAX];
 
-    who_calls(call, who);
     rpc_call_set_target(call, id);
-    captures_ask_stop(node, id, who, &asker);
+    captures_ask_stop(node, id, rpc_ask_who(call, who), &asker);
 }
 
 static void list(struct rpc_call *call, struct node *node)

@@ -185,7 +185,7 @@ static int flush(struct replay *replay, struct err *err)
 /* True when the packets of this run, sent and gathered, are as many as were asked for. */
 static bool is_enough(const struct replay *replay)
 {
-    return replay->opts.count != 0 && replay->report.done + replay->n >= replay->opts.count;
+    return replay->opts.count != 0 && replay_taken(replay) >= replay->opts.count;
 }
 
 static int gather(struct replay *replay, struct inject *to, const struct packet_view *packet,
@@ -261,6 +261,11 @@ void replay_loop(struct replay *replay)
 int replay_finish(struct replay *replay, struct err *err)
 {
     return flush(replay, err);
+}
+
+uint64_t replay_taken(const struct replay *replay)
+{
+    return replay->report.done + replay->n;
 }
 
 const struct replay_report *replay_report(const struct replay *replay)

@@ -60,3 +60,5 @@ void replay_loop(struct replay *replay);
 int replay_finish(struct replay *replay, struct err *err);
 
 const struct replay_report *replay_report(const struct replay *replay);
+/* Packets sent or shown, and those that are gathered. */
+uint64_t replay_taken(const struct replay *replay);

@@ -103,7 +103,10 @@ static const struct rpc_param replay_start[] = {
 };
 
 static const struct rpc_param replay_stop[] = {
-    {.name = "replay_id", .type = RPC_TEXT, .required = true, .what = "Of replay.start."},
+    {.name = "replay_id",
+     .type = RPC_TEXT,
+     .required = true,
+     .what = "Of replay.start; at least 8 characters of it."},
 };
 
 /* ---- events ---- */
@@ -171,6 +174,11 @@ static const struct rpc_param swarm_keys[] = {
     {.name = "force", .type = RPC_BOOL, .what = "Also where a live member is left out (false)."},
 };
 
+#define REPLAY_OBJECT                                                                              \
+    "`{replay_id, session_id, state: opening|running|ended, interface, filter, speed, loop, "      \
+    "round, "                                                                                      \
+    "started, ended, stopped, error, packets, bytes, errors, missing, not_sent, duration_ns, "     \
+    "gap_error, lateness, interfaces}`"
 #define SESSION_OBJECT "The session, as `sessions --json` prints it"
 
 const struct rpc_method rpc_methods[] = {
@@ -250,14 +258,28 @@ const struct rpc_method rpc_methods[] = {
     {.name = "replay.start",
      .right = RIGHT_INJECT,
      .changes = true,
-     .what = "Sends the packets of a session; the node must run with --allow-inject.",
-     .result = "`{replay_id, session_id, interface}`.",
+     .what = "Sends the packets of a session with the distances in time that they were recorded "
+             "with; the node must run with --allow-inject. Answers when everything is open; the "
+             "replay goes on until its end or replay.stop, also when the client goes.",
+     .result = REPLAY_OBJECT ".",
+     .limits = "4 at a time (`limit`).",
      PARAMS(replay_start)},
     {.name = "replay.stop",
      .right = RIGHT_INJECT,
      .changes = true,
-     .what = "Ends a replay.",
-     .result = "`{replay_id, packets, bytes, errors}`: what was sent.",
+     .what = "Ends a replay; answers when it has ended, at once when it had.",
+     .result = REPLAY_OBJECT ".",
+     PARAMS(replay_stop)},
+    {.name = "replay.list",
+     .right = RIGHT_VIEW,
+     .what = "The replays that run and the last 16 that ended.",
+     .result = "An array, oldest first, of what replay.stats gives."},
+    {.name = "replay.stats",
+     .right = RIGHT_VIEW,
+     .what = "One replay: how far it is, or what came of it.",
+     .result = REPLAY_OBJECT
+     ". `errors` are packets that were not sent, `not_sent` says why, `missing` could not be read; "
+     "`started` and `ended` are nil before, `error` is nil or why it ended early.",
      PARAMS(replay_stop)},
     {.name = "events.subscribe",
      .right = RIGHT_VIEW,

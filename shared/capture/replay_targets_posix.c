@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "shared/capture/replay_targets_posix.h"
+
 #include <stdio.h>
 #include <string.h>
 
-#include "cli/replay_args.h"
 #include "shared/base/mem.h"
 
 static int open_target(struct replay_targets *targets, const char *name, const char *recorded,
@@ -14,7 +15,7 @@ static int open_target(struct replay_targets *targets, const char *name, const c
     if (r < 0) {
         return targets->only != NULL
                    ? r
-                   : err_wrap(err, "the recorded interface (-i chooses another one)");
+                   : err_wrap(err, "the recorded interface (another one can be chosen)");
     }
     targets->items = x_realloc(targets->items, (targets->n + 1) * sizeof *targets->items);
     struct replay_target *target = &targets->items[targets->n++];
@@ -41,10 +42,22 @@ int replay_target_for(struct replay_targets *targets, const struct iface *iface,
     }
     if (targets->only == NULL && recorded[0] == '\0') {
         return err_set(err, ERR_USAGE,
-                       "the recording does not say which interface it is from: name one with -i");
+                       "the recording does not say which interface it is from: name one");
     }
     return open_target(targets, targets->only != NULL ? targets->only : recorded, recorded, out,
                        err);
+}
+
+int replay_targets_open(struct replay_targets *targets, const struct iface *ifaces, uint32_t n,
+                        struct err *err)
+{
+    struct inject *inject;
+    int r = 0;
+
+    for (uint32_t i = 0; i < n && r == 0; i++) {
+        r = replay_target_for(targets, &ifaces[i], &inject, err);
+    }
+    return r;
 }
 
 void replay_targets_deinit(struct replay_targets *targets)

@@ -131,6 +131,7 @@ static int run(struct command_context *ctx, void *args_)
     }
     rc = manage_call(manage, "events.subscribe", call, &answer, &ctx->err);
     json_decref(answer);
+    manage_catch_interrupts(manage);
     rc = rc < 0 ? rc : follow(ctx, manage, args->count);
     manage_close(manage);
     /* That is how one ends it. */

@@ -33,7 +33,7 @@ sys.exit(n == 0)'; }
 rpc_port() { grep -oE 'rpc on .*127\.0\.0\.1:[0-9]+' "$1" | grep -oE '[0-9]+$' | head -n 1 | grep .; }
 
 start() {
-    start_node node.log --rpc-addr 127.0.0.1:0 --rpc-socket "$SOCK" "$@" || return 1
+    start_node node.log --rpc-addr 127.0.0.1:0 --rpc-socket "$SOCK" || return 1
     wait_for 15 rpc_port node.log && RPC_PORT=$(rpc_port node.log)
 }
 stop() {
@@ -124,8 +124,8 @@ test_sessions() {
     check_equal "several in time order" \
         "$("$PR_BIN" query -d packets.db -s dns -s two -l 0)" "$(manage query -s two -s dns -l 0)"
     check_equal "all of them" \
-        "$("$PR_BIN" query -d packets.db -s all -l 3 --offset 4)" \
-        "$(manage query -s all -l 3 --offset 4 2>/dev/null)"
+        "$("$PR_BIN" query --quiet -d packets.db -s all -l 3 --offset 4)" \
+        "$(manage query --quiet -s all -l 3 --offset 4)"
     check_equal "counted" 5 "$(manage query -s dns --count -- 'icmp[icmptype] == icmp-echo')"
     check_equal "without reading them" $PACKETS "$(manage query -s big --count)"
     check_equal "with a filter over many pages" \
@@ -260,6 +260,10 @@ test_swarm() {
 
 test_speed() {
     local ms
+    if ldd "$PR_BIN" | grep -q libasan; then
+        skip "a cold call takes at most 50 ms" "with the sanitizers it takes longer"
+        return
+    fi
     ms=$(python3 -c 'import subprocess, sys, time
 best = 1e9
 for _ in range(10):

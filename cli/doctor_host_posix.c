@@ -232,6 +232,7 @@ void doctor_look(const struct node_options *options, struct doctor_host *out)
     look_at_disk(options, out);
     look_at_ports(&options->http_addrs, "http-addr", out);
     look_at_ports(&options->pcapng_listen, "pcapng-listen", out);
+    look_at_ports(&options->rpc_addrs, "rpc-addr", out);
     (void)interfaces_read(&out->interfaces, NULL);
     doctor_find_programs(out);
 }

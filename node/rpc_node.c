@@ -6,8 +6,8 @@
 #include "node/api_node.h"
 #include "node/captures.h"
 #include "node/devices_uv.h"
-#include "node/health.h"
 #include "node/node.h"
+#include "node/node_doctor.h"
 #include "node/uplinks.h"
 #include "shared/base/mem.h"
 #include "shared/base/to_json.h"
@@ -64,11 +64,7 @@ static void interfaces(struct rpc_call *call, struct node *node)
 
 static void doctor(struct rpc_call *call, struct node *node)
 {
-    bool ok = false;
-    json_t *health = health_check(node, &ok);
-
-    json_object_set_new(health, "ok", json_boolean(ok));
-    rpc_call_reply(call, health);
+    rpc_call_reply(call, node_doctor(node));
 }
 
 static const struct rpc_handler handlers[] = {

@@ -8,6 +8,7 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -169,6 +170,9 @@ static inline void wire_serve_one(struct wire_server *server)
     }
     struct wire_peer peer = {.fd = fd};
     if (from.ss_family != AF_UNIX) {
+        const int on =
+            1; /* as a node does: the last bytes of an answer wait for no acknowledgement */
+        (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
         peer.port =
             ntohs(from.ss_family == AF_INET ? ((struct sockaddr_in *)(void *)&from)->sin_port
                                             : ((struct sockaddr_in6 *)(void *)&from)->sin6_port);

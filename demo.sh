@@ -136,9 +136,12 @@ fi
 
 say "10. The same from elsewhere: a node in $NS_B, watched over HTTP and a WebSocket"
 node=10.77.0.2:8090
-(umask 077 && packetrecorder keys add -d node.db --role view >view.key 2>/dev/null)
-printf '$ packetrecorder serve --http-addr %s --insecure -d node.db &\n' "$node"
-start_in "$NS_B" packetrecorder serve --http-addr "$node" --insecure -d node.db 2>node.log
+rpc=10.77.0.2:50051
+(umask 077 && packetrecorder keys add -d node.db --role view >view.key 2>/dev/null &&
+    packetrecorder keys add -d node.db --role capture >capture.key 2>/dev/null)
+printf '$ packetrecorder serve --http-addr %s --insecure --rpc-addr %s -d node.db &\n' "$node" "$rpc"
+start_in "$NS_B" packetrecorder serve --http-addr "$node" --insecure --rpc-addr "$rpc" \
+    --rpc-socket "$SCRATCH/rpc.sock" -d node.db 2>node.log
 serving=$STARTED
 is_ready() { grep -q 'is ready' node.log; }
 if ! wait_for 20 is_ready; then
@@ -150,6 +153,15 @@ in_a curl -sf -K <(printf 'header = "Authorization: Bearer %s"' "$(cat view.key)
 echo
 start_in "$NS_A" ping -q -i 0.1 10.77.0.2 >/dev/null
 show ip netns exec "$NS_A" packetrecorder view "$node" --api-key-file view.key -i "$IF_B" -c 4 -- icmp
+
+say "11. Manage the node from $NS_A: record there, bring it home; no certificate, and nobody reads along"
+manage=(ip netns exec "$NS_A" packetrecorder manage --endpoint "$rpc" --api-key-file capture.key)
+show "${manage[@]}" start-capture -i "$IF_B" --name remote --max-packets 10 -- icmp
+is_recorded() { "${manage[@]}" captures remote | grep -q complete; }
+wait_for 20 is_recorded
+show "${manage[@]}" sessions
+show "${manage[@]}" query -s remote -l 2
+show "${manage[@]}" download-pcap -s remote -o remote.pcapng
 code=0
 stop "$serving" || code=$?
 tail -n 1 node.log

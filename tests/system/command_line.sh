@@ -14,6 +14,9 @@ cd "$SCRATCH" || exit 1
 
 commands() { packetrecorder help | sed -n '/^Commands:/,/^$/s/^  \([a-z-]*\) .*/\1/p'; }
 
+# Those behind manage.
+manage_commands() { packetrecorder help manage | sed -n '/^Commands:/,/^$/s/^  \([a-z-]*\) .*/\1/p'; }
+
 # The long names of a command's own options, without "no-"; the global ones without an argument.
 options_of() {
     packetrecorder help "$@" | sed -n 's/^  \(-[a-zA-Z], \)\{0,1\}--\(\[no-\]\)\{0,1\}\([a-z0-9-]*\).*/\3/p'
@@ -36,6 +39,14 @@ test_help() {
         check_equal "'$command --help' is 'help $command'" "$(packetrecorder help "$command")" \
             "$(packetrecorder "$command" --help)"
     done
+    check "there are commands of manage to test" test "$(manage_commands | wc -l)" -ge 15
+    for command in $(manage_commands); do
+        check_equal "'manage $command --help' is 'help manage $command'" \
+            "$(packetrecorder help manage "$command")" "$(packetrecorder manage "$command" --help)"
+    done
+    check_equal "none of their lines is wider than a terminal" "" \
+        "$(for command in $(manage_commands); do packetrecorder help manage "$command"; done |
+            grep -v '^  packetrecorder\|^Usage' | awk 'length > 80')"
     check "the overview explains the global options" test "$(options_of | wc -l)" -ge 7
     check "options are found in help" test "$(options_of capture | wc -l)" -ge 20
     check_equal "the version is one line" 1 "$(packetrecorder --version | wc -l)"
@@ -78,6 +89,12 @@ test_man() {
         check_equal "packetrecorder-$command.1 names every option" "" \
             "$(options_of "$command" | missing_from page.txt)"
     done
+    packetrecorder man manage >packetrecorder-manage.1
+    rendered packetrecorder-manage.1 >page.txt
+    for command in $(manage_commands); do
+        check_equal "packetrecorder-manage.1 names every option of $command" "" \
+            "$({ echo "manage $command"; options_of manage "$command"; } | missing_from page.txt)"
+    done
 }
 
 # Without the overstriking that stands for bold and underlined.
@@ -103,6 +120,11 @@ test_completion_text() {
         check_equal "the $shell completion names every option of $command" "" \
             "$(options_of "$command" | missing_from "completion.$shell")"
     done
+    check_equal "the $shell completion names every command and option of manage" "" \
+        "$(for command in $(manage_commands); do
+            echo "$command"
+            options_of manage "$command"
+        done | missing_from "completion.$shell")"
 }
 
 # bash_completes WORD…: what the script offers for the last word.
@@ -125,6 +147,12 @@ test_bash() {
     touch 'with blank.txt'
     check_equal "bash completes a file with a blank" 'with blank.txt' \
         "$(bash_completes list-interfaces --api-key-file = with)"
+    check_equal "bash completes a command of manage" stop-capture "$(bash_completes manage stop-c)"
+    check_equal "bash completes its options" --max-packets \
+        "$(bash_completes manage --timeout 5 --endpoint h start-capture --max-p)"
+    check_equal "bash completes those of all of manage" --timeout "$(bash_completes manage info --time)"
+    check_equal "bash completes a word of it" revoke "$(bash_completes manage keys re)"
+    check_equal "bash takes no other command's options for it" "" "$(bash_completes manage sessions --datab)"
     check_equal "bash completes no hidden command" "" "$(bash_completes __)"
     if commands | grep -qx capture; then
         check_equal "bash completes an interface" lo "$(bash_completes capture -i lo)"
@@ -152,6 +180,13 @@ test_fish() {
     check_equal "fish completes a word" db-new "$(fish_completes 'packetrecorder keys d')"
     check_equal "fish completes a command" list-interfaces \
         "$(fish_completes 'packetrecorder list-i')"
+    check_equal "fish completes a command of manage" stop-capture \
+        "$(fish_completes 'packetrecorder manage stop-c')"
+    check_equal "fish completes its options" --max-packets \
+        "$(fish_completes 'packetrecorder manage --timeout 5 start-capture --max-p')"
+    check_equal "fish takes no other command's options for it" "" \
+        "$(fish_completes 'packetrecorder manage sessions --datab')"
+    check_equal "fish completes a word of it" revoke "$(fish_completes 'packetrecorder manage keys re')"
 }
 
 # A name is written by whoever recorded; bash would run what stands in it.

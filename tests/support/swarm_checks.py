@@ -1,0 +1,228 @@
+# SPDX-License-Identifier: Apache-2.0
+"""swarm_checks.py SCRATCH: a swarm of real nodes, each in its own network namespace, and what may
+happen to it. Driven by tests/system/swarm_life.sh and swarm_trouble.sh, which name the part."""
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+from recorder import Tap
+from swarm_lab import Lab, make_key, wait_for
+
+tap = Tap()
+SCRATCH, PART = sys.argv[1], sys.argv[2]
+LONG = os.environ.get("PR_LONG") == "1"
+
+
+def everywhere(nodes, name, state, seconds=15):
+    return wait_for(seconds, lambda: all(n.sees(name, state) for n in nodes))
+
+
+def deaths(nodes, since):
+    """Whoever was called dead or suspect after `since`, by anybody."""
+    return [(n.name, kind, data.get("member")) for n in nodes for when, kind, data in n.events()
+            if when > since and kind in ("member.dead", "member.suspect")]
+
+
+# ---- life ----
+
+def come_and_go(lab):
+    n = 6
+    tap.check("six nodes that know one of them find all", lab.start(n))
+    nodes = lab.nodes[:n]
+    bounds = [m["bound_ns"] for m in nodes[0].members().values()]
+    del bounds
+    nodes[5].kill()
+    killed = time.time()
+    tap.check("who is killed is dead everywhere", everywhere(nodes[:5], "n5", "dead"))
+    took = [when - killed for node in nodes[:5] for when, kind, data in node.events()
+            if kind == "member.dead" and data["member"] == "n5"]
+    tap.check(f"within 4.5 s ({max(took):.2f} s)", max(took) < 4.5)
+    since = time.time()
+    nodes[4].kill(signal.SIGTERM)
+    tap.check("who is ended has left", everywhere(nodes[:4], "n4", "left"))
+    tap.check("and is never called dead", not deaths(nodes[:4], since))
+    ident = nodes[0].members()["n5"]["id"]
+    nodes[5].start(join=[lab.places[0].ip])
+    tap.check("with its state it is back as itself", everywhere(nodes[:4], "n5", "alive"))
+    tap.check("under the same id", nodes[0].members()["n5"]["id"] == ident)
+    shutil.rmtree(nodes[4].state)
+    old = nodes[0].members()["n4"]["id"]
+    nodes[4].start(join=[lab.places[1].ip])
+    tap.check("without its state it is another member", wait_for(
+        15, lambda: any(m["name"] == "n4" and m["state"] == "alive" and m["id"] != old
+                        for m in __import__("json").loads(nodes[0].get("/api/v1/members")))))
+
+
+def move(lab):
+    node, others = lab.nodes[3], lab.nodes[:3]
+    place = node.place
+    place.ip_command("addr", "del", f"{place.ip}/16", "dev", "eth0")
+    place.ip = "10.88.99.99"
+    place.ip_command("addr", "add", f"{place.ip}/16", "dev", "eth0")
+    since = time.time()
+    ok = wait_for(15, lambda: all(o.members().get("n3", {}).get("address") == "10.88.99.99:7946" and
+                                  o.sees("n3", "alive") for o in others))
+    tap.check("a node whose address changes is found at the new one", ok)
+    print(f"# after {time.time() - since:.1f} s")
+
+
+def rotate(lab):
+    node = lab.nodes[0]
+    new = make_key(f"{SCRATCH}/key.new", of=lab.key)
+
+    def manage(*words):
+        return subprocess.run([os.environ["PR_BIN"], "manage", "--endpoint",
+                               f"unix:{node.folder}/rpc.sock", "cluster-keys", *words, "--json"],
+                              capture_output=True, text=True, timeout=20)
+    if "cluster-keys" not in subprocess.run([os.environ["PR_BIN"], "manage", "--help"],
+                                            capture_output=True, text=True).stdout:
+        print("skip - a key is changed while the swarm runs # no 'manage cluster-keys' here")
+        return
+    since = time.time()
+    json = __import__("json")
+    tap.check("a key is added", manage("add", new).returncode == 0)
+
+    def ring():
+        return {k["state"]: k for k in json.loads(manage("list").stdout)}
+    tap.check("all come to hold it", wait_for(
+        10, lambda: not ring().get("installed", {"lacking": [1]})["lacking"]))
+    done = manage("use", ring()["installed"]["key_id"])
+    tap.check("then it is used", done.returncode == 0 and ring()["active"]["held_by"] >= 4)
+    done = manage("retire", ring()["installed"]["key_id"])
+    tap.check("and the old one retired", done.returncode == 0 and "retiring" in ring())
+    time.sleep(2)
+    live = [n for n in lab.nodes if n.process.poll() is None]
+    tap.check("nobody was doubted meanwhile", not deaths(live, since))
+
+
+def life():
+    with Lab(SCRATCH, 6) as lab:
+        come_and_go(lab)
+        rotate(lab)
+        move(lab)
+
+
+# ---- trouble ----
+
+def both_families(lab):
+    a, b = lab.node(0).start(), lab.node(1)
+    b.start(join=[f"[{lab.places[0].ip6}]"])
+    tap.check("two nodes find each other over IPv6",
+              wait_for(10, lambda: a.sees("n1", "alive") and b.sees("n0", "alive")))
+    tap.check("and stay there", b.members()["n1"]["address"].startswith("[fd88::"))
+    for node in (a, b):
+        node.kill()
+
+
+def small_packets(lab):
+    for i in (0, 1):
+        lab.places[i].ip_command("link", "set", "eth0", "mtu", "1280")
+    lab.batch(lab.outer, [f"link set {lab.places[i].iface} mtu 1280" for i in (0, 1)])
+    nodes = [lab.node(i).start(join=[f"[{lab.places[0].ip6}]"] if i else []) for i in (0, 1)]
+    tap.check("packets of 1,280 bytes are enough",
+              wait_for(10, lambda: all(n.n_alive() == 2 for n in nodes)))
+    for node in nodes:
+        node.kill()
+
+
+def wrong_key(lab):
+    other = make_key(f"{SCRATCH}/key.other")
+    a = lab.node(2, state=f"{SCRATCH}/wk-a").start()
+    tap.check("a node waits alone", wait_for(10, a.is_up))
+    b = lab.node(3, state=f"{SCRATCH}/wk-b").start(join=[lab.places[2].ip], key=other)
+    tap.check("a key that does not fit is told where it came from and where it went",
+              wait_for(15, lambda: "cluster key" in b.said() and "does not have" in a.said()))
+    tap.check("and nothing is answered by UDP",
+              a.metric("packetrecorder_swarm_datagrams_sent_total") == 0)
+    for node in (a, b):
+        node.kill()
+
+
+def frozen(lab):
+    nodes = lab.nodes[-5:]
+    for pause in (1, 5, 30) if LONG else (1,):
+        since = time.time()
+        nodes[4].kill(signal.SIGSTOP)
+        time.sleep(pause)
+        nodes[4].kill(signal.SIGCONT)
+        tap.check(f"who was frozen for {pause} s is there again", wait_for(
+            30, lambda: all(n.n_alive() == 5 for n in nodes)))
+        accused = deaths([nodes[4]], since)
+        tap.check(f"and accuses nobody of its own {pause} s", not accused)
+        if pause == 1:
+            tap.check("nor was it called dead", not [d for d in deaths(nodes[:4], since)
+                                                     if d[1] == "member.dead"])
+
+
+def parted(lab):
+    nodes = lab.nodes[-5:]
+    cut = [n.number for n in nodes[3:]]
+    lab.cut(cut)
+    tap.check("two halves lose each other",
+              wait_for(30, lambda: nodes[0].sees(nodes[4].name, "dead")))
+    lab.cut(cut, on=False)
+    healed = time.time()
+    tap.check("and find each other again", wait_for(
+        20, lambda: all(n.n_alive() == 5 for n in nodes)))
+    print(f"# healed in {time.time() - healed:.1f} s")
+
+
+def cloned(lab):
+    nodes = lab.nodes[-5:]
+    copy = f"{SCRATCH}/copied"
+    shutil.copytree(nodes[1].state, copy)
+    extra = lab.node(9, state=copy).start(join=[nodes[0].place.ip])
+    tap.check("a copied state directory is told", wait_for(
+        15, lambda: "was copied" in nodes[1].said() or "was copied" in extra.said()))
+    extra.kill()
+
+
+def garbage(lab):
+    """Datagrams that look like ours, from outside, as fast as one process can."""
+    nodes = lab.nodes[-5:]
+    target = nodes[2].place.ip
+    since, until = time.time(), time.time() + 5
+
+    def flood():
+        s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        packets = [bytes([0xD7, 1, 0, 0]) + os.urandom(124) for _ in range(64)]
+        packets += [os.urandom(200) for _ in range(16)]
+        n = 0
+        while time.time() < until:
+            for packet in packets:
+                try:
+                    s.sendto(packet, (target, 7946))
+                    n += 1
+                except OSError:
+                    pass
+        return n
+    sent = lab.places[9].inside(flood)
+    print(f"# {sent / 5:.0f} datagrams a second")
+    tap.check("a flood of garbage makes nobody suspect", not deaths(nodes, since))
+    tap.check("and is counted",
+              nodes[2].metric("packetrecorder_swarm_foreign_key_total") > 1000)
+
+
+def trouble():
+    with Lab(SCRATCH, 10) as lab:
+        both_families(lab)
+        small_packets(lab)
+        wrong_key(lab)
+        for i in range(4, 9):
+            lab.node(i).start(join=[lab.places[4].ip] if i > 4 else [])
+        tap.check("five nodes find each other", wait_for(
+            15, lambda: all(n.n_alive() == 5 for n in lab.nodes[-5:])))
+        five = lab.nodes[-5:]
+        frozen(lab)
+        parted(lab)
+        garbage(lab)
+        del five
+        cloned(lab)
+
+
+{"life": life, "trouble": trouble}[PART]()
+sys.exit(tap.failures != 0)

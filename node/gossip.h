@@ -15,6 +15,7 @@
 #include "node/gossip_keys.h"
 #include "node/node.h"
 #include "shared/base/buf.h"
+#include "shared/swarm/swim.h"
 #include "shared/swarm/swim_meta.h"
 
 struct gossip;
@@ -72,6 +73,11 @@ void gossip_metrics(struct node *node, struct buf *out);
  * know, or a second later. The node is its only member from then on. False: it is leaving or has
  * left; nothing is called. */
 bool gossip_leave(struct gossip *gossip, void (*left)(void *arg), void *arg);
+
+/* FORGET: a member that is gone, as if it had never been; BAN: whoever has the id may not come
+ * back. Every node hears of it. text: as for gossip_find, and for BAN and UNBAN any whole id. */
+int gossip_order(struct gossip *gossip, enum swim_order_kind kind, const char *text,
+                 struct gossip_member *out, struct err *err);
 
 /* What an operator does with the ring of cluster keys, here and so everywhere. ERR_IN_USE where a
  * live member would be left out, unless force is set. */

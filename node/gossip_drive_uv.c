@@ -6,7 +6,9 @@
  * than a turn reads, timers wait, for FULL_TURNS_MAX turns at most, or a flood would stop them.
  */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "node/gossip_internal_uv.h"
 #include "node/gossip_stream_uv.h"
@@ -14,6 +16,7 @@
 #include "shared/base/mem.h"
 
 #define FULL_TURNS_MAX 64
+#define LOAD_NS        (5000 * SWIM_MS) /* the load is looked at so often, at most */
 
 struct swim_now gossip_now(void)
 {
@@ -53,8 +56,12 @@ static void on_send_failed(void *arg, const struct swim_addr *to, int errnum)
         g->counters.send_blocked++;
         return;
     }
+    if (errnum == EMSGSIZE) {
+        g->counters.too_long++;
+        swim_on_mtu(g->swim, gossip_now(), to, SWIM_MTU_LEAST);
+        return;
+    }
     g->counters.send_failed++;
-    g->counters.too_long += errnum == EMSGSIZE;
     if (log_allowed(&g->send_lines, clock_monotonic_ns() / 1000000, 60000, &left_out)) {
         gossip_addr_text(to, text);
         log_info("cannot send to the node at %s: %s", text, strerror(errnum));
@@ -267,6 +274,23 @@ static bool take_all(struct gossip *g)
     return done;
 }
 
+/* Told in what goes out anyway; nobody wakes for it. */
+static void look_at_load(struct gossip *g)
+{
+    uint64_t now_ns = clock_boot_ns();
+    long n = sysconf(_SC_NPROCESSORS_ONLN);
+    double load = 0;
+
+    if (g->loaded_ns != 0 && now_ns - g->loaded_ns < LOAD_NS) {
+        return;
+    }
+    g->loaded_ns = now_ns;
+    if (getloadavg(&load, 1) == 1) {
+        load = load * 100 / (double)(n > 0 ? n : 1);
+        swim_set_load(g->swim, load < UINT8_MAX ? (uint8_t)load : UINT8_MAX);
+    }
+}
+
 void gossip_turn(struct gossip *g)
 {
     gossip_lock(g);
@@ -277,6 +301,7 @@ void gossip_turn(struct gossip *g)
             if (swim_deadline(g->swim) <= clock_boot_ns()) {
                 swim_on_time(g->swim, gossip_now());
             }
+            look_at_load(g);
             gossip_tell_foreign(g, clock_monotonic_ns());
         }
         gossip_drain_core(g);

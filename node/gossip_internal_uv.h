@@ -76,8 +76,13 @@ struct gossip {
     uv_timer_t ring_timer; /* a retiring key goes */
     uv_timer_t look_timer; /* at seeds that do not answer */
     uv_poll_t polls[GOSSIP_SOCKETS_MAX];
-    uint64_t timer_ns;     /* what it is armed for; gossip thread */
-    unsigned n_full_turns; /* in a row, that ended with more to read */
+    uv_poll_t watch; /* this host's addresses */
+    uv_timer_t watch_timer;
+    int watch_fd; /* -1: nothing can be heard of them */
+    uint8_t n_addrs;
+    struct swim_addr addrs[SWIM_ADDRS_MAX]; /* as the others are told */
+    uint64_t timer_ns;                      /* what it is armed for; gossip thread */
+    unsigned n_full_turns;                  /* in a row, that ended with more to read */
 
     struct gossip_socket sockets[GOSSIP_SOCKETS_MAX];
     size_t n_sockets;
@@ -93,6 +98,7 @@ struct gossip {
     struct gossip_counters counters;
     struct gossip_foreign foreign;
     struct log_limit member_lines, foreign_lines, send_lines;
+    uint64_t loaded_ns;   /* monotonic: the load was looked at */
     uint64_t isolated_ns; /* monotonic; 0: it is not */
     uint64_t cloned_ns;   /* monotonic: it was told */
     bool is_cloned;
@@ -144,6 +150,8 @@ void gossip_seeds_start(struct gossip *g); /* before the thread */
 /* Takes what was looked up, begins what is to be; gossip thread, locked. */
 void gossip_seeds_go_on(struct gossip *g);
 void gossip_seeds_stop(struct gossip *g); /* gossip thread: what runs is left to itself */
+/* The first whose address is known; NULL: none. */
+const struct swim_addr *gossip_first_seed(const struct gossip *g);
 void gossip_seeds_deinit(struct gossip *g);
 /* A connection to it was made (NULL), or why not. */
 void gossip_seed_answered(struct gossip *g, const struct swim_addr *seed, const struct err *err);
@@ -156,6 +164,10 @@ void gossip_ring_start(struct gossip *g); /* before the thread */
 void gossip_ring_take_changes(struct gossip *g);
 /* Our record says anew what we are. */
 void gossip_set_meta(struct gossip *g);
+
+/* ---- gossip_watch_uv.c ---- */
+void gossip_watch_start(struct gossip *g); /* before the thread */
+void gossip_watch_deinit(struct gossip *g);
 
 /* ---- gossip_addrs_posix.c ---- */
 /* Where others reach us: --advertise-addr, or what we listen on. Gives how many. */

@@ -372,6 +372,16 @@ void gossip_seeds_start(struct gossip *g)
     begin(g);
 }
 
+const struct swim_addr *gossip_first_seed(const struct gossip *g)
+{
+    for (size_t i = 0; i < g->n_seeds; i++) {
+        if (g->seeds[i].n_addrs > 0) {
+            return &g->seeds[i].addrs[0];
+        }
+    }
+    return NULL;
+}
+
 void gossip_seeds_deinit(struct gossip *g)
 {
     mem_free(g->seeds);

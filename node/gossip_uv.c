@@ -251,19 +251,19 @@ static int make_core(struct gossip *g, struct err *err)
         .crypto = &swim_crypto_sodium,
         .keyring = g->state.ring.keys,
         .persisted_boot = g->state.boot,
-        .mtu = SWIM_MTU_LEAST,
         .meta = meta,
         .clock_is_anchor = clock_is_kept(),
     };
-    const struct swim_addr *towards =
-        g->n_seeds > 0 && g->seeds[0].n_addrs > 0 ? &g->seeds[0].addrs[0] : NULL;
 
-    config.n_addrs = gossip_own_addrs(options, g->sockets, g->n_sockets, towards, config.addrs);
+    config.n_addrs =
+        gossip_own_addrs(options, g->sockets, g->n_sockets, gossip_first_seed(g), config.addrs);
     if (config.n_addrs == 0) {
         return err_set(err, ERR_USAGE,
                        "this host has no address that others could reach it by: give one with "
                        "--advertise-addr");
     }
+    g->n_addrs = config.n_addrs;
+    memcpy(g->addrs, config.addrs, sizeof g->addrs);
     describe(g, config.clock_is_anchor, gossip_addr_is_loopback(&config.addrs[0]));
     config.n_meta = (uint16_t)swim_meta_write(&g->meta, meta);
     memcpy(config.public_key, g->state.public_key, sizeof config.public_key);
@@ -271,6 +271,12 @@ static int make_core(struct gossip *g, struct err *err)
     REQUIRE(getrandom(config.seed, sizeof config.seed, 0) == (ssize_t)sizeof config.seed);
     g->swim = swim_new(&config, gossip_now());
     swim_wipe(&config, sizeof config);
+    if (g->swim == NULL) {
+        return err_set(err, ERR_DAMAGED,
+                       "'%s/boot' holds a life that no node can have had: remove the file if this "
+                       "host's clock is right",
+                       g->state.path);
+    }
     return 0;
 }
 
@@ -317,6 +323,7 @@ static void free_all(struct gossip *g)
     }
     swim_free(g->swim);
     gossip_seeds_deinit(g);
+    gossip_watch_deinit(g);
     gossip_inbox_free(g->inbox);
     mem_free(g->scratch);
     gossip_state_close(&g->state);
@@ -359,6 +366,7 @@ static int start(struct gossip *g, struct err *err)
     if (rc == 0) {
         gossip_seeds_start(g);
         gossip_ring_start(g);
+        gossip_watch_start(g);
         rc = start_thread(g, err);
     }
     if (rc < 0) {

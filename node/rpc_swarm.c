@@ -68,6 +68,26 @@ static void leave(struct rpc_call *call, struct node *node)
     }
 }
 
+static void forget(struct rpc_call *call, struct node *node)
+{
+    struct gossip *gossip = swarm_of(call, node);
+    const char *text = rpc_arg_text(rpc_call_args(call), "node_id");
+    bool ban = rpc_arg_bool(rpc_call_args(call), "ban", false);
+    struct gossip_member member;
+    struct err err = {0};
+
+    if (gossip == NULL) {
+        return;
+    }
+    if (gossip_order(gossip, ban ? SWIM_BAN : SWIM_FORGET, text, &member, &err) < 0) {
+        rpc_call_fail_err(call, &err);
+        return;
+    }
+    rpc_call_set_target(call, member.id);
+    rpc_call_reply(call, json_pack("{s:s, s:s, s:b}", "node_id", member.id, "name",
+                                   member.meta.name, "banned", (int)ban));
+}
+
 /* ---- keys ---- */
 
 struct tally {
@@ -161,10 +181,8 @@ static void keys(struct rpc_call *call, struct node *node)
 }
 
 static const struct rpc_handler handlers[] = {
-    {"swarm.members", members},
-    {"swarm.join", join},
-    {"swarm.leave", leave},
-    {"swarm.keys", keys},
+    {"swarm.members", members}, {"swarm.join", join}, {"swarm.leave", leave},
+    {"swarm.forget", forget},   {"swarm.keys", keys},
 };
 
 const struct rpc_handler_group rpc_swarm_handlers = {handlers, ARRAY_LEN(handlers)};

@@ -425,6 +425,21 @@ bool swim_set_meta(struct swim *swim, struct swim_now now, const void *meta, siz
     return true;
 }
 
+bool swim_set_addrs(struct swim *swim, struct swim_now now, const struct swim_addr *addrs,
+                    uint8_t n)
+{
+    REQUIRE(n > 0 && n <= SWIM_ADDRS_MAX);
+    if (swim->leaving) {
+        return false;
+    }
+    swim_look(swim, now);
+    memcpy(swim->own.addrs, addrs, n * sizeof *addrs);
+    swim->own.n_addrs = n;
+    swim->self->addr = addrs[0];
+    swim_renew_record(swim);
+    return true;
+}
+
 void swim_set_load(struct swim *swim, uint8_t load)
 {
     swim->load = load;

@@ -70,6 +70,10 @@ void swim_join(struct swim *swim, struct swim_now now, const struct swim_addr *s
 void swim_leave(struct swim *swim, struct swim_now now);
 /* A new version of the own record. False: too long, or we are leaving. */
 bool swim_set_meta(struct swim *swim, struct swim_now now, const void *meta, size_t n);
+/* Where others reach us from now on, the first is used; 1 to SWIM_ADDRS_MAX. A new version of the
+ * own record; false: we are leaving. */
+bool swim_set_addrs(struct swim *swim, struct swim_now now, const struct swim_addr *addrs,
+                    uint8_t n);
 void swim_set_load(struct swim *swim, uint8_t load);
 /* The kernel dropped so many of our datagrams since the last call. */
 void swim_on_kernel_drops(struct swim *swim, struct swim_now now, uint32_t n);

@@ -521,6 +521,46 @@ static void a_key_of_another_cluster_is_not_added(void **state)
         ERR_KEY);
 }
 
+static void who_is_gone_can_be_forgotten_and_who_lives_banned(void **state)
+{
+    struct gossip_member member;
+    struct err err = {0};
+
+    (void)state;
+    start_some(3, "127.0.0.1:0");
+    struct gossip *g = swarm.nodes[0].node.gossip;
+    assert_int_equal(gossip_order(g, SWIM_FORGET, "n2", &member, &err), ERR_IN_USE);
+    assert_int_equal(gossip_order(g, SWIM_FORGET, "n0", &member, &err), ERR_USAGE);
+    assert_int_equal(gossip_order(g, SWIM_FORGET, "n7", &member, &err), ERR_NOT_FOUND);
+    swarm_stop(&swarm, 2, true);
+    swarm_await(&swarm, 0, 2, GOSSIP_LEFT);
+    swarm_await(&swarm, 1, 2, GOSSIP_LEFT);
+    assert_int_equal(gossip_order(g, SWIM_FORGET, "n2", &member, &err), 0);
+    swarm_await(&swarm, 0, 2, N_GOSSIP_STATES);
+    swarm_await(&swarm, 1, 2, N_GOSSIP_STATES);
+    assert_int_equal(gossip_order(g, SWIM_BAN, "n1", &member, &err), 0);
+    assert_int_equal(gossip_order(g, SWIM_BAN, member.id, &member, &err), ERR_EXISTS);
+}
+
+static bool knows_offset(struct swarm *s, void *arg)
+{
+    struct gossip_member *member = arg;
+
+    return swarm_state(s, 0, 1, member) == GOSSIP_ALIVE && member->has_offset;
+}
+
+static void the_clock_of_a_neighbour_is_known_within_a_bound(void **state)
+{
+    struct gossip_member member;
+
+    (void)state;
+    start_some(2, "127.0.0.1:0");
+    assert_true(swarm_pump(&swarm, knows_offset, &member));
+    /* It is the same clock. */
+    assert_true((uint64_t)llabs(member.offset_ns) <= member.bound_ns);
+    assert_true(member.bound_ns < 100000000);
+}
+
 static void on_left(void *arg)
 {
     *(bool *)arg = true;
@@ -575,6 +615,8 @@ int main(void)
         TEST(a_port_that_tcp_does_not_get_ends_the_start),
         TEST(a_key_is_changed_while_the_swarm_runs),
         TEST(a_key_of_another_cluster_is_not_added),
+        TEST(who_is_gone_can_be_forgotten_and_who_lives_banned),
+        TEST(the_clock_of_a_neighbour_is_known_within_a_bound),
         TEST(who_leaves_goes_on_alone),
         TEST(without_a_key_there_is_no_swarm),
     };

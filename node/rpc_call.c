@@ -104,6 +104,7 @@ static struct rpc_conn *leave(struct rpc_call *call)
 {
     struct rpc_conn *conn = call->conn;
 
+    REQUIRE(conn != NULL);
     LIST_REMOVE(call, link);
     conn->n_calls--;
     conn->server->n_calls--;

@@ -163,9 +163,10 @@ int main(int argc, char **argv)
         at_once(n, is_late ? 1 : OF_CONNECTION, is_late);
     }
     qsort(took_ns, n, sizeof *took_ns, compare);
+    size_t median = n / 2;
+    size_t p99 = (n - 1) * 99 / 100;
     printf("answered=%zu failed=%zu p50_ms=%.2f p99_ms=%.2f max_ms=%.2f\n", n - n_failed, n_failed,
-           (double)took_ns[n / 2] / 1e6, (double)took_ns[(n - 1) * 99 / 100] / 1e6,
-           (double)took_ns[n - 1] / 1e6);
+           (double)took_ns[median] / 1e6, (double)took_ns[p99] / 1e6, (double)took_ns[n - 1] / 1e6);
     mem_free(took_ns);
     return n_failed > 0;
 }

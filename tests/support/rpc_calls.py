@@ -105,6 +105,36 @@ def test_socket_file(t):
         shutil.rmtree(folder)
 
 
+def test_user(t):
+    """A node that gives up root: its socket is made before, and is its user's."""
+    folder = tempfile.mkdtemp(dir="/run", prefix="packetrecorder-")
+    os.chmod(folder, 0o755)
+    os.chown(folder, NOBODY, NOBODY)
+    path = os.path.join(folder, "rpc.sock")
+
+    def ask():
+        with Client(path) as client:
+            return client.call("keys.list")
+    try:
+        with RpcNode(folder, "--user", "nobody", socket=path) as dropped:
+            status = os.stat(path)
+            t.equal("with --user the socket is that user's",
+                    (NOBODY, NOBODY, 0o660),
+                    (status.st_uid, status.st_gid, stat.S_IMODE(status.st_mode)))
+            t.equal("who may use it", [], as_user(NOBODY, NOBODY, [], ask))
+            t.equal("and so may root", [], ask())
+            t.check("but no other user", "PermissionError" in str(as_user(1, 1, [], ask)))
+            with dropped.local() as client:
+                made = client.call("keys.add", role="admin")
+            with dropped.remote(made["key"]) as client:
+                t.equal("the key file is its to write", [made["id"]],
+                        [key["id"] for key in client.call("keys.list")])
+            t.equal("SIGTERM", 0, dropped.stop()[0])
+            t.check("and the socket is gone", not os.path.exists(path))
+    finally:
+        shutil.rmtree(folder)
+
+
 def test_roles(t):
     rights = {"view": {"view"}, "capture": {"view", "capture"}, "inject": {"view", "inject"},
               "ingest": set(), "admin": {"view", "capture", "inject", "admin"}}
@@ -351,7 +381,7 @@ def main():
     keys = {role: add_key(FOLDER, role) for role in ("view", "capture", "inject", "ingest", "admin")}
     with RpcNode(FOLDER, addrs=("127.0.0.1:0", "10.77.0.2:0")) as node:
         node.key = keys["view"]
-        tap.run([test_both_sockets, test_socket_file, test_roles, test_methods, test_keys,
+        tap.run([test_both_sockets, test_socket_file, test_user, test_roles, test_methods, test_keys,
                  test_many, test_many_connections, test_deadline, test_cancel, test_bad_calls,
                  test_events, test_audit, test_own_traffic, test_places])
         code, took = node.stop()

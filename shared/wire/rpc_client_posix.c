@@ -152,7 +152,7 @@ int rpc_client_cancel(struct rpc_client *client, uint32_t id, uint64_t deadline_
 static void take_back(struct rpc_client *client)
 {
     if (client->taken > 0) {
-        buf_consume(&client->link.plain, client->taken);
+        client->link.used += client->taken;
         client->taken = 0;
     }
     buf_deinit(&client->lent);
@@ -200,8 +200,8 @@ static int next_message(struct rpc_client *client, uint64_t deadline_ns,
     int rc = 0;
 
     while (rc == 0) {
-        enum rpc_scan_state found = rpc_scan(&client->scan, client->link.plain.data,
-                                             client->link.plain.len, RPC_RESPONSE_MAX);
+        enum rpc_scan_state found = rpc_scan(&client->scan, rpc_link_bytes(&client->link),
+                                             rpc_link_left(&client->link), RPC_RESPONSE_MAX);
         if (found == RPC_SCAN_BAD) {
             return damaged(client, "no msgpack-RPC, or a message that is too large", err);
         }
@@ -212,7 +212,7 @@ static int next_message(struct rpc_client *client, uint64_t deadline_ns,
         }
         size_t n = client->scan.at;
         client->scan = (struct rpc_scan){0};
-        rc = look_at(client, client->link.plain.data, n, message, err);
+        rc = look_at(client, rpc_link_bytes(&client->link), n, message, err);
         client->taken = n;
         if (rc == 0) {
             take_back(client);
@@ -237,7 +237,7 @@ static int keep(struct rpc_client *client, struct err *err)
         err_set(err, ERR_NO_MEMORY, "no memory for what the node sends");
         return rpc_link_broke(&client->link, ERR_NO_MEMORY, err);
     }
-    memcpy(copy, client->link.plain.data, n);
+    memcpy(copy, rpc_link_bytes(&client->link), n);
     client->kept[client->n_kept++] = (struct kept){copy, n};
     client->kept_bytes += n;
     return 0;

@@ -22,7 +22,9 @@ struct rpc_link {
     struct channel *channel; /* NULL: UNIX socket */
     char name[RPC_ENDPOINT_TEXT_MAX];
     struct buf raw;      /* what the kernel gave, of a channel */
-    struct buf plain;    /* what came and was not used */
+    struct buf plain;    /* what came */
+    size_t used;         /* bytes of it that are done with; they go when more is read, so that many
+                            small messages are not moved for each of them */
     size_t plain_max;    /* nothing is read while a flush finds so much there */
     char farewell[1024]; /* what the node said before it ends the connection; "" = nothing */
     int broken;          /* why; 0 = it is well */
@@ -37,6 +39,17 @@ void rpc_link_close(struct rpc_link *link);
 int rpc_link_broke(struct rpc_link *link, int rc, struct err *err);
 /* 0, or why it broke before. */
 int rpc_link_is_well(const struct rpc_link *link, struct err *err);
+
+/* What came and was not used, valid until the next wait or send. */
+static inline size_t rpc_link_left(const struct rpc_link *link)
+{
+    return link->plain.len - link->used;
+}
+
+static inline const uint8_t *rpc_link_bytes(const struct rpc_link *link)
+{
+    return link->used > 0 ? link->plain.data + link->used : link->plain.data; /* may be NULL */
+}
 
 /* Waits for bytes, and appends them to `plain`: 0 or 1. -ETIMEDOUT and ERR_INTERRUPTED break
  * nothing. */

@@ -34,7 +34,7 @@ static int on_end(struct rpc_link *link, struct err *err)
     if (rc != -ECONNRESET) {
         return rc; /* inside the handshake, or a frame */
     }
-    return link->plain.len > 0
+    return rpc_link_left(link) > 0
                ? err_set(err, ERR_DAMAGED, "the connection was cut inside a message")
                : err_set(err, -ECONNRESET, "the node ended the connection");
 }
@@ -74,6 +74,10 @@ static int fetch(struct rpc_link *link, struct err *err)
 {
     struct buf *in = link->channel != NULL ? &link->raw : &link->plain;
 
+    if (link->used > 0) {
+        buf_consume(&link->plain, link->used);
+        link->used = 0;
+    }
     if (link->channel != NULL) {
         buf_reset(in);
     }
@@ -114,7 +118,7 @@ int rpc_link_wait(struct rpc_link *link, uint64_t deadline_ns, struct err *err)
 /* One round of sending and, where there is room, reading. */
 static int push(struct rpc_link *link, uint64_t deadline_ns, struct err *err)
 {
-    bool reads = link->plain.len < link->plain_max;
+    bool reads = rpc_link_left(link) < link->plain_max;
     int rc = is_late(deadline_ns) ? -ETIMEDOUT : dial_wait(link->dial, reads, deadline_ns, err);
 
     rc = rc < 0 ? rc : dial_flush(link->dial, err);

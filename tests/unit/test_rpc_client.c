@@ -363,6 +363,35 @@ static void sides_that_both_have_much_to_say_do_not_wait_for_each_other(void **s
     over_both(run_talkative, NULL, ask_at_length);
 }
 
+/* Three events in one piece. */
+static void run_three(struct rpc_peer *peer, void *arg)
+{
+    struct rpc_message m;
+
+    (void)arg;
+    rpc_peer_put(peer, "\x93\x02\xa1x\x91\x01\x93\x02\xa1x\x91\x02\x93\x02\xa1x\x91\x03", 18);
+    (void)rpc_peer_next(peer, &m);
+}
+
+static void take_three(struct rpc_client *client)
+{
+    struct rpc_message message;
+    const uint8_t *before = NULL;
+
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(rpc_client_receive(client, in_ms(9000), &message, NULL), 1);
+        assert_true(before == NULL || message.params.bytes == before + 6);
+        before = message.params.bytes;
+    }
+}
+
+/* Else a node could have a client move a quarter of a MiB for each six bytes that it sends. */
+static void small_messages_lie_where_they_came(void **state)
+{
+    (void)state;
+    over_both(run_three, NULL, take_three);
+}
+
 static void run_silent(struct rpc_peer *peer, void *arg)
 {
     struct rpc_message m;
@@ -513,6 +542,7 @@ int main(void)
         cmocka_unit_test(what_a_node_says_before_it_ends_the_connection_is_told),
         cmocka_unit_test(the_largest_answer_comes_whole_and_too_large_a_call_does_not_go),
         cmocka_unit_test(sides_that_both_have_much_to_say_do_not_wait_for_each_other),
+        cmocka_unit_test(small_messages_lie_where_they_came),
         cmocka_unit_test(who_waits_can_be_interrupted),
         cmocka_unit_test(a_key_that_does_not_open_is_told_with_the_way_out),
         cmocka_unit_test(another_secret_or_none_does_not_open),

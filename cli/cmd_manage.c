@@ -32,6 +32,7 @@ const struct command *const manage_commands[] = {
     &cmd_manage_download_pcap,
     &cmd_manage_delete_session,
     &cmd_manage_replay,
+    &cmd_manage_replays,
     &cmd_manage_stop_replay,
     &cmd_manage_events,
     &cmd_manage_members,

@@ -9,7 +9,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
+#include <sys/stat.h>
 
 #include <jansson.h>
 
@@ -283,7 +283,8 @@ static int check(struct command_context *ctx, const struct download_args *args)
                              "them into a program")
                    : 0;
     }
-    if (!args->force && access(args->output, F_OK) == 0) {
+    struct stat st;
+    if (!args->force && stat(args->output, &st) == 0 && S_ISREG(st.st_mode)) {
         return err_set(&ctx->err, ERR_EXISTS, "'%s' exists: --force replaces it", args->output);
     }
     return 0;

@@ -154,3 +154,93 @@ const struct command cmd_manage_stop_replay = {
         },
     .run = run_stop,
 };
+
+/* ---- replays ---- */
+
+static const struct command_word list_words[] = {
+    {.name = "REPLAY",
+     .help = "Only this one, also when it has ended; with --json an object.",
+     .optional = true},
+};
+
+static void print_replays(const json_t *list)
+{
+    static const struct output_column columns[] = {
+        {"ID", 0},      {"SESSION", 0}, {"STATE", 0},  {"INTERFACE", 0}, {"STARTED", 0},
+        {"PACKETS", 1}, {"BYTES", 1},   {"ERRORS", 1}, {"WHY", 0},
+    };
+    struct output_table *table = output_table_new(columns, ARRAY_LEN(columns));
+
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        const json_t *one = json_array_get(list, i);
+        char packets[TEXT_NUMBER_MAX];
+        char bytes[TEXT_NUMBER_MAX];
+        char errors[TEXT_NUMBER_MAX];
+        const char *cells[] = {
+            field_text(one, "replay_id"),
+            field_text(one, "session_id"),
+            field_text(one, "state"),
+            field_text(one, "interface"),
+            field_text(one, "started"),
+            field_count_cell(one, "packets", packets),
+            field_size_cell(one, "bytes", bytes),
+            field_count_cell(one, "errors", errors),
+            field_text(one, "error"),
+        };
+        output_table_add(table, cells);
+    }
+    output_table_print(table, stdout);
+    output_table_free(table);
+}
+
+static int run_list(struct command_context *ctx, void *args)
+{
+    const char *method = ctx->n_words > 0 ? "replay.stats" : "replay.list";
+    json_t *call = json_object();
+    json_t *answer = NULL;
+
+    (void)args;
+    manage_set_text(call, "replay_id", ctx->n_words > 0 ? ctx->words[0] : NULL);
+    int rc = manage_ask(ctx, method, call, &answer);
+    if (rc == 0) {
+        rc = ctx->n_words > 0 ? manage_check_object(ctx, method, &answer)
+                              : manage_check_list(ctx, method, &answer);
+    }
+    if (rc < 0 || ctx->global.json) {
+        return rc < 0 ? rc : output_json(stdout, answer, &ctx->err);
+    }
+    if (json_is_object(answer)) {
+        json_t *array = json_array();
+        json_array_append_new(array, answer);
+        answer = array;
+    }
+    if (json_array_size(answer) == 0 && !ctx->global.quiet) {
+        fputs("the node replays nothing\n", stderr);
+    }
+    print_replays(answer);
+    json_decref(answer);
+    return 0;
+}
+
+const struct command cmd_manage_replays = {
+    .name = "replays",
+    .summary = "list the replays of the node",
+    .words = list_words,
+    .n_words = ARRAY_LEN(list_words),
+    .uses_endpoint = true,
+    .uses_api_key = true,
+    .group = &cmd_manage,
+    .description =
+        (const char *const[]){
+            "Lists the replays that run on the node and the last ones that ended, oldest first: "
+            "how far they are, what could not be sent, and why one ended early. With --json an "
+            "array of objects that also say how well the moments were met.",
+            NULL,
+        },
+    .examples =
+        (const struct command_example[]){
+            {"manage replays", "what is being sent"},
+            {NULL, NULL},
+        },
+    .run = run_list,
+};

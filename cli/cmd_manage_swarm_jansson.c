@@ -272,6 +272,17 @@ static const struct command_word ring_words[] = {
      .complete = COMPLETE_FILE},
 };
 
+struct ring_args {
+    bool force;
+};
+
+static const struct command_option ring_options[] = {
+    {.name = "force",
+     .kind = OPT_FLAG,
+     .help = "For 'use' and 'retire': also where a live member is left out; it is on its own then.",
+     .offset = offsetof(struct ring_args, force)},
+};
+
 static void print_ring(const json_t *ring)
 {
     static const struct output_column columns[] = {
@@ -319,15 +330,18 @@ static int set_key(json_t *call, const char *path, struct err *err)
     return rc;
 }
 
-static int run_ring(struct command_context *ctx, void *args)
+static int run_ring(struct command_context *ctx, void *args_)
 {
+    const struct ring_args *args = args_;
     const char *action = ctx->words[0];
     bool lists = strcmp(action, "list") == 0;
     json_t *call = json_object();
     json_t *ring = NULL;
     int rc = 0;
 
-    (void)args;
+    if (args->force) {
+        json_object_set_new(call, "force", json_true());
+    }
     if (lists != (ctx->n_words == 1)) {
         rc = lists ? err_set(&ctx->err, ERR_USAGE, "'manage cluster-keys list' takes no KEY")
                    : err_set(&ctx->err, ERR_USAGE, "'manage cluster-keys %s' needs KEY, %s", action,
@@ -360,6 +374,9 @@ const struct command cmd_manage_cluster_keys = {
     .summary = "change the cluster key of a swarm while it runs",
     .words = ring_words,
     .n_words = ARRAY_LEN(ring_words),
+    .options = ring_options,
+    .n_options = ARRAY_LEN(ring_options),
+    .args_size = sizeof(struct ring_args),
     OF_NODE,
     .description =
         (const char *const[]){

@@ -4,8 +4,8 @@
  * are, how many are good, their sum, and the node's cursor for what comes next. Both outlive an
  * interrupt, a crash and a broken network; the same download goes on there. At the end FILE.part
  * becomes FILE at once. What is in the part file is believed only when its sum is the one that the
- * state tells, and every byte must be of a capture file (capture_shape.h). Standard output ("-")
- * has neither and cannot be gone on with.
+ * state tells, and every byte must be of a capture file (capture_shape.h). Standard output
+ * ("-"), a device and a pipe have neither, and are written to as they are.
  */
 #pragma once
 
@@ -18,7 +18,7 @@ struct json_t; /* jansson's json_t */
 
 struct download_part {
     char *output;
-    char *path;       /* FILE.part; NULL = standard output */
+    char *path;       /* FILE.part; NULL = none: standard output, a device, a pipe */
     char *state_path; /* FILE.part.state */
     int fd;
     struct json_t *what;

@@ -166,6 +166,14 @@ static int open_file(struct download_part *part, struct err *err)
     return 0;
 }
 
+/* A device or a pipe, which must not be replaced by a file. */
+static bool is_special(const char *path)
+{
+    struct stat st;
+
+    return stat(path, &st) == 0 && !S_ISREG(st.st_mode);
+}
+
 int download_part_open(struct download_part *part, const char *output, json_t *what,
                        enum capture_shape_kind kind, const char **note, struct err *err)
 {
@@ -175,6 +183,10 @@ int download_part_open(struct download_part *part, const char *output, json_t *w
     if (strcmp(output, "-") == 0) {
         part->fd = STDOUT_FILENO;
         return 0;
+    }
+    if (is_special(output)) {
+        part->fd = open(output, O_WRONLY | O_CLOEXEC | O_NOCTTY);
+        return part->fd < 0 ? err_errno(err, errno, "cannot write '%s'", output) : 0;
     }
     part->path = x_sprintf("%s.part", output);
     part->state_path = x_sprintf("%s.part.state", output);
@@ -230,6 +242,10 @@ int download_part_finish(struct download_part *part, bool replace, struct err *e
     }
     if (fsync(part->fd) < 0) {
         return err_errno(err, errno, "writing '%s'", part->path);
+    }
+    if (is_special(part->output)) {
+        return err_set(err, ERR_EXISTS, "'%s' is no regular file any more; all of it is in '%s'",
+                       part->output, part->path);
     }
     int rc =
         renameat2(AT_FDCWD, part->path, AT_FDCWD, part->output, replace ? 0 : RENAME_NOREPLACE);

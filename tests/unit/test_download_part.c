@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -224,6 +225,29 @@ static void what_is_no_capture_file_is_not_kept(void **state)
     assert_false(exists(".part"));
 }
 
+/* What was /dev/null must stay one. */
+static void a_pipe_is_written_to_and_not_replaced(void **state)
+{
+    struct download_part part;
+    uint8_t found[FILE_BYTES];
+    struct stat st;
+
+    (void)state;
+    assert_int_equal(mkfifo(output, 0600), 0);
+    int reader = open(output, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    assert_true(reader >= 0);
+    assert_int_equal(open_part(&part, "s1"), 0);
+    assert_int_equal(download_part_append(&part, bytes, FILE_BYTES, NULL, NULL), 0);
+    assert_int_equal(download_part_finish(&part, true, NULL), 0);
+    download_part_close(&part);
+    assert_false(exists(".part"));
+    assert_int_equal(read(reader, found, sizeof found), FILE_BYTES);
+    close(reader);
+    assert_memory_equal(found, bytes, FILE_BYTES);
+    assert_int_equal(stat(output, &st), 0);
+    assert_true(S_ISFIFO(st.st_mode));
+}
+
 static void only_the_owner_can_read_it(void **state)
 {
     struct download_part part;
@@ -249,6 +273,7 @@ int main(void)
         TEST(two_downloads_do_not_write_to_one_file),
         TEST(a_file_that_appeared_meanwhile_is_not_replaced),
         TEST(what_is_no_capture_file_is_not_kept),
+        TEST(a_pipe_is_written_to_and_not_replaced),
         TEST(only_the_owner_can_read_it),
     };
 

@@ -49,7 +49,7 @@ struct swim_suspicion {
     uint8_t n_accusers;
     uint8_t n_confirmed; /* of them, those that count */
     uint8_t told_lh;     /* of the accuser that is gossiped */
-    bool asked; /* its subject, once more before the verdict */
+    bool asked;          /* its subject, once more before the verdict */
     uint64_t told_from;
     uint32_t min_ms, max_ms;
     uint32_t needed;        /* confirmations that bring it to min_ms */
@@ -123,7 +123,11 @@ struct swim_probe {
     uint64_t target;
     uint64_t sent_ns;
     int64_t t1;
+    uint64_t late_ns; /* from the ping until that is to be done about it */
     uint64_t verdict_ns;
+    uint64_t first_seq; /* of the ping before this one; 0: it is the first */
+    uint64_t first_sent_ns;
+    int64_t first_t1;
     uint32_t conn; /* 0: none */
 };
 

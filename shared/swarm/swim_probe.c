@@ -83,7 +83,9 @@ bool swim_probe_has_room(const struct swim *swim, enum probe_kind kind)
 static struct swim_probe *probe_by_seq(struct swim *swim, uint64_t seq)
 {
     for (int i = 0; i < SWIM_PROBES_MAX; i++) {
-        if (swim->probes[i].stage > PROBE_WAITING && swim->probes[i].seq == seq) {
+        if (swim->probes[i].stage > PROBE_WAITING &&
+            (swim->probes[i].seq == seq ||
+             (swim->probes[i].first_seq == seq && swim->probes[i].first_seq != 0))) {
             return &swim->probes[i];
         }
     }
@@ -102,17 +104,24 @@ static void end_probe(struct swim *swim, struct swim_probe *probe)
     *probe = (struct swim_probe){0};
 }
 
-static void send_ping(struct swim *swim, struct swim_probe *probe, struct swim_member *member)
+static bool is_slow(const struct swim *swim, const struct swim_member *member)
 {
-    uint64_t late_ns;
-    uint64_t verdict_ns;
+    return member->n_refuted > 0 && swim->now.mono_ns - member->refuted_ns < SLOW_WINDOW_NS;
+}
 
-    times_for(swim, member, &late_ns, &verdict_ns);
-    probe->stage = PROBE_DIRECT;
+/* Only where both were well: who loses most of what it sends is not saved by one more, and would
+ * be dead and alive in turns. */
+static bool pings_again(const struct swim *swim, const struct swim_probe *probe,
+                        const struct swim_member *member)
+{
+    return swim->rules->ping_again && probe->kind == PROBE_ROUTINE && probe->first_seq == 0 &&
+           swim->lh == 0 && !is_slow(swim, member);
+}
+
+static void post_ping(struct swim *swim, struct swim_probe *probe, const struct swim_member *member)
+{
     probe->seq = swim_random_u64(&swim->random) | 1;
     probe->sent_ns = swim->now.mono_ns;
-    probe->verdict_ns = probe->sent_ns + verdict_ns;
-    swim->counters.probes++;
     struct swim_work *work = swim_post(swim, WORK_FRAME, &member->addr, member->sid);
     if (work != NULL) {
         work->stamped = true;
@@ -121,7 +130,32 @@ static void send_ping(struct swim *swim, struct swim_probe *probe, struct swim_m
         work->frame = (struct swim_frame){.type = SWIM_PING, .seq = probe->seq, .sid = member->sid};
     }
     swim_timer_arm(&swim->timers, &probe->timer,
-                   probe->sent_ns + (late_ns < verdict_ns ? late_ns : verdict_ns));
+                   probe->sent_ns + probe->late_ns < probe->verdict_ns
+                       ? probe->sent_ns + probe->late_ns
+                       : probe->verdict_ns);
+}
+
+static void send_ping(struct swim *swim, struct swim_probe *probe, const struct swim_member *member)
+{
+    uint64_t verdict_ns;
+
+    times_for(swim, member, &probe->late_ns, &verdict_ns);
+    probe->stage = PROBE_DIRECT;
+    probe->verdict_ns =
+        swim->now.mono_ns + verdict_ns + (pings_again(swim, probe, member) ? probe->late_ns : 0);
+    swim->counters.probes++;
+    post_ping(swim, probe, member);
+}
+
+/* A lost datagram is the likeliest cause, and another one costs less than helpers, and far less
+ * than a suspicion that all hear of. An answer to either counts, each with its own stamps. */
+static void ping_again(struct swim *swim, struct swim_probe *probe,
+                       const struct swim_member *member)
+{
+    probe->first_seq = probe->seq;
+    probe->first_sent_ns = probe->sent_ns;
+    probe->first_t1 = probe->t1;
+    post_ping(swim, probe, member);
 }
 
 void swim_probe_begin(struct swim *swim, struct swim_member *member, enum probe_kind kind,
@@ -250,6 +284,8 @@ void swim_on_probing_timer(struct swim *swim, struct swim_probe *probe)
         end_probe(swim, probe);
     } else if (probe->stage == PROBE_WAITING) {
         send_ping(swim, probe, target);
+    } else if (probe->stage == PROBE_DIRECT && pings_again(swim, probe, target)) {
+        ping_again(swim, probe, target);
     } else if (probe->stage == PROBE_DIRECT && swim->now.mono_ns < probe->verdict_ns) {
         go_indirect(swim, probe, target);
     } else {
@@ -278,8 +314,10 @@ bool swim_probe_on_ack(struct swim *swim, struct swim_member *from, const struct
     }
     swim_contact(swim);
     if (from != NULL && from->sid == probe->target) {
-        swim_take_round_trip(swim, from, swim->now.mono_ns - probe->sent_ns);
-        swim_take_clock(swim, from, ack, probe->t1, t4);
+        bool is_first = ack->seq == probe->first_seq;
+        swim_take_round_trip(
+            swim, from, swim->now.mono_ns - (is_first ? probe->first_sent_ns : probe->sent_ns));
+        swim_take_clock(swim, from, ack, is_first ? probe->first_t1 : probe->t1, t4);
         from->load = ack->load;
         from->degraded = false;
         swim->n_by_stream = 0;

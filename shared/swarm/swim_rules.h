@@ -26,6 +26,7 @@ struct swim_rules {
 
     /* Probing. */
     uint32_t probe_interval_ms;
+    bool ping_again;          /* once, when a ping is late, before helpers are asked */
     uint32_t indirect_probes; /* helpers asked when the direct probe is late */
     bool tcp_ping;            /* a stream is tried together with them */
     bool tcp_saves;           /* what only the stream reaches is degraded, not merely spared */
@@ -33,7 +34,7 @@ struct swim_rules {
     bool adaptive;            /* time-outs from each peer's round trips; else the two below */
     uint32_t timeout_ms;      /* until helpers are asked; adaptive: the most */
     uint32_t timeout_least_ms;
-    uint32_t verdict_ms;  /* until it is suspected; adaptive: 3.2 × the time-out instead */
+    uint32_t verdict_ms;  /* until it is suspected; adaptive: 3.2 × the time-out, or 4.2 */
     uint32_t slow_factor; /* a peer that refuted lately has so many times the time-out; 1: none */
     bool measured_health; /* being late and losing datagrams count as well */
     uint32_t health_most; /* of local health (Lifeguard's LHM) */

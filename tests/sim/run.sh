@@ -15,7 +15,7 @@ set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.." || exit 1
 export LC_ALL=C
 
-readonly ALL=calibrate,kill,cold,leave,heal,grid,sick,ablation,rest,duty,memory,speed
+readonly ALL=calibrate,kill,cold,leave,heal,grid,sick,ablation,rest,duty,storm,memory,speed
 readonly KEPT=build/sim-long
 readonly DOC=docs/benchmarks.md
 seeds=
@@ -185,7 +185,7 @@ if ((long)); then
         --crypto sodium
 else
     # The long ones first.
-    for table in grid kill cold rest ablation heal leave calibrate sick duty memory speed; do
+    for table in grid kill cold rest ablation heal leave calibrate sick duty storm memory speed; do
         [[ ,$tables, != *",$table,"* ]] || step "table-$table" "$sim" table "$table"
     done
     step stories "$sim" story all --nodes 16 --seeds 2

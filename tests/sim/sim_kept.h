@@ -22,8 +22,7 @@ static const struct sim_kept sim_kept_seeds[] = {
     {62, 16, 60, "a replay meets a later life of its receiver (I11)"},
     {116, 32, 40, "a stranger's death notice comes again when its record is known (I11)"},
     {179, 16, 60, "who was cut off when it joined is back within 30 s (L5)"},
-    /* A suspicion of before the healing ran out: its subject never heard of it. */
-    {1078, 32, 60},
-    {5062, 32, 60},
-    {5119, 32, 60},
+    {1078, 32, 60, "a suspicion of before the healing ran out unheard (L8)"},
+    {5062, 32, 60, "the same (L3)"},
+    {5119, 32, 60, "the same, in a minority (L3)"},
 };

@@ -23,6 +23,7 @@ static const struct sim_table tables[] = {
     {"ablation", "each addition alone, and all but it", sim_table_ablation},
     {"rest", "traffic at rest", sim_table_rest},
     {"duty", "traffic while a quarter of the nodes sleep 700 ms of each second", sim_table_duty},
+    {"storm", "messages and events while much happens at once", sim_table_storm},
     {"memory", "bytes of the core for each member", sim_table_memory},
     {"speed", "virtual time over real time", sim_table_speed},
 };

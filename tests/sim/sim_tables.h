@@ -40,6 +40,7 @@ bool sim_table_grid(const struct sim_table_opts *opts);
 bool sim_table_sick(const struct sim_table_opts *opts);
 bool sim_table_rest(const struct sim_table_opts *opts);
 bool sim_table_duty(const struct sim_table_opts *opts);
+bool sim_table_storm(const struct sim_table_opts *opts);
 bool sim_table_memory(const struct sim_table_opts *opts);
 bool sim_table_ablation(const struct sim_table_opts *opts);
 bool sim_table_speed(const struct sim_table_opts *opts);

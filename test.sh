@@ -81,7 +81,7 @@ run_scripts() {
 # The system tests, the longest first, so that none is left over at the end; but last is torture, which
 # fills the processors for a while, then waits.
 system_scripts() {
-    local longest=(crash damage uplink api uplink_acceptance http_acceptance disk_full) script
+    local longest=(crash damage rpc uplink api manage swarm_trouble uplink_acceptance http_acceptance disk_full) script
     {
         printf 'tests/system/%s.sh\n' "${longest[@]}"
         printf '%s\n' tests/system/*.sh | grep -v /torture.sh

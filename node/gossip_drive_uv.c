@@ -278,7 +278,6 @@ static bool take_all(struct gossip *g)
 static void look_at_load(struct gossip *g)
 {
     uint64_t now_ns = clock_boot_ns();
-    long n = sysconf(_SC_NPROCESSORS_ONLN);
     double load = 0;
 
     if (g->loaded_ns != 0 && now_ns - g->loaded_ns < LOAD_NS) {
@@ -286,6 +285,7 @@ static void look_at_load(struct gossip *g)
     }
     g->loaded_ns = now_ns;
     if (getloadavg(&load, 1) == 1) {
+        long n = sysconf(_SC_NPROCESSORS_ONLN); /* reads a file */
         load = load * 100 / (double)(n > 0 ? n : 1);
         swim_set_load(g->swim, load < UINT8_MAX ? (uint8_t)load : UINT8_MAX);
     }

@@ -120,6 +120,25 @@ static void a_swarm_needs_a_key_and_addresses(void **state)
     check_rules("--gossip-addr 127.0.0.1:8080", 0, ""); /* not listened on */
 }
 
+static void where_rpc_is_answered_is_checked(void **state)
+{
+    (void)state;
+    check_rules("--rpc-addr none --rpc-socket none", 0, "");
+    check_rules("--rpc-addr 0.0.0.0:1 --rpc-addr [::]:1", 0, ""); /* the channel needs no TLS */
+    check_rules("--rpc-addr none --rpc-addr 127.0.0.1:1", 1, "'none' stands alone");
+    check_rules("--rpc-addr 127.0.0.1", 1, "has no port");
+    check_rules("--rpc-addr 127.0.0.1:8080", 1, "are the same place");
+    check_rules("--rpc-socket /run/x.sock", 0, "");
+    check_rules("--rpc-socket x.sock", 1, "begins with '/'");
+    check_rules("--rpc-socket /23456789012345678901234567890123456789012345678901234567890123456789"
+                "0123456789012345678901234567890123456",
+                0, "");
+    check_rules(
+        "--rpc-socket /234567890123456789012345678901234567890123456789012345678901234567890"
+        "123456789012345678901234567890123456789",
+        1, "at most 107 bytes");
+}
+
 static void who_needs_an_api_key_is_known(void **state)
 {
     struct command_context ctx;
@@ -133,6 +152,10 @@ static void who_needs_an_api_key_is_known(void **state)
     assert_true(node_options_reach_out(ctx.args, &which));
     assert_string_equal(which, "10.0.0.1:2");
     options_free(&ctx);
+    assert_int_equal(parse(&ctx, "--rpc-addr 127.0.0.1:1 --rpc-addr 10.0.0.1:3"), 0);
+    assert_true(node_options_reach_out(ctx.args, &which));
+    assert_string_equal(which, "10.0.0.1:3");
+    options_free(&ctx);
 }
 
 int main(void)
@@ -142,6 +165,7 @@ int main(void)
         cmocka_unit_test(the_other_rules_are_told_too),
         cmocka_unit_test(a_pcapng_listener_may_have_a_filter_with_commas),
         cmocka_unit_test(a_swarm_needs_a_key_and_addresses),
+        cmocka_unit_test(where_rpc_is_answered_is_checked),
         cmocka_unit_test(who_needs_an_api_key_is_known),
     };
 

@@ -412,3 +412,45 @@ rpc_row() {
 row_rpc_calls() { rpc_row rpc-calls '1,000 calls at once on 20 connections, all answered' calls 1000 250; }
 row_rpc_clients() { rpc_row rpc-clients '1,000 clients at once, connect and call' clients 1000 1000; }
 row_rpc_cold() { rpc_row rpc-cold 'a cold call on loopback' cold 500 50; }
+
+# A session of 1 GiB is pulled with `manage download-pcap` while the node records 100 kpps, of which
+# nothing may be lost: through the channel, then over the UNIX socket.
+readonly PULL_PPS=100000 PULL_SECONDS=10
+row_rpc_pull() {
+    local i over endpoint began bytes stopped missing lost=''
+    make_mixed
+    for ((i = 1; i <= runs; i++)); do
+        "$PR_BIN" --quiet capture -r "$mixed" -d "$SCRATCH/packets.db" --name mixed >/dev/null 2>&1 ||
+            die "no session to pull"
+        add_key capture >"$SCRATCH/rpc.key" 2>/dev/null
+        chmod 600 "$SCRATCH/rpc.key"
+        node_up --rpc-addr 127.0.0.1:0 --rpc-socket "$SCRATCH/rpc.sock"
+        endpoint=$(grep -oE 'rpc on 127[0-9.]+:[0-9]+' "$SCRATCH/node.log" | cut -d' ' -f3)
+        for over in "$endpoint" "unix:$SCRATCH/rpc.sock"; do
+            ask_rpc "$over" start-capture --interface "$IF_B" --name live >/dev/null || die "no capture"
+            flood $((PULL_PPS * PULL_SECONDS)) "$FRAME_BYTES" 1 "$PULL_PPS" >"$SCRATCH/flood" &
+            began=$(date +%s.%N)
+            bytes=$(ask_rpc "$over" download-pcap -s mixed -o - | wc -c)
+            add "rpc-pull-$(grep -o '^unix' <<<"$over" || echo tcp).ours" \
+                "$(calc "$bytes / ($(date +%s.%N) - $began) / 1e6")"
+            wait "$!" || die "flood failed"
+            stopped=$(ask_rpc "$over" --json stop-capture live | tr -d ' \n')
+            grep -q '"packets":[1-9]' <<<"$stopped" || die "the capture failed: $stopped"
+            missing=$(grep -oE '"(kernel|interface|store)":[1-9][0-9]*' <<<"$stopped")
+            lost="${lost:-$missing}"
+            ask_rpc "unix:$SCRATCH/rpc.sock" delete-session live >/dev/null 2>&1
+        done
+        node_down
+    done
+    put_row rpc-pull-tcp 'pull of 1 GiB through the channel beside a capture of 100 kpps (ratio: MB/s)' \
+        – MB/s "$(stat rpc-pull-tcp.ours median)" '>=' 300 "$lost"
+    put_row rpc-pull-unix 'the same over the UNIX socket' – MB/s "$(stat rpc-pull-unix.ours median)" \
+        '>=' 300 "$lost"
+}
+
+# ask_rpc ENDPOINT WORD…: the command line, asking the node.
+ask_rpc() {
+    local over=$1
+    shift
+    in_b "$PR_BIN" manage --endpoint "$over" --api-key-file "$SCRATCH/rpc.key" "$@" 2>>"$SCRATCH/ask.log"
+}

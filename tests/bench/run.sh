@@ -19,6 +19,7 @@
 #   wire                                           the codecs (bench_wire), without a target
 #   channel                                        the channel of calls (bench_channel), without one
 #   rpc-calls rpc-clients rpc-cold                 1,000 calls at once; a call of a new client
+#   rpc-pull                                       a session of 1 GiB, while the node records
 # $RPCAP_DIR, a libpcap built from source with `./configure --enable-remote && make`, adds its
 # rpcapd as a peer of the floods; Debian packages neither rpcapd nor a client for it.
 # Everything is in memory (/dev/shm), so that no disk is measured. Exit 0 when every row was
@@ -31,7 +32,8 @@ all_rows=(live-store live-store-encrypted live-write import-plain import-sealed
     import-compressed-sealed store-size store-index export-raw export-compressed query-5tuple
     query-5tuple-sealed memory
     replay relay-pcapng-flood relay-raw-flood relay-view relay-memory relay-tls relay-100-viewers
-    relay-1000-idle relay-1000-idle-tls relay-latency wire channel rpc-calls rpc-clients rpc-cold)
+    relay-1000-idle relay-1000-idle-tls relay-latency wire channel rpc-calls rpc-clients rpc-cold
+    rpc-pull)
 rows=("${all_rows[@]}")
 runs=5
 packets=3000000
@@ -43,7 +45,7 @@ readonly BUFFER=32MiB
 readonly RARE='host 10.1.0.7 and host 198.18.99.99 and tcp port 43210 and tcp port 443'
 
 usage() {
-    sed -n '4,25s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2
+    sed -n '4,26s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2
     exit 2
 }
 

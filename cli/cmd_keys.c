@@ -21,6 +21,7 @@ struct keys_args {
     int role;
     const char *name;
     const char *expires;
+    const char *of;
 };
 
 static const struct command_option options[] = {
@@ -50,6 +51,13 @@ static const struct command_option options[] = {
      .help = "When the new key ends: after a duration ('30d', '12h') or at a time.",
      .note = "never",
      .offset = offsetof(struct keys_args, expires)},
+    {.name = "of",
+     .kind = OPT_STRING,
+     .placeholder = "FILE",
+     .help = "For cluster-new: another key for the cluster whose key is in FILE.",
+     .note = "a new cluster",
+     .complete = COMPLETE_FILE,
+     .offset = offsetof(struct keys_args, of)},
 };
 
 static const char *const actions[] = {"add", "list", "revoke", "db-new", "cluster-new", NULL};
@@ -81,16 +89,27 @@ static int make_db_key(struct command_context *ctx)
     return rc;
 }
 
-static int make_cluster_key(struct command_context *ctx)
+/* of: a file with a key of the cluster, or NULL for a new one. */
+static int make_cluster_key(struct command_context *ctx, const char *of)
 {
-    struct cluster_key *key = cluster_key_new();
+    struct cluster_key *key = NULL;
+    struct cluster_key *known = NULL;
     char text[CLUSTER_KEY_TEXT_MAX];
+    int rc = of == NULL ? 0 : cluster_key_load(of, &known, &ctx->err);
 
-    cluster_key_make(key);
-    cluster_key_print(key, text);
-    int rc = print_secret(text, &ctx->err);
-    explicit_bzero(text, sizeof text);
+    if (rc == 0) {
+        key = cluster_key_new();
+        if (known == NULL) {
+            cluster_key_make(key);
+        } else {
+            cluster_key_make_next(known, key);
+        }
+        cluster_key_print(key, text);
+        rc = print_secret(text, &ctx->err);
+        explicit_bzero(text, sizeof text);
+    }
     cluster_key_free(key);
+    cluster_key_free(known);
     return rc;
 }
 
@@ -224,6 +243,10 @@ static int run(struct command_context *ctx, void *args_)
                        "--role, --name and --expires go with 'keys add', not with 'keys %s'",
                        action);
     }
+    if (args->of != NULL && strcmp(action, "cluster-new") != 0) {
+        return err_set(&ctx->err, ERR_USAGE,
+                       "--of goes with 'keys cluster-new', not with 'keys %s'", action);
+    }
     if (strcmp(action, "revoke") == 0) {
         return revoke(ctx, args);
     }
@@ -236,7 +259,7 @@ static int run(struct command_context *ctx, void *args_)
     if (strcmp(action, "list") == 0) {
         return list(ctx, args);
     }
-    return strcmp(action, "cluster-new") == 0 ? make_cluster_key(ctx) : make_db_key(ctx);
+    return strcmp(action, "cluster-new") == 0 ? make_cluster_key(ctx, args->of) : make_db_key(ctx);
 }
 
 const struct command cmd_keys = {
@@ -263,7 +286,9 @@ const struct command cmd_keys = {
             "is turned into a key by Argon2id, which is slow on purpose.",
             "'keys cluster-new' prints one line prc_CLUSTERID_KEY, the key of a new cluster, and "
             "nothing else. Copy it to every node that is to be a member, into a file of mode 600 "
-            "for --cluster-key-file: who has it is a member and reads what members say.",
+            "for --cluster-key-file: who has it is a member and reads what members say. "
+            "With --of FILE it is another key for the cluster of that one, which 'manage "
+            "cluster-keys' gives to the members while they run.",
             NULL,
         },
     .examples =
@@ -273,6 +298,8 @@ const struct command cmd_keys = {
             {"keys revoke -d p.db laptop", "the end of it"},
             {"keys db-new > store.key", "a new key for an encrypted store"},
             {"keys cluster-new > cluster.key", "a key for the nodes of a new cluster"},
+            {"keys cluster-new --of cluster.key > next.key",
+             "another one for it: 'manage cluster-keys add next.key' begins to change it"},
             {"capture -i eth0 -d p.db --encryption-key-file store.key",
              "record into a store that this key opens"},
             {NULL, NULL},

@@ -391,6 +391,7 @@ const struct command cmd_manage_cluster_keys = {
         },
     .examples =
         (const struct command_example[]){
+            {"keys cluster-new --of cluster.key > new.key", "a new key; umask 077 first"},
             {"manage cluster-keys add new.key", "the first step"},
             {"manage cluster-keys list", "who holds which"},
             {"manage cluster-keys use 5d1e90aa", "the second, once nobody lacks it"},

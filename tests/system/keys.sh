@@ -105,6 +105,12 @@ test_the_cluster() {
     check_equal "and nothing else is said" "1 0" "$(wc -l <c.out) $(wc -c <c.err)"
     check_equal "no cluster comes twice" 0 "$("$bin" keys cluster-new | grep -c "$(cut -c1-26 c.out)")"
     check_exit "it takes no name" 2 "$bin" keys cluster-new --name x
+    chmod 600 c.out
+    "$bin" keys cluster-new --of c.out >next.out
+    check_equal "another key for a cluster has its id" "$(cut -c1-27 c.out)" "$(cut -c1-27 next.out)"
+    check_equal "and another secret" 0 "$(grep -cFx "$(cat c.out)" next.out)"
+    check_exit "of a file that holds one" 1 "$bin" keys cluster-new --of c.err
+    check_exit "and of no other action" 2 "$bin" keys db-new --of c.out
     rm c.out c.err
     check_equal "and no file is made" "$before" "$(ls -A)"
 }

@@ -258,6 +258,33 @@ test_swarm() {
     check_exit "that is one" 1 manage cluster-keys add bad.key
 }
 
+# A cluster of one, whose key is changed while it runs.
+test_rotation() {
+    local old new
+    (umask 077 && pr keys cluster-new >cluster.key && pr keys cluster-new --of cluster.key >next.key &&
+        pr keys cluster-new >other.key)
+    mkdir state
+    start_node swarm.log --rpc-addr none --rpc-socket "$SOCK" --state-dir state --cluster-key-file cluster.key \
+        --gossip-addr 127.0.0.1:0 || {
+        not_ok "a node with a cluster key starts"
+        return
+    }
+    old=$(json 'v[0]["key_id"]' manage cluster-keys list --json)
+    check_exit "the key of another cluster is refused" 1 manage cluster-keys add other.key
+    new=$(json '[k["key_id"] for k in v if k["state"] == "installed"][0]' manage cluster-keys add next.key --json)
+    check_exit "the active key is not retired" 1 manage cluster-keys retire "$old"
+    check "a new key is used" manage cluster-keys use "$new"
+    check_equal "from then on" active \
+        "$(json "[k['state'] for k in v if k['key_id'] == '$new'][0]" manage cluster-keys list --json)"
+    check "the old one is retired" manage cluster-keys retire "$old"
+    check_equal "the member tells both" 2 "$(json 'len(v[0]["keys"])' manage members --json)"
+    chmod 644 next.key
+    check_exit "a key file that others can read is refused" 1 manage cluster-keys add next.key
+    check "joining may wait for the other" manage join 127.0.0.1:1
+    check "a node leaves" manage leave
+    stop
+}
+
 test_speed() {
     local ms
     if ldd "$PR_BIN" | grep -q libasan; then
@@ -293,4 +320,6 @@ test_swarm
 test_speed
 test_download
 test_resume
+stop
+test_rotation
 tap_done

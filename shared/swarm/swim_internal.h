@@ -51,6 +51,8 @@ struct swim_suspicion {
     uint8_t told_lh;     /* of the accuser that is gossiped */
     bool asked;          /* its subject, once more before the verdict */
     uint64_t told_from;
+    uint8_t n_restarts; /* because we were unwell and alone with it */
+    uint8_t shift;      /* of damping: the least is so much longer */
     uint32_t min_ms, max_ms;
     uint32_t needed;        /* confirmations that bring it to min_ms */
     bool unconfirmable_max; /* where nobody can confirm: the longest, not the shortest */
@@ -388,6 +390,8 @@ void swim_declare_dead(struct swim *swim, struct swim_member *member, uint64_t f
 /* How often it came back from the dead lately: who does is given more time (rules->damping). While
  * it is suspected and objects, that goes on being lately. */
 uint32_t swim_flaps(const struct swim *swim, const struct swim_member *member);
+/* How many suspicions of it were wrong lately, at most SWIM_REFUTED_OFTEN. */
+uint32_t swim_refuted(const struct swim *swim, const struct swim_member *member);
 void swim_event(struct swim *swim, enum swim_event_kind event, const struct swim_member *member);
 /* By order: dead, without a rumor, for others have the order too. */
 void swim_bury(struct swim *swim, struct swim_member *member);
@@ -422,6 +426,8 @@ void swim_suspicions_restart(struct swim *swim);
 void swim_suspicions_delay(struct swim *swim, uint64_t ns);
 void swim_on_suspicion_timer(struct swim *swim, struct swim_suspicion *suspicion);
 void swim_accuse(struct swim *swim, struct swim_member *member); /* ours */
+/* Its subject may not have objected yet; a death that is heard of is doubted so long. */
+bool swim_has_objection_time(const struct swim *swim, const struct swim_suspicion *s);
 
 /* ---- probes (swim_probe.c, swim_schedule.c, swim_relay.c) ---- */
 void swim_probe_schedule(struct swim *swim); /* arms TIMER_PROBE */

@@ -28,6 +28,7 @@
 #define SWIM_LEAVE_MS           1000   /* until a leaving node gives up telling */
 #define SWIM_FLAP_WINDOW_MS     300000 /* deaths that count for damping */
 #define SWIM_FLAP_MOST          3      /* steps of damping: 2, 8 and 16 times the least suspicion */
+#define SWIM_REFUTED_OFTEN      8      /* wrong suspicions in that time: 8 times the least */
 #define SWIM_ORDERS_MAX         256 /* bans, lifted bans and forgotten members; more are refused */
 #define SWIM_EVENTS_MAX         65536  /* that wait for swim_next; more are lost and counted */
 #define SWIM_MTU_MS             600000 /* so long a path's smaller MTU is believed (RFC 1981) */

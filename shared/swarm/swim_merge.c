@@ -71,6 +71,21 @@ uint32_t swim_flaps(const struct swim *swim, const struct swim_member *member)
     return swim->now.mono_ns - last_ns > SWIM_FLAP_WINDOW_MS * SWIM_MS ? 0 : member->n_flaps;
 }
 
+uint32_t swim_refuted(const struct swim *swim, const struct swim_member *member)
+{
+    return swim->now.mono_ns - member->refuted_ns < SWIM_FLAP_WINDOW_MS * SWIM_MS
+               ? member->n_refuted
+               : 0;
+}
+
+static void count_refuted(struct swim *swim, struct swim_member *member)
+{
+    uint32_t n = swim_refuted(swim, member);
+
+    member->n_refuted = (uint8_t)(n < SWIM_REFUTED_OFTEN ? n + 1 : n);
+    member->refuted_ns = swim->now.mono_ns;
+}
+
 static void count_flap(struct swim *swim, struct swim_member *member)
 {
     uint32_t flaps = swim_flaps(swim, member);
@@ -87,8 +102,7 @@ static void take_alive(struct swim *swim, struct swim_member *member,
     if (was == SWIM_SUSPECT) {
         swim_suspicion_end(swim, member);
         if (!other_boot) {
-            member->n_refuted = member->n_refuted < 2 ? (uint8_t)(member->n_refuted + 1) : 2;
-            member->refuted_ns = swim->now.mono_ns;
+            count_refuted(swim, member);
             swim->counters.suspicions_cleared++;
         }
     }
@@ -229,12 +243,14 @@ void swim_merge_suspect(struct swim *swim, uint64_t sid, struct swim_incarnation
 {
     struct swim_member *member = swim_find(swim, sid);
 
+    if (member == swim->self) {
+        swim_refute(swim, incarnation);
+        return;
+    }
     if (member == NULL || swim_incarnation_compare(member->incarnation, incarnation) != 0) {
         return;
     }
-    if (member == swim->self) {
-        swim_refute(swim, incarnation);
-    } else if (member->state == SWIM_ALIVE) {
+    if (member->state == SWIM_ALIVE) {
         swim_suspicion_begin(swim, member, from, lh);
     } else if (member->state == SWIM_SUSPECT) {
         swim_suspicion_confirm(swim, member, from, lh);
@@ -261,21 +277,18 @@ void swim_merge_dead(struct swim *swim, uint64_t sid, struct swim_incarnation in
 {
     struct swim_member *member = swim_find(swim, sid);
 
-    if (member == NULL || swim_incarnation_compare(member->incarnation, incarnation) != 0) {
-        return;
-    }
     if (member == swim->self) {
         swim_refute(swim, incarnation);
         return;
     }
-    if (!swim_is_live(member)) {
+    if (member == NULL || swim_incarnation_compare(member->incarnation, incarnation) != 0 ||
+        !swim_is_live(member)) {
         return;
     }
     /* The word of one is not enough while its subject had no time to object: then it is a suspicion
      * more (swarm.md S6). Nor is that of another half of a partition. */
-    bool doubted =
-        by_sync || member->state != SWIM_SUSPECT ||
-        swim->now.mono_ns - member->suspicion->started_ns < swim->rules->dead_doubt_ms * SWIM_MS;
+    bool doubted = by_sync || member->state != SWIM_SUSPECT ||
+                   swim_has_objection_time(swim, member->suspicion);
     if (doubted && (by_sync || swim->rules->dead_doubt_ms > 0)) {
         swim_merge_suspect(swim, sid, incarnation, from, by_sync ? UINT8_MAX : 0);
     } else {

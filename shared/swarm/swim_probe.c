@@ -6,8 +6,8 @@
  */
 #include "shared/swarm/swim_internal.h"
 
-#define RTO_SLACK_US   10000
-#define SLOW_WINDOW_NS (300000 * SWIM_MS)
+#define RTO_SLACK_US 10000
+#define SLOW_MOST    2u /* wrong suspicions that lengthen the time-outs */
 
 /* ---- how long to wait ---- */
 
@@ -53,9 +53,9 @@ static void times_for(const struct swim *swim, const struct swim_member *member,
     uint64_t var_us = member->srtt_us != 0 ? member->rttvar_us : swim->rttvar_us;
     uint64_t ns = srtt_us == 0 ? most_ns : (srtt_us + 4 * var_us + RTO_SLACK_US) * 1000;
     ns = clamp(ns, rules->timeout_least_ms * SWIM_MS, most_ns) * (swim->lh + 1);
-    if (rules->slow_factor > 1 && member->n_refuted > 0 &&
-        swim->now.mono_ns - member->refuted_ns < SLOW_WINDOW_NS) {
-        ns *= rules->slow_factor * member->n_refuted;
+    uint32_t refuted = swim_refuted(swim, member);
+    if (rules->slow_factor > 1 && refuted > 0) {
+        ns *= rules->slow_factor * (refuted < SLOW_MOST ? refuted : SLOW_MOST);
     }
     *late_ns = ns;
     *verdict_ns = ns * 32 / 10;
@@ -106,7 +106,7 @@ static void end_probe(struct swim *swim, struct swim_probe *probe)
 
 static bool is_slow(const struct swim *swim, const struct swim_member *member)
 {
-    return member->n_refuted > 0 && swim->now.mono_ns - member->refuted_ns < SLOW_WINDOW_NS;
+    return swim_refuted(swim, member) > 0;
 }
 
 /* Only where both were well: who loses most of what it sends is not saved by one more, and would

@@ -25,12 +25,12 @@ static uint32_t by_log2(uint32_t n)
     .ping_again = true, .indirect_probes = 3, .tcp_ping = true, .tcp_saves = true,                 \
     .schedule = true, .adaptive = true, .timeout_ms = 500, .timeout_least_ms = 50,                 \
     .slow_factor = 3, .measured_health = true, .health_most = 8, .suspicion = constant_bounds,     \
-    .confirmations = 3, .few_confirm = true, .healthy_most = 1, .witnesses = 8,                    \
-    .witness_spread_ms = 50, .new_suspects_a_second = 1, .damping = true, .isolation = true,       \
-    .stall_ms = 500, .gossip_interval_ms = 100, .gossip_members = 3, .transmissions = by_log2,     \
-    .view_hash = true, .differs_ms = 300, .sync_gap_ms = 500, .digest_ms = 60000, .join_syncs = 2, \
-    .join_sync_gap_ms = 200, .reconnect_ms = 5000, .seed_ms = 30000,                               \
-    .dead_kept_ms = 24u * 3600 * 1000, .left_kept_ms = 3600u * 1000
+    .confirmations = 3, .few_confirm = true, .healthy_most = 1, .unwell_restarts = 4,              \
+    .witnesses = 8, .witness_spread_ms = 50, .new_suspects_a_second = 1, .damping = true,          \
+    .isolation = true, .stall_ms = 500, .gossip_interval_ms = 100, .gossip_members = 3,            \
+    .transmissions = by_log2, .view_hash = true, .differs_ms = 300, .sync_gap_ms = 500,            \
+    .digest_ms = 60000, .join_syncs = 2, .join_sync_gap_ms = 200, .reconnect_ms = 5000,            \
+    .seed_ms = 30000, .dead_kept_ms = 24u * 3600 * 1000, .left_kept_ms = 3600u * 1000
 
 const struct swim_rules swim_rules_lan = {
     .name = "lan",

@@ -51,8 +51,9 @@ struct swim_rules {
     bool damping;                   /* who flaps gets longer */
     bool isolation;                 /* nothing heard: nobody is accused */
     uint32_t isolated_after_ms;
-    uint32_t stall_ms;      /* a tick so late voids what ran meanwhile; 0: never */
-    uint32_t dead_doubt_ms; /* a death heard of is believed when our own suspicion is so old */
+    uint32_t unwell_restarts; /* of a suspicion that nobody else has, while we are unwell */
+    uint32_t stall_ms;        /* a tick so late voids what ran meanwhile; 0: never */
+    uint32_t dead_doubt_ms;   /* a death heard of is believed when our own suspicion is so old */
 
     /* Dissemination. */
     uint32_t gossip_interval_ms;

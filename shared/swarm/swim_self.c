@@ -64,10 +64,27 @@ void swim_on_degraded(struct swim *swim)
 
 /* ---- refuting ---- */
 
+/* It was answered, and the answer was lost on its way to whoever accuses us still. When that has
+ * been told as often as rumors are, there is another. */
+static void answer_again(struct swim *swim)
+{
+    if (swim->self->queue_tier == 0 &&
+        swim->now.mono_ns - swim->refuted_ns >= SWIM_REFUTE_GAP_MS * SWIM_MS) {
+        swim->refuted_ns = swim->now.mono_ns;
+        swim_renew_record(swim);
+    }
+}
+
 void swim_refute(struct swim *swim, struct swim_incarnation accused)
 {
-    if (swim_incarnation_compare(accused, swim->own.incarnation) != 0 || swim->left) {
-        return; /* answered already; or nobody but us could have made it */
+    int order = swim_incarnation_compare(accused, swim->own.incarnation);
+
+    if (swim->left || order > 0) {
+        return; /* nobody but us could have made it */
+    }
+    if (order < 0) {
+        answer_again(swim);
+        return;
     }
     uint64_t next_ns = swim->refuted_ns + SWIM_REFUTE_GAP_MS * SWIM_MS;
     if (swim->refuted_ns != 0 && swim->now.mono_ns < next_ns) {

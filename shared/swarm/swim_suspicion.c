@@ -36,7 +36,11 @@ static void set_bounds(struct swim *swim, struct swim_suspicion *s)
     static const uint8_t shifts[SWIM_FLAP_MOST + 1] = {0, 1, 3, 4};
     uint32_t flaps = rules->damping ? swim_flaps(swim, s->member) : 0;
 
-    s->min_ms = bounds.min_ms << shifts[flaps];
+    s->shift = shifts[flaps];
+    if (rules->damping && s->shift < 3 && swim_refuted(swim, s->member) >= SWIM_REFUTED_OFTEN) {
+        s->shift = 3; /* it is sick and lives: one of its many objections may be late */
+    }
+    s->min_ms = bounds.min_ms << s->shift;
     s->max_ms = bounds.max_ms > s->min_ms ? bounds.max_ms : s->min_ms;
     if (rules->few_confirm) {
         s->needed = rules->confirmations < others ? rules->confirmations : others;
@@ -173,10 +177,21 @@ static bool asks_once_more(struct swim *swim, struct swim_suspicion *s)
     return true;
 }
 
+/* Who is unwell itself and has nobody that sees the same is rather wrong than right: it looks
+ * again, for a while. */
+static bool is_doubtful(const struct swim *swim, const struct swim_suspicion *s)
+{
+    return !counts(swim, swim->lh) && s->n_confirmed == 0 && s->needed > 0 &&
+           s->n_restarts < swim->rules->unwell_restarts;
+}
+
 void swim_on_suspicion_timer(struct swim *swim, struct swim_suspicion *s)
 {
-    if (swim->isolated) {
+    bool doubtful = is_doubtful(swim, s);
+
+    if (swim->isolated || doubtful) {
         /* Who hears nobody judges nobody. */
+        s->n_restarts += doubtful;
         s->started_ns = swim->now.mono_ns;
         swim_timer_arm(&swim->timers, &s->timer, deadline(s));
         return;
@@ -184,6 +199,13 @@ void swim_on_suspicion_timer(struct swim *swim, struct swim_suspicion *s)
     if (!asks_once_more(swim, s)) {
         swim_declare_dead(swim, s->member, swim->self->sid, s->n_confirmed);
     }
+}
+
+bool swim_has_objection_time(const struct swim *swim, const struct swim_suspicion *s)
+{
+    uint64_t ms = (uint64_t)swim->rules->dead_doubt_ms << s->shift;
+
+    return swim->now.mono_ns - s->started_ns < ms * SWIM_MS;
 }
 
 void swim_accuse(struct swim *swim, struct swim_member *member)

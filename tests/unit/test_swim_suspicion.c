@@ -190,6 +190,146 @@ static void who_flaps_gets_longer(void **state)
     swim_free(f.net.swim);
 }
 
+static void who_objects_again_and_again_gets_longer(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    begin(&f, 10);
+    for (uint32_t i = 0; i < SWIM_REFUTED_OFTEN + 2; i++) {
+        uint32_t times = i >= SWIM_REFUTED_OFTEN ? 8 : 1;
+        accuse(&f, 2, f.peers[2].sid, 0);
+        assert_int_equal(suspect(&f)->suspicion->min_ms, times * swim_rules_lan.min_ms);
+        f.peers[SUSPECT].incarnation.seq++;
+        swim_test_say_alive(&f.net, &f.peers[SUSPECT]);
+    }
+    swim_test_pass(&f.net, SWIM_FLAP_WINDOW_MS + 1000);
+    accuse(&f, 2, f.peers[2].sid, 0);
+    assert_int_equal(suspect(&f)->suspicion->min_ms, swim_rules_lan.min_ms);
+    swim_free(f.net.swim);
+}
+
+/* Who is doubted for longer is not buried by the word of one that has not seen it flap. */
+static void the_death_of_who_flaps_is_doubted_for_longer(void **state)
+{
+    struct fixture f;
+    struct swim_frame dead = {.type = SWIM_DEAD_FRAME, .lh = 3};
+
+    (void)state;
+    begin(&f, 10);
+    die_and_return(&f);
+    accuse(&f, 2, f.peers[2].sid, 0);
+    dead.sid = f.peers[SUSPECT].sid;
+    dead.incarnation = f.peers[SUSPECT].incarnation;
+    dead.from = f.peers[3].sid;
+    pass(&f, 2 * swim_rules_lan.dead_doubt_ms - 1);
+    swim_test_say(&f.net, &f.peers[3], &dead, 1);
+    assert_int_equal(suspect(&f)->state, SWIM_SUSPECT);
+    pass(&f, 1);
+    swim_test_say(&f.net, &f.peers[3], &dead, 1);
+    assert_int_equal(suspect(&f)->state, SWIM_DEAD);
+    swim_free(f.net.swim);
+}
+
+/* ---- who judges ---- */
+
+/* How long until we hold it dead, at most; in steps of a tenth of a second, in which we are
+ * answered by a peer so that we are not cut off. */
+static uint64_t dies_after_ms(struct fixture *f, uint32_t lh, uint64_t most_ms)
+{
+    uint64_t ms = 0;
+
+    while (suspect(f)->state != SWIM_DEAD && ms < most_ms) {
+        f->net.swim->lh = lh;
+        swim_contact(f->net.swim);
+        swim_test_pass(&f->net, 100);
+        /* Nothing but the verdict: probes would add accusers. */
+        f->net.swim->now = f->net.now;
+        const struct swim_suspicion *s = suspect(f)->suspicion;
+        if (s != NULL && s->timer.due_ns <= f->net.now.mono_ns) {
+            swim_on_suspicion_timer(f->net.swim, suspect(f)->suspicion);
+        }
+        ms += 100;
+    }
+    return ms;
+}
+
+static void who_is_unwell_and_alone_with_it_looks_again_four_times(void **state)
+{
+    static const struct {
+        uint32_t lh;
+        bool is_confirmed;
+        uint64_t ms;
+    } cases[] = {{0, false, 12000}, {1, false, 12000}, {2, false, 60000}, {8, true, 7000}};
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct fixture f;
+        begin(&f, 10);
+        f.net.swim->lh = cases[i].lh;
+        swim_accuse(f.net.swim, swim_find(f.net.swim, f.peers[SUSPECT].sid));
+        if (cases[i].is_confirmed) {
+            accuse(&f, 2, f.peers[2].sid, 0);
+        }
+        /* Before the verdict its subject is asked once more. */
+        uint64_t ms = cases[i].ms + swim_rules_lan.dead_doubt_ms;
+        assert_in_range(dies_after_ms(&f, cases[i].lh, 100000), ms, ms + 400);
+        swim_free(f.net.swim);
+    }
+}
+
+/* ---- objecting ---- */
+
+static uint32_t n_told(struct fixture *f)
+{
+    struct swim_action action;
+    uint32_t n = 0;
+
+    for (uint32_t i = 0; i < 30; i++) {
+        swim_test_pass(&f->net, 100);
+        swim_on_time(f->net.swim, f->net.now);
+        while (swim_next(f->net.swim, f->net.now, &f->net.scratch, &action)) {
+            struct swim_frame frame;
+            if (action.kind != SWIM_SEND) {
+                continue;
+            }
+            struct unpack run =
+                unpack_from(action.bytes + SWIM_HEAD_BYTES, action.n - SWIM_SEALED_EXTRA);
+            while (swim_test_next_frame(&run, &frame)) {
+                n += frame.type == SWIM_ALIVE_FRAME && frame.n_bin == f->net.swim->self->n_record &&
+                     memcmp(frame.bin, f->net.swim->self->record, frame.n_bin) == 0;
+            }
+        }
+    }
+    return n;
+}
+
+/* What it answered was lost, or they would not say so still. */
+static void who_is_accused_of_what_it_has_answered_answers_again(void **state)
+{
+    struct fixture f;
+    struct swim_frame frame = {.type = SWIM_SUSPECT_FRAME};
+
+    (void)state;
+    begin(&f, 10);
+    frame.sid = f.net.swim->self->sid;
+    frame.incarnation = swim_own_incarnation(f.net.swim);
+    frame.from = f.peers[2].sid;
+    swim_test_say(&f.net, &f.peers[2], &frame, 1);
+    assert_int_equal(swim_own_incarnation(f.net.swim).seq, 1);
+    assert_true(n_told(&f) > 3);
+    assert_int_equal(n_told(&f), 0);
+    swim_test_say(&f.net, &f.peers[3], &frame, 1);
+    assert_int_equal(swim_own_incarnation(f.net.swim).seq, 2);
+    swim_test_say(&f.net, &f.peers[4], &frame, 1); /* that is under way */
+    assert_int_equal(swim_own_incarnation(f.net.swim).seq, 2);
+    assert_true(n_told(&f) > 3);
+    frame.incarnation.seq = 9; /* nobody but we could have made it */
+    swim_test_say(&f.net, &f.peers[3], &frame, 1);
+    assert_int_equal(n_told(&f), 0);
+    swim_free(f.net.swim);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -199,6 +339,10 @@ int main(void)
         cmocka_unit_test(only_its_own_newer_record_ends_it),
         cmocka_unit_test(a_death_heard_of_too_early_is_a_suspicion),
         cmocka_unit_test(who_flaps_gets_longer),
+        cmocka_unit_test(who_objects_again_and_again_gets_longer),
+        cmocka_unit_test(the_death_of_who_flaps_is_doubted_for_longer),
+        cmocka_unit_test(who_is_unwell_and_alone_with_it_looks_again_four_times),
+        cmocka_unit_test(who_is_accused_of_what_it_has_answered_answers_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

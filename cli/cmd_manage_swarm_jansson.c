@@ -24,15 +24,16 @@
 
 /* ---- members ---- */
 
-static const char *const member_actions[] = {"list", "forget", "ban", NULL};
+static const char *const member_actions[] = {"list", "forget", "ban", "unban", NULL};
 
 static const struct command_word member_words[] = {
     {.name = "ACTION",
-     .help = "What to do: 'list', 'forget' a member that is dead or left, or 'ban' one for good.",
+     .help = "What to do: 'list', 'forget' a member that is dead or left, 'ban' one for good, or "
+             "'unban' it.",
      .optional = true,
      .words = member_actions},
     {.name = "ID",
-     .help = "For 'forget' and 'ban': the member's id, at least 8 digits of it, or its name.",
+     .help = "Not for 'list': the member's id, at least 8 digits of it, or its name.",
      .optional = true},
 };
 
@@ -152,6 +153,7 @@ static int run_members(struct command_context *ctx, void *args)
         return list_members(ctx);
     }
     bool bans = strcmp(ctx->words[0], "ban") == 0;
+    bool lifts = strcmp(ctx->words[0], "unban") == 0;
     if (ctx->n_words < 2) {
         return err_set(&ctx->err, ERR_USAGE,
                        "'manage members %s' needs the ID: 'manage members' shows it",
@@ -160,8 +162,11 @@ static int run_members(struct command_context *ctx, void *args)
     json_t *call = json_object();
     manage_set_text(call, "node_id", ctx->words[1]);
     json_object_set_new(call, "ban", json_boolean(bans));
+    json_object_set_new(call, "unban", json_boolean(lifts));
     return do_and_say(ctx, "swarm.forget", call,
-                      bans ? "banned: it may not come back" : "forgotten: it may come back");
+                      bans    ? "banned: it may not come back"
+                      : lifts ? "not banned any more: it may come back"
+                              : "forgotten: it may come back");
 }
 
 const struct command cmd_manage_members = {
@@ -178,7 +183,9 @@ const struct command cmd_manage_members = {
             "States: alive; suspect, when it stopped answering; degraded, when it answers over TCP "
             "alone; isolated, when the node asked hears nobody; dead; left.",
             "'manage members forget' takes a member that is dead or left off the lists of all. "
-            "'manage members ban' does so for good. Both need a key of the role admin.",
+            "'manage members ban' does so for good, alive or not, until 'manage members unban'. "
+            "All "
+            "three need a key of the role admin.",
             NULL,
         },
     .examples =

@@ -48,6 +48,7 @@ struct gossip_member {
     bool is_self;
     bool has_meta; /* else its words could not be read */
     bool has_offset;
+    bool is_banned;
     uint8_t load; /* percent of its processors in use; 255: that much or more */
     enum gossip_state_word state;
     struct swim_addr addr;

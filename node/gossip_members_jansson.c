@@ -51,6 +51,7 @@ void gossip_show(struct gossip *g, struct swim_now now, const struct swim_view *
     *out = (struct gossip_member){
         .sid = view->sid,
         .is_self = view->sid == swim_self(g->swim),
+        .is_banned = view->banned,
         .load = view->load,
         .addr = view->addr,
     };
@@ -187,6 +188,7 @@ static json_t *to_json(const struct gossip_member *member)
     json_object_set_new(object, "bound_ns",
                         member->has_offset ? to_json_count(member->bound_ns) : json_null());
     json_object_set_new(object, "load", json_integer(member->load));
+    json_object_set_new(object, "banned", json_boolean(member->is_banned));
     json_object_set_new(object, "tags", json_object());
     json_object_set_new(object, "keys", keys_of(&member->meta));
     return object;
@@ -214,6 +216,7 @@ static json_t *alone(struct node *node)
     json_object_set_new(object, "offset_ns", json_integer(0));
     json_object_set_new(object, "bound_ns", json_integer(0));
     json_object_set_new(object, "load", json_null());
+    json_object_set_new(object, "banned", json_false());
     json_object_set_new(object, "tags", json_object());
     json_object_set_new(object, "keys", json_array());
     return object;

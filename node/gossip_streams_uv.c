@@ -204,11 +204,24 @@ static bool take_plain(struct gossip_stream *s, const uint8_t *bytes, size_t n)
     return true;
 }
 
+/* It holds the cluster key still, until that is rotated, but nobody here talks to it. */
+static bool is_of_banned(const struct gossip_stream *s)
+{
+    struct swim_id id = swim_id_of(channel_peer(s->channel));
+
+    return swim_is_banned(s->gossip->swim, &id);
+}
+
 static void on_opened(struct gossip_stream *s)
 {
     struct gossip *g = s->gossip;
 
     forget_stranger(s);
+    if (is_of_banned(s)) {
+        g->counters.streams_refused++;
+        end(s);
+        return;
+    }
     if (s->id == 0) {
         gossip_seed_answered(g, &s->peer, NULL);
         end(s);

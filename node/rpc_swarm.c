@@ -73,13 +73,19 @@ static void forget(struct rpc_call *call, struct node *node)
     struct gossip *gossip = swarm_of(call, node);
     const char *text = rpc_arg_text(rpc_call_args(call), "node_id");
     bool ban = rpc_arg_bool(rpc_call_args(call), "ban", false);
+    bool unban = rpc_arg_bool(rpc_call_args(call), "unban", false);
+    enum swim_order_kind kind = ban ? SWIM_BAN : unban ? SWIM_UNBAN : SWIM_FORGET;
     struct gossip_member member;
     struct err err = {0};
 
     if (gossip == NULL) {
         return;
     }
-    if (gossip_order(gossip, ban ? SWIM_BAN : SWIM_FORGET, text, &member, &err) < 0) {
+    if (ban && unban) {
+        rpc_call_fail(call, err_name(ERR_USAGE), "\"ban\" and \"unban\" exclude each other");
+        return;
+    }
+    if (gossip_order(gossip, kind, text, &member, &err) < 0) {
         rpc_call_fail_err(call, &err);
         return;
     }

@@ -157,8 +157,10 @@ static const struct rpc_param swarm_forget[] = {
     {.name = "node_id",
      .type = RPC_TEXT,
      .required = true,
-     .what = "A member that is dead or left: its id, or its name."},
+     .what = "A member: its id, at least 8 digits of it, or its name. To be forgotten it must be "
+             "dead or have left."},
     {.name = "ban", .type = RPC_BOOL, .what = "It may not come back (false)."},
+    {.name = "unban", .type = RPC_BOOL, .what = "It may come back (false)."},
 };
 
 static const char *const key_actions[] = {"list", "add", "use", "retire", NULL};

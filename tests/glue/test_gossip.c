@@ -211,7 +211,7 @@ static void members_are_the_json_of_the_contract(void **state)
 {
     static const char *const names[] = {
         "name",        "id",   "address",   "http_address", "state", "since", "version",
-        "rpc_address", "load", "offset_ns", "bound_ns",     "tags",  "keys"};
+        "rpc_address", "load", "offset_ns", "bound_ns",     "tags",  "keys",  "banned"};
     struct node lonely = {.name = "alone"};
 
     (void)state;

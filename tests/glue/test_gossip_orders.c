@@ -195,6 +195,35 @@ static void who_is_gone_can_be_forgotten_and_who_lives_banned(void **state)
     assert_int_equal(gossip_order(g, SWIM_BAN, member.id, &member, &err), ERR_EXISTS);
 }
 
+static bool is_refused(struct swarm *s, void *arg)
+{
+    (void)arg;
+    return swarm_metric(s, 0, "packetrecorder_swarm_streams_refused_total") > 0 ||
+           swarm_metric(s, 1, "packetrecorder_swarm_streams_refused_total") > 0;
+}
+
+/* Its process comes anew with the key of the swarm, and nobody takes its stream. */
+static void who_is_banned_is_dead_to_all_until_it_is_lifted(void **state)
+{
+    struct gossip_member member;
+    struct err err = {0};
+
+    (void)state;
+    start_some(3, "127.0.0.1:0");
+    struct gossip *g = swarm.nodes[0].node.gossip;
+    assert_int_equal(gossip_order(g, SWIM_BAN, "n2", &member, &err), 0);
+    swarm_await(&swarm, 0, 2, GOSSIP_DEAD);
+    swarm_await(&swarm, 1, 2, GOSSIP_DEAD);
+    swarm_stop(&swarm, 2, false);
+    swarm_start(&swarm, 2);
+    assert_true(swarm_pump(&swarm, is_refused, NULL));
+    assert_int_equal(swarm_state(&swarm, 1, 2, &member), GOSSIP_DEAD);
+    assert_true(member.is_banned);
+    assert_int_equal(gossip_order(g, SWIM_UNBAN, member.id, &member, &err), 0);
+    swarm_await(&swarm, 0, 2, GOSSIP_ALIVE);
+    swarm_await(&swarm, 2, 1, GOSSIP_ALIVE);
+}
+
 static bool knows_offset(struct swarm *s, void *arg)
 {
     struct gossip_member *member = arg;
@@ -252,6 +281,7 @@ int main(void)
         TEST(a_key_is_changed_while_the_swarm_runs),
         TEST(a_key_of_another_cluster_is_not_added),
         TEST(who_is_gone_can_be_forgotten_and_who_lives_banned),
+        TEST(who_is_banned_is_dead_to_all_until_it_is_lifted),
         TEST(the_clock_of_a_neighbour_is_known_within_a_bound),
         TEST(who_leaves_goes_on_alone),
     };

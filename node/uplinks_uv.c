@@ -13,6 +13,8 @@
 #include "shared/base/mem.h"
 
 #define LOOK_MS 100
+#define REST_MS 1000 /* while there is neither uplink nor recording: a node at rest wakes seldom   \
+                      */
 
 struct uplinks_loop {
     struct node *node;
@@ -65,6 +67,11 @@ static void forget_the_gone(struct uplinks *uplinks)
     }
 }
 
+static bool is_at_rest(const struct uplinks_loop *loop)
+{
+    return loop->uplinks->n == 0 && loop->node->n_recordings == 0;
+}
+
 static void on_timer(uv_timer_t *timer)
 {
     struct uplinks_loop *loop = container_of(timer, struct uplinks_loop, timer);
@@ -74,11 +81,17 @@ static void on_timer(uv_timer_t *timer)
     }
     tell_all(loop->uplinks);
     forget_the_gone(loop->uplinks);
+    uv_timer_set_repeat(timer, is_at_rest(loop) ? REST_MS : LOOK_MS);
 }
 
 static void on_async(uv_async_t *async)
 {
-    tell_all(container_of(async, struct uplinks_loop, async)->uplinks);
+    struct uplinks_loop *loop = container_of(async, struct uplinks_loop, async);
+
+    tell_all(loop->uplinks);
+    if (uv_timer_get_repeat(&loop->timer) == REST_MS && !is_at_rest(loop)) {
+        uv_timer_start(&loop->timer, on_timer, LOOK_MS, LOOK_MS);
+    }
 }
 
 int uplinks_open(struct node *node, struct err *err)

@@ -36,7 +36,7 @@ def joined_by(lab, n):
 
 
 def cold(lab):
-    """All start at once and join one. Measured from when the last has written its boot, since
+    """All but the first start at once and join it. Measured from when the last has written its boot, since
     starting fifty processes on this machine takes longer than finding each other."""
     whole = lab.start(N)
     print(f"converged: {whole}")

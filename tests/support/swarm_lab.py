@@ -259,7 +259,12 @@ class Lab:
     def start(self, n, *options, seed=0):
         """The first n nodes, all of which join one; True when each sees all."""
         for i in range(n):
-            self.node(i).start(*options, join=[] if i == seed else [self.places[seed].ip])
+            self.node(i)
+        first = self.nodes[seed].start(*options)
+        wait_for(10, first.is_up)
+        for node in self.nodes[:n]:
+            if node is not first:
+                node.start(*options, join=[self.places[seed].ip])
         return self.converged(n)
 
     def converged(self, n, seconds_=20):

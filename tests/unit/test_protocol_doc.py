@@ -81,6 +81,7 @@ def rules_rows(text):
             "gossip every": field["gossip_interval_ms"],
             "at whole intervals since the start": "yes" if field.get("tickers") == "true" else "no",
             "transmissions": told[field["transmissions"]],
+            "at whole intervals since the start": "yes" if field.get("tickers") == "true" else "no",
             "whole states": told[field["push_pull_ms"]] if "push_pull_ms" in field else "never",
         }
         for row, cell in cells.items():

@@ -87,6 +87,7 @@ static const void *find_named(const struct named *all, const char *option, const
 
 struct run {
     struct swim_sim_opts opts;
+    const struct swim_rules *only; /* as asked for */
     uint32_t n_seeds;
     uint32_t seconds;
 };
@@ -127,7 +128,7 @@ static void set(struct run *run, const char *name, const char *value)
     } else if (strcmp(name, "nodes") == 0) {
         o->n_nodes = (uint32_t)number(name, value, 1, SWIM_MEMBERS_MAX);
     } else if (strcmp(name, "rules") == 0) {
-        o->rules = find_named(rules_of, name, value);
+        o->rules = run->only = find_named(rules_of, name, value);
     } else if (strcmp(name, "latency") == 0) {
         o->latency = find_named(latency_of, name, value);
     } else if (strcmp(name, "crypto") == 0) {
@@ -290,7 +291,8 @@ int main(int argc, char **argv)
         refuse("'%s' is too much", argv[optind + 2]);
     }
     if (strcmp(verb, "table") == 0) { /* which has sizes and counts of its own */
-        struct sim_table_opts opts = {.sim = run.opts, .n_seeds = run.n_seeds, .now_s = spent_s};
+        struct sim_table_opts opts = {
+            .sim = run.opts, .only = run.only, .n_seeds = run.n_seeds, .now_s = spent_s};
 
         if (!sim_table_exists(name)) {
             refuse("no table '%s'; swim_sim tables lists them", name);

@@ -39,8 +39,11 @@ bool sim_table_rest(const struct sim_table_opts *opts)
            "|---|---|---|---|---|---|\n");
     for (size_t i = 0; i < n_sizes; i++) {
         for (size_t r = 0; r < 4; r++) {
-            if (r == 2 && sizes[i] >= 1000 && opts->n_seeds == 0) {
-                continue; /* a minute of a core, and nothing new */
+            if (!sim_table_wants(opts, both[r % 2])) {
+                continue;
+            }
+            if (r % 2 == 0 && sizes[i] >= 1000 && opts->n_seeds == 0) {
+                continue; /* a minute of a core, and after two minutes it is not at rest */
             }
             struct swim_sim_opts cell = {.seed = opts->sim.seed,
                                          .n_nodes = sizes[i],

@@ -105,7 +105,8 @@ bool sim_table_grid(const struct sim_table_opts *opts)
            "|---|---|---|---|---|---|---|\n");
     for (size_t i = 0; i < ARRAY_LEN(sick); i++) {
         for (size_t r = 0; r < ARRAY_LEN(both); r++) {
-            is_good = grid_row(opts, both[r], sick[i]) && is_good;
+            is_good =
+                (!sim_table_wants(opts, both[r]) || grid_row(opts, both[r], sick[i])) && is_good;
         }
     }
     return is_good;
@@ -176,7 +177,9 @@ bool sim_table_sick(const struct sim_table_opts *opts)
            "a node, last minute | seeds |\n|---|---|---|---|---|\n");
     for (unsigned what = 0; what < N_PARTIAL; what++) {
         for (size_t r = 0; r < ARRAY_LEN(both); r++) {
-            is_good = partial_row(opts, both[r], (enum partial)what) && is_good;
+            is_good = (!sim_table_wants(opts, both[r]) ||
+                       partial_row(opts, both[r], (enum partial)what)) &&
+                      is_good;
         }
     }
     return is_good;

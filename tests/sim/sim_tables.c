@@ -116,6 +116,11 @@ uint32_t sim_table_sizes(const struct sim_table_opts *opts, const uint32_t **siz
     return 1;
 }
 
+bool sim_table_wants(const struct sim_table_opts *opts, const struct swim_rules *rules)
+{
+    return opts->only == NULL || opts->only == rules;
+}
+
 uint32_t sim_table_seeds(const struct sim_table_opts *opts, uint32_t own)
 {
     return opts->n_seeds == 0 ? own : opts->n_seeds;

@@ -14,9 +14,10 @@
 
 struct sim_table_opts {
     struct swim_sim_opts
-        sim;               /* seed is the first; n_nodes: 0 for the table's own, else only this */
-    uint32_t n_seeds;      /* for each cell; 0: the table's own */
-    double (*now_s)(void); /* of the processor, for the speed of the simulator */
+        sim; /* seed is the first; n_nodes: 0 for the table's own, else only this */
+    const struct swim_rules *only; /* of the sets compared; NULL: all */
+    uint32_t n_seeds;              /* for each cell; 0: the table's own */
+    double (*now_s)(void);         /* of the processor, for the speed of the simulator */
 };
 
 struct sim_table {
@@ -58,4 +59,5 @@ bool sim_goal_near(double value, double wanted, double share, const char *fmt, .
 struct swim_sim *sim_table_swarm(const struct swim_sim_opts *opts);
 /* How many sizes of swarms: those of the table, unless the caller wants only one (--nodes). */
 uint32_t sim_table_sizes(const struct sim_table_opts *opts, const uint32_t **sizes, uint32_t n);
+bool sim_table_wants(const struct sim_table_opts *opts, const struct swim_rules *rules);
 uint32_t sim_table_seeds(const struct sim_table_opts *opts, uint32_t own);

@@ -79,7 +79,6 @@ def rules_rows(text):
             "a death is doubted for": field.get("dead_doubt_ms", "never"),
             "isolated after": field.get("isolated_after_ms", "never"),
             "gossip every": field["gossip_interval_ms"],
-            "at whole intervals since the start": "yes" if field.get("tickers") == "true" else "no",
             "transmissions": told[field["transmissions"]],
             "at whole intervals since the start": "yes" if field.get("tickers") == "true" else "no",
             "whole states": told[field["push_pull_ms"]] if "push_pull_ms" in field else "never",

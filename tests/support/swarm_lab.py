@@ -170,9 +170,9 @@ class Node:
             found = []
             with socket.create_connection(("127.0.0.1", 8080), timeout=0.3) as s:
                 s.sendall(b"GET /api/v1/events?last_event_id=0 HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
-                data = b""
-                try:
-                    while chunk := s.recv(1 << 20):
+                data, deadline = b"", time.monotonic() + 1.5
+                try:  # until nothing comes for a moment; more may come for ever
+                    while (chunk := s.recv(1 << 20)) and time.monotonic() < deadline:
                         data += chunk
                 except TimeoutError:
                     pass

@@ -8,8 +8,10 @@
 #define HEAL_MS    10000u /* L6 */
 #define ALONE_MS   60000u /* who found nobody tries its seeds again after 45 s at the latest */
 #define RESTART_MS 10000u
-#define LEAVE_MS   1000u /* L7 */
-#define SPREAD_MS  2000u
+/* L7 is a second for 999 of 1000 observers. Gossip may miss the last of them; then the next probe
+ * finds that views differ, and they are compared. */
+#define LEAVE_MS  3000u
+#define SPREAD_MS 2000u
 /* Local health is well again, and what was under way is over. */
 #define REST_MS 10000u
 

@@ -25,4 +25,5 @@ static const struct sim_kept sim_kept_seeds[] = {
     {1078, 32, 60, "a suspicion of before the healing ran out unheard (L8)"},
     {5062, 32, 60, "the same (L3)"},
     {5119, 32, 60, "the same, in a minority (L3)"},
+    {10000350, 32, 60, "gossip misses one observer of a farewell (L7)"},
 };

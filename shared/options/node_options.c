@@ -148,8 +148,8 @@ const struct command_option node_option_table[N_NODE_OPTIONS] = {
     {.name = "rpc-socket",
      .kind = OPT_STRING,
      .placeholder = "PATH",
-     .help = "UNIX socket where RPC is answered to root, the node's user and the node's group, who "
-             "may do all. 'none' for nowhere.",
+     .help = "UNIX socket where RPC is answered to root, the node's user and everybody in that "
+             "user's primary group: all of them are admin, without a key. 'none' for nowhere.",
      .note = "/run/packetrecorder/rpc.sock, where that can be made",
      .section = "rpc",
      AT(rpc_socket)},

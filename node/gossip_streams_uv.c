@@ -14,6 +14,7 @@
 
 #include "node/gossip_internal_uv.h"
 #include "node/gossip_stream_uv.h"
+#include "node/unproven.h"
 #include "shared/base/clock_posix.h"
 #include "shared/base/mem.h"
 #include "shared/wire/channel.h"
@@ -448,8 +449,8 @@ static enum channel_refusal look_up(void *arg, enum channel_kind kind, const cha
     return CHANNEL_NOT_REFUSED;
 }
 
-/* Too many strangers, or too many of its address. */
-static bool is_too_many(struct gossip *g, const struct swim_addr *peer)
+/* Too many strangers, or too many of its host. */
+static bool is_too_many(struct gossip *g, const struct sockaddr_storage *peer)
 {
     const struct gossip_stream *s;
     unsigned n = 0;
@@ -458,8 +459,9 @@ static bool is_too_many(struct gossip *g, const struct swim_addr *peer)
         return true;
     }
     LIST_FOREACH (s, &g->streams, link) {
-        n += s->is_accepted && s->is_stranger && s->peer.family == peer->family &&
-             memcmp(s->peer.ip, peer->ip, peer->family == 4 ? 4 : 16) == 0;
+        struct sockaddr_storage other;
+        (void)gossip_addr_to(&s->peer, &other);
+        n += s->is_accepted && s->is_stranger && unproven_is_same_host(&other, peer);
     }
     return n >= CHANNEL_STRANGERS_OF_ADDRESS_MAX;
 }
@@ -479,7 +481,7 @@ static void on_accepted(struct listener *listener, int fd, const struct sockaddr
 
     gossip_lock(g);
     if (g->is_closing || g->has_left || !gossip_addr_from((const struct sockaddr *)peer, &from) ||
-        is_too_many(g, &from)) {
+        is_too_many(g, peer)) {
         g->counters.streams_busy++;
         close(fd);
         gossip_unlock(g);

@@ -17,4 +17,6 @@ void unproven_free(struct unproven *unproven); /* takes NULL */
 /* False: this address has its most already; nothing is counted. */
 bool unproven_add(struct unproven *unproven, const struct sockaddr_storage *peer);
 void unproven_remove(struct unproven *unproven, const struct sockaddr_storage *peer);
+/* Both count as one host. */
+bool unproven_is_same_host(const struct sockaddr_storage *a, const struct sockaddr_storage *b);
 size_t unproven_total(const struct unproven *unproven);

@@ -102,6 +102,16 @@ void unproven_remove(struct unproven *unproven, const struct sockaddr_storage *p
     }
 }
 
+bool unproven_is_same_host(const struct sockaddr_storage *a, const struct sockaddr_storage *b)
+{
+    uint8_t key_a[ADDRESS_BYTES];
+    uint8_t key_b[ADDRESS_BYTES];
+
+    address_key(a, key_a);
+    address_key(b, key_b);
+    return memcmp(key_a, key_b, ADDRESS_BYTES) == 0;
+}
+
 size_t unproven_total(const struct unproven *unproven)
 {
     return unproven->total;

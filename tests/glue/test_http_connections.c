@@ -3,6 +3,7 @@
  * Who gets a connection when there are many: the most of all, the most of one address, who gives
  * way, and what happens when the process has no descriptors.
  */
+#include <arpa/inet.h>
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -14,6 +15,7 @@
 
 #include <cmocka.h>
 
+#include "node/unproven.h"
 #include "shared/base/mem.h"
 #include "tests/glue/limits_fixture.h"
 
@@ -72,6 +74,44 @@ static void one_address_has_few_connections_without_a_request(void **state)
     client_await_end(c);
     assert_int_equal(rejected(REJECTED_ADDRESS), 1);
     assert_int_equal(unproven_total(f.node.http->unproven), 3);
+}
+
+static struct sockaddr_storage address(const char *text)
+{
+    struct sockaddr_storage out = {0};
+    struct sockaddr_in *in = (struct sockaddr_in *)(void *)&out;
+    struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)(void *)&out;
+
+    if (inet_pton(AF_INET, text, &in->sin_addr) == 1) {
+        out.ss_family = AF_INET;
+    } else {
+        assert_int_equal(inet_pton(AF_INET6, text, &in6->sin6_addr), 1);
+        out.ss_family = AF_INET6;
+    }
+    return out;
+}
+
+static void an_ipv6_host_has_a_whole_64(void **state)
+{
+    static const struct {
+        const char *a;
+        const char *b;
+        bool is_same;
+    } pairs[] = {
+        {"2001:db8:1:2::1", "2001:db8:1:2:ffff::9", true},
+        {"2001:db8:1:2::1", "2001:db8:1:3::1", false},
+        {"10.0.0.1", "10.0.0.1", true},
+        {"10.0.0.1", "10.0.0.2", false},
+        {"10.0.0.1", "::ffff:10.0.0.1", true},
+        {"::ffff:10.0.0.1", "::ffff:10.0.0.2", false},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(pairs); i++) {
+        struct sockaddr_storage a = address(pairs[i].a);
+        struct sockaddr_storage b = address(pairs[i].b);
+        assert_int_equal(unproven_is_same_host(&a, &b), pairs[i].is_same);
+    }
 }
 
 /* One that is refused does not. Who only asks what everybody may gives way when he idles. */
@@ -185,6 +225,7 @@ int main(void)
         TEST(connections_beyond_the_most_are_turned_away),
         TEST(one_address_has_few_connections_without_a_request),
         TEST(only_an_allowed_request_proves_a_connection),
+        cmocka_unit_test(an_ipv6_host_has_a_whole_64),
         TEST(the_longest_idle_gives_way_when_all_are_in_use),
         TEST(a_process_without_descriptors_goes_on),
         TEST(without_a_spare_descriptor_accepting_pauses),

@@ -92,7 +92,8 @@ static void on_refused(struct rpc_conn *conn, const struct err *err)
     if (refusal != CHANNEL_NOT_REFUSED) {
         server->counters.refused[refusal]++;
     } else {
-        server->counters.rejected[RPC_REJECTED_HANDSHAKE]++;
+        server->counters
+            .rejected[conn->is_stranger ? RPC_REJECTED_HANDSHAKE : RPC_REJECTED_CHANNEL]++;
     }
     if (log_allowed(&server->refusal_limit, now_ms, 1000, &left_out)) {
         const char *key_id = channel_key_id(conn->channel);

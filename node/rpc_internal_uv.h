@@ -31,7 +31,8 @@ enum rpc_rejected {
     RPC_REJECTED_BUSY,        /* RPC_CALLS_MAX */
     RPC_REJECTED_KEY_ENDED,   /* revoked or expired while connected */
     RPC_REJECTED_SLOW,        /* a handshake or a message that did not come in time */
-    RPC_REJECTED_HANDSHAKE,   /* no secure channel, or it broke */
+    RPC_REJECTED_HANDSHAKE,   /* no secure channel */
+    RPC_REJECTED_CHANNEL,     /* it was open, and a frame in it is damaged */
     N_RPC_REJECTED,
 };
 

@@ -13,6 +13,7 @@ static const char *const reasons[N_RPC_REJECTED] = {
     [RPC_REJECTED_KEY_ENDED] = "key_ended",
     [RPC_REJECTED_SLOW] = "slow",
     [RPC_REJECTED_HANDSHAKE] = "handshake",
+    [RPC_REJECTED_CHANNEL] = "channel",
 };
 
 static void put_labelled(struct buf *out, const char *family, const char *label, const char *value,

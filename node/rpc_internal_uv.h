@@ -81,6 +81,7 @@ struct rpc_conn {
     uint64_t expires_ns;
     uint64_t began_ms;
     bool is_ending;  /* nothing more is read */
+    bool has_left;   /* the other end sends no more, and may wait for its answers */
     bool is_waiting; /* there are messages that have not begun: no room, or others first */
     uint64_t active_ms;
     uint64_t message_ms; /* when the message that is not whole began; 0: none */
@@ -134,7 +135,7 @@ void rpc_conn_drain(struct rpc_conn *conn);
 void rpc_conn_go_on(struct rpc_conn *conn);
 
 /* rpc_conn_sealed_uv.c: the secure channel of a connection. */
-void rpc_conn_enter(void *server, int fd, const struct sockaddr_storage *peer);
+void rpc_conn_enter(void *arg, int fd, const struct sockaddr_storage *peer);
 void rpc_conn_on_sealed(struct rpc_conn *conn, const uint8_t *data, size_t n);
 /* Once a sweep: handshakes that take too long, keys that ended. */
 void rpc_conn_tick_tcp(struct rpc_conn *conn, uint64_t now_ms);

@@ -16,6 +16,7 @@
 #define MESSAGE_MS   30000 /* from its first byte to its last */
 #define SEALED_PIECE (4u * CHANNEL_PLAIN_MAX)
 #define SMALL        65536  /* bytes that are copied where the kernel does not take them */
+#define LEFT_MS      30000  /* without an answer, of who sends no more */
 #define IDLE_MS      600000 /* without a call, an answer or a subscription */
 
 /* ---- out ---- */
@@ -169,6 +170,15 @@ static bool work_off(struct rpc_conn *conn)
     return conn->is_waiting && has_room(conn);
 }
 
+/* Who sends no more has his answers first. */
+static void end_when_done(struct rpc_conn *conn)
+{
+    if (conn->has_left && !conn->is_ending && !conn->is_waiting && conn->n_calls == 0) {
+        conn->is_ending = true;
+        stream_finish(conn->stream);
+    }
+}
+
 /* Messages that are there, then the socket again. */
 static void turn(struct rpc_conn *conn)
 {
@@ -183,6 +193,7 @@ static void turn(struct rpc_conn *conn)
             buf_deinit(&conn->in); /* an idle connection holds nothing */
         }
         stream_resume(conn->stream);
+        end_when_done(conn);
     }
 }
 
@@ -202,6 +213,7 @@ void rpc_conn_go_on(struct rpc_conn *conn)
     if (conn->server->draining) {
         rpc_conn_drain(conn);
     }
+    end_when_done(conn);
 }
 
 void rpc_conn_feed(struct rpc_conn *conn, const uint8_t *data, size_t n)
@@ -235,11 +247,13 @@ static void on_ended(struct stream *stream, void *arg)
 {
     struct rpc_conn *conn = arg;
 
-    conn->is_ending = true;
-    if (conn->n_calls == 0) {
-        stream_finish(stream);
-    } else {
+    conn->has_left = true;
+    conn->active_ms = uv_now(conn->server->node->loop);
+    if (conn->n_calls > 0 && stream_peer_is_gone(stream)) {
+        conn->is_ending = true;
         stream_abort(stream, "the caller left while calls were running");
+    } else {
+        end_when_done(conn);
     }
 }
 
@@ -264,14 +278,18 @@ static void on_tick(struct stream *stream, void *arg, uint64_t now_ms)
 {
     struct rpc_conn *conn = arg;
 
-    (void)stream;
     if (!conn->is_unix) {
         rpc_conn_tick_tcp(conn, now_ms);
     }
     if (conn->is_ending || conn->is_stranger) {
         return;
     }
-    if (conn->message_ms != 0 && !conn->is_waiting && now_ms - conn->message_ms >= MESSAGE_MS) {
+    if (conn->has_left) {
+        if (now_ms - conn->active_ms >= LEFT_MS || stream_peer_is_gone(stream)) {
+            stream_abort(conn->stream, "the caller left while calls were running");
+        }
+    } else if (conn->message_ms != 0 && !conn->is_waiting &&
+               now_ms - conn->message_ms >= MESSAGE_MS) {
         conn->server->counters.rejected[RPC_REJECTED_SLOW]++;
         rpc_conn_goodbye(conn, RPC_CODE_BAD_REQUEST, "a message took more than 30 s to come");
     } else if (conn->n_calls == 0 && conn->n_subscriptions == 0 && !conn->is_waiting &&

@@ -3,6 +3,7 @@
 
 #include <linux/sockios.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <stdio.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -327,6 +328,14 @@ bool stream_is_ready(const struct stream *s)
 bool stream_is_tls(const struct stream *s)
 {
     return s->tls != NULL;
+}
+
+bool stream_peer_is_gone(const struct stream *s)
+{
+    struct pollfd poll_fd = {.fd = -1};
+
+    return uv_fileno((const uv_handle_t *)&s->tcp, &poll_fd.fd) != 0 ||
+           (poll(&poll_fd, 1, 0) == 1 && (poll_fd.revents & (POLLHUP | POLLERR)) != 0);
 }
 
 bool stream_is_ending(const struct stream *s)

@@ -105,6 +105,9 @@ struct stream *stream_next(const struct stream *stream);
 
 bool stream_is_ready(const struct stream *stream); /* always, without TLS */
 bool stream_is_tls(const struct stream *stream);
+/* It takes nothing any more either (a UNIX socket that was closed, a connection that was reset);
+ * one on TCP that closed is told from one that only sends no more when something is written. */
+bool stream_peer_is_gone(const struct stream *stream);
 /* Aborted or finished: what is written now goes nowhere. */
 bool stream_is_ending(const struct stream *stream);
 const char *stream_peer(const struct stream *stream);

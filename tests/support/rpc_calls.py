@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import stat
 import sys
 import tempfile
@@ -240,6 +241,19 @@ def test_cancel(t):
         t.equal("to cancel what is not there does no harm", True, client.call("node.doctor")["ok"])
 
 
+def test_half_closed(t):
+    """Who sends no more after his calls (nc -N, socat) has all answers, then the end."""
+    for name, dial in (("UNIX", node.local), ("TCP", lambda: node.remote(keys["view"]))):
+        with dial() as client:
+            ids = [client.begin("node.info") for _ in range(200)]
+            client.socket.shutdown(socket.SHUT_WR)
+            codes = [code_of(client.end, call_id) for call_id in ids]
+            t.equal(f"200 calls over {name} of who then sends no more", {None}, set(codes))
+            t.equal(f"and the end over {name}", None, client.wait_closed(5))
+    t.eventually("no call is left in flight",
+                 lambda: node.metric("packetrecorder_rpc_calls_in_flight") == 0)
+
+
 def test_bad_calls(t):
     with node.local() as client:
         def raw(*message):
@@ -382,7 +396,7 @@ def main():
     with RpcNode(FOLDER, addrs=("127.0.0.1:0", "10.77.0.2:0")) as node:
         node.key = keys["view"]
         tap.run([test_both_sockets, test_socket_file, test_user, test_roles, test_methods, test_keys,
-                 test_many, test_many_connections, test_deadline, test_cancel, test_bad_calls,
+                 test_many, test_many_connections, test_deadline, test_cancel, test_half_closed, test_bad_calls,
                  test_events, test_audit, test_own_traffic, test_places])
         code, took = node.stop()
         tap.check("SIGTERM: exit 0 within 5 s", code == 0 and took < 5, code, took, node.said())

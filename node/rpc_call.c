@@ -106,6 +106,8 @@ static struct rpc_conn *leave(struct rpc_call *call)
 
     REQUIRE(conn != NULL);
     LIST_REMOVE(call, link);
+    conn->n_large -= call->method->is_large;
+    conn->server->n_large -= call->method->is_large;
     conn->n_calls--;
     conn->server->n_calls--;
     call->conn = NULL;
@@ -335,6 +337,8 @@ static struct rpc_call *make_call(struct rpc_conn *conn, const struct rpc_messag
     memcpy(call->key_id, conn->key_id, sizeof call->key_id);
     snprintf(call->peer, sizeof call->peer, "%s", stream_peer(conn->stream));
     LIST_INSERT_HEAD(&conn->calls, call, link);
+    conn->n_large += call->method->is_large;
+    conn->server->n_large += call->method->is_large;
     conn->n_calls++;
     conn->server->n_calls++;
     return call;

@@ -136,12 +136,32 @@ static bool has_room(const struct rpc_conn *conn)
     return conn->n_calls < RPC_CONN_CALLS_MAX && stream_has_room(conn->stream);
 }
 
+/* Whether there is room for the answer, should it be a large one. */
+static bool has_room_for(struct rpc_conn *conn, const uint8_t *bytes, size_t n)
+{
+    struct rpc_server *server = conn->server;
+    size_t unsent = server->streams.queued + (server->n_large + 1) * RPC_LARGE_ANSWER;
+    struct rpc_message message;
+    bool has_id;
+
+    if (conn->n_large < RPC_CONN_LARGE_MAX && unsent <= RPC_UNSENT_MAX) {
+        return true;
+    }
+    if (rpc_decode(bytes, n, &message, &has_id, NULL) < 0 || message.kind != RPC_REQUEST) {
+        return true;
+    }
+    const struct rpc_method *method = rpc_method_find(message.method);
+    return method == NULL || !method->is_large;
+}
+
 /* True: something is left to do and room for it. */
 static bool work_off(struct rpc_conn *conn)
 {
     size_t done = 0;
     enum rpc_scan_state state = RPC_SCAN_WHOLE;
+    bool was_held = conn->is_held;
 
+    conn->is_held = false;
     for (int i = 0; i < BATCH && !conn->is_ending && has_room(conn); i++) {
         const uint8_t *message = conn->in.data + done;
         state = conn->in.len == done
@@ -152,6 +172,11 @@ static bool work_off(struct rpc_conn *conn)
         }
         size_t n = conn->scan.at;
         conn->scan = (struct rpc_scan){0};
+        if (!has_room_for(conn, message, n)) {
+            conn->is_held = true;
+            conn->server->counters.held += !was_held || done > 0;
+            break;
+        }
         on_message(conn, message, n);
         done += n;
     }
@@ -167,7 +192,7 @@ static bool work_off(struct rpc_conn *conn)
         return false;
     }
     conn->is_waiting = state != RPC_SCAN_MORE;
-    return conn->is_waiting && has_room(conn);
+    return conn->is_waiting && !conn->is_held && has_room(conn);
 }
 
 /* Who sends no more has his answers first. */
@@ -283,6 +308,9 @@ static void on_tick(struct stream *stream, void *arg, uint64_t now_ms)
     }
     if (conn->is_ending || conn->is_stranger) {
         return;
+    }
+    if (conn->is_held) {
+        stream_wake(stream); /* others may have made room */
     }
     if (conn->has_left) {
         if (now_ms - conn->active_ms >= LEFT_MS || stream_peer_is_gone(stream)) {

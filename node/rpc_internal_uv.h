@@ -42,6 +42,7 @@ struct rpc_counters {
     uint64_t answered; /* with a result */
     uint64_t failed;   /* with an error */
     uint64_t cancelled;
+    uint64_t held; /* large calls that had to wait */
     uint64_t late; /* the caller's time was over */
     uint64_t rejected[N_RPC_REJECTED];
     uint64_t refused[CHANNEL_REFUSALS]; /* of handshakes, by what was told */
@@ -72,6 +73,7 @@ struct rpc_conn {
     struct stream *stream;
     LIST_HEAD(, rpc_call) calls;
     size_t n_calls;
+    size_t n_large; /* of them */
     LIST_HEAD(, rpc_subscription) subscriptions;
     size_t n_subscriptions;
     bool is_unix;
@@ -81,6 +83,7 @@ struct rpc_conn {
     uint64_t expires_ns;
     uint64_t began_ms;
     bool is_ending;  /* nothing more is read */
+    bool is_held;    /* the next call waits for room for its answer */
     bool has_left;   /* the other end sends no more, and may wait for its answers */
     bool is_waiting; /* there are messages that have not begun: no room, or others first */
     uint64_t active_ms;
@@ -107,6 +110,7 @@ struct rpc_server {
     int socket_lock;
     LIST_HEAD(, rpc_conn) conns;
     size_t n_calls;
+    size_t n_large;
     uv_timer_t deadline; /* the earliest of all calls */
     uv_timer_t drain_deadline;
     uint64_t deadline_ns;

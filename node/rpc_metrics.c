@@ -85,6 +85,11 @@ void rpc_server_metrics(struct node *node, struct buf *out)
               server->streams.n);
     put_gauge(out, "packetrecorder_rpc_calls_in_flight", "RPC calls that are not answered yet.",
               server->n_calls);
+    metrics_family(out, "packetrecorder_rpc_held_total", "counter",
+                   "RPC calls that waited until there was room for a large answer.");
+    metrics_count(out, "packetrecorder_rpc_held_total", "", c->held);
+    put_gauge(out, "packetrecorder_rpc_unsent_bytes", "Bytes of answers that wait to be sent.",
+              server->streams.queued);
     put_gauge(out, "packetrecorder_rpc_strangers", "RPC connections in their handshake.",
               rpc_door_strangers(server->door));
     put_gauge(out, "packetrecorder_rpc_waiting",

@@ -14,13 +14,18 @@
 #include "shared/base/buf.h"
 #include "shared/wire/rpc_endpoint.h"
 
-#define RPC_DEFAULT_ADDR   "127.0.0.1:50051"
-#define RPC_NONE           "none" /* --rpc-addr none, --rpc-socket none */
+#define RPC_DEFAULT_ADDR "127.0.0.1:50051"
+#define RPC_NONE         "none" /* --rpc-addr none, --rpc-socket none */
 
 #define RPC_CONNECTIONS_MAX 2048 /* at a time */
 #define RPC_CALLS_MAX       4096 /* in flight, of all; more are answered "busy" */
 #define RPC_CONN_CALLS_MAX  1024 /* in flight, of one connection; it is not read beyond */
 #define RPC_QUEUE_MAX       (36u * 1024u * 1024u) /* unsent answers of one; more ends it */
+
+/* Calls whose answer may have megabytes: what does not fit is not begun, and not read beyond. */
+#define RPC_LARGE_ANSWER   (4u * 1024u * 1024u)
+#define RPC_CONN_LARGE_MAX 8                      /* in flight, of one connection */
+#define RPC_UNSENT_MAX     (256u * 1024u * 1024u) /* unsent of all, those in flight counted whole */
 
 struct rpc_server;
 struct own_endpoint;

@@ -76,6 +76,7 @@ struct streams {
     LIST_HEAD(, stream) all; /* that are not closed yet */
     struct stream *woken;    /* those of stream_wake */
     size_t n;
+    size_t queued;              /* bytes that wait, of all */
     struct stream_write *spare; /* write requests to use again */
     size_t n_spare;
     struct buf plain;  /* decrypted, of the read that is being worked on */

@@ -13,6 +13,7 @@ static void on_written(uv_write_t *request, int status)
     struct stream *s = write->stream;
 
     s->queued -= write->n_bytes;
+    s->streams->queued -= write->n_bytes;
     if (status == 0) {
         s->streams->counters.bytes_out += write->n_bytes;
         s->progress_ms = uv_now(s->streams->loop);
@@ -88,10 +89,12 @@ static void write_later(struct stream *s, struct stream_write *write, const uv_b
     write->stream = s;
     write->n_bytes = total(bufs, n);
     s->queued += write->n_bytes;
+    s->streams->queued += write->n_bytes;
     s->was_full = s->was_full || s->queued > s->streams->opts.high_mark;
     int error = uv_write(&write->request, (uv_stream_t *)&s->tcp, bufs, n, on_written);
     if (error != 0) {
         s->queued -= write->n_bytes;
+        s->streams->queued -= write->n_bytes;
         if (write->release != NULL) {
             write->release(write->arg);
         }

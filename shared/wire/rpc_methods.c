@@ -230,6 +230,7 @@ const struct rpc_method rpc_methods[] = {
      .limits = "8 MiB in one answer, some 9,000 sessions (`limit`).",
      PARAMS(session_list)},
     {.name = "session.query",
+     .is_large = true,
      .right = RIGHT_VIEW,
      .what = "Packets of a session as lines, page by page.",
      .result = "`{packets, next, resume, damaged_packets, deleted_packets}`, as "
@@ -238,6 +239,7 @@ const struct rpc_method rpc_methods[] = {
      .limits = "A page ends after 4 MiB or two seconds of searching.",
      PARAMS(session_query)},
     {.name = "session.read",
+     .is_large = true,
      .right = RIGHT_CAPTURE,
      .what = "A session as a capture file, chunk by chunk. The next chunk is asked for with the "
              "cursor of this one, so nothing comes faster than it is taken, and a reading goes on "

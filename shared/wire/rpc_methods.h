@@ -43,8 +43,9 @@ struct rpc_param {
 struct rpc_method {
     const char *name;
     enum api_right right;
-    bool changes; /* something: audited */
-    bool streams; /* notifications follow its answer */
+    bool changes;  /* something: audited */
+    bool streams;  /* notifications follow its answer */
+    bool is_large; /* its answer may have megabytes */
     const char *what;
     const char *result;
     const char *limits; /* NULL: only those of all calls */

@@ -89,10 +89,8 @@ static void answer_big(struct rpc_call *call, struct node *node)
 }
 
 static const struct rpc_handler handlers[] = {
-    {"node.info", hold},
-    {"node.doctor", answer},
-    {"node.interfaces", answer_big},
-    {"capture.stop", answer},
+    {"node.info", hold},      {"node.doctor", answer}, {"node.interfaces", answer_big},
+    {"capture.stop", answer}, {"session.query", hold}, /* large */
 };
 static const struct rpc_handler_group group = {handlers, ARRAY_LEN(handlers)};
 
@@ -347,6 +345,54 @@ static void calls_are_gone_with_their_connection(void **state)
     assert_true(rpc_call_is_gone(held[0]) && rpc_call_is_gone(held[1]));
 }
 
+static void query(struct client *c, uint32_t n)
+{
+    for (uint32_t i = 1; i <= n; i++) {
+        struct buf args = {0};
+        struct buf out = {0};
+        rpc_put_map(&args, 1);
+        rpc_put_text(&args, "session_id");
+        rpc_put_text(&args, "last");
+        rpc_put_request(&out, i, "session.query", (struct rpc_span){args.data, args.len}, 0);
+        assert_int_equal(send(c->fd, out.data, out.len, MSG_NOSIGNAL), out.len);
+        buf_deinit(&out);
+        buf_deinit(&args);
+    }
+}
+
+static void large_calls_wait_until_there_is_room_for_their_answers(void **state)
+{
+    enum { ALL = RPC_UNSENT_MAX / RPC_LARGE_ANSWER, CONNS = ALL / RPC_CONN_LARGE_MAX + 1 };
+    struct client c[CONNS];
+    struct client other = dial(*state);
+
+    c[0] = dial(*state);
+    query(&c[0], 20);
+    await_held(*state, RPC_CONN_LARGE_MAX);
+    for (size_t i = 1; i < CONNS; i++) {
+        c[i] = dial(*state);
+        query(&c[i], RPC_CONN_LARGE_MAX);
+    }
+    await_held(*state, ALL);
+    begin(&other, 1, "node.doctor", 0); /* small ones do not wait */
+    await_code(&other, 1, "");
+    assert_int_equal(n_held, ALL);
+    release_held();
+    await_held(*state,
+               2 * RPC_CONN_LARGE_MAX); /* the next eight of the first, and the last eight */
+    release_held();
+    await_held(*state, 20 - 2 * RPC_CONN_LARGE_MAX);
+    release_held();
+    for (uint32_t i = 0; i < 20; i++) {
+        assert_true(await(&c[0]));
+        assert_string_equal(c[0].error.code, "");
+    }
+    for (size_t i = 0; i < CONNS; i++) {
+        hang_up(&c[i]);
+    }
+    hang_up(&other);
+}
+
 static void an_id_is_used_once_at_a_time(void **state)
 {
     struct client c = dial(*state);
@@ -538,6 +584,7 @@ int main(void)
         TEST(more_calls_than_may_be_in_flight_wait_unread),
         TEST(who_takes_no_answers_is_not_read),
         TEST(what_is_no_message_ends_the_connection_with_a_word),
+        TEST(large_calls_wait_until_there_is_room_for_their_answers),
         TEST(a_drain_waits_for_the_calls_that_run),
         TEST(a_drain_ends_at_its_deadline),
         TEST(what_changes_something_is_written_down),

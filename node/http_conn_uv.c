@@ -155,8 +155,7 @@ bool http_conn_give_way(struct http_server *server)
     unsigned looked_at = 0;
 
     /* One that ends already makes room by itself, one whose answer is on its way is not idle. */
-    TAILQ_FOREACH(conn, &server->idle, idle_link)
-    {
+    TAILQ_FOREACH (conn, &server->idle, idle_link) {
         if (!stream_is_ending(conn->stream) && stream_queued(conn->stream) == 0) {
             server->counters.rejected[REJECTED_IDLE]++;
             stream_abort(conn->stream, "others need the connection");

@@ -19,6 +19,6 @@ void node_sources_close(struct node *node, void (*closed)(struct node *node));
 
 /* Another place that the node listens on, copied. Before node_sources_settle. */
 void node_sources_add_endpoint(struct node *node, const struct own_endpoint *endpoint);
-/* All that listens is listening: takes the HTTP and RPC listeners in, and makes the expression. ERR_LIMIT
- * when it is too long even without addresses. */
+/* All that listens is listening: takes the HTTP and RPC listeners in, and makes the expression.
+ * ERR_LIMIT when it is too long even without addresses. */
 int node_sources_settle(struct node *node, struct err *err);

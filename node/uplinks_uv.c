@@ -13,8 +13,9 @@
 #include "shared/base/mem.h"
 
 #define LOOK_MS 100
-#define REST_MS 1000 /* while there is neither uplink nor recording: a node at rest wakes seldom   \
-                      */
+#define REST_MS                                                                                    \
+    1000 /* while there is neither uplink nor recording: a node at rest wakes seldom               \
+          */
 
 struct uplinks_loop {
     struct node *node;

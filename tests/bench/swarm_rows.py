@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """swarm_rows.py SCRATCH: figures of real nodes, each in its own network namespace on this machine.
-Prints a line a row: median, 99th percentile or least and most. PR_SWARM_NODES (50), PR_SWARM_KILLS
-(10), PR_SWARM_ROWS (cold,rest,offset,kill,heal,garbage)."""
+Prints a line a row: median, 99th percentile, least and most. swarm_rows.sh sets PR_SWARM_NODES (50),
+PR_SWARM_KILLS (10) and PR_SWARM_ROWS (cold,rest,offset,kill,heal,garbage)."""
 import os
 import random
 import socket
@@ -16,6 +16,9 @@ SCRATCH = sys.argv[1]
 N = int(os.environ.get("PR_SWARM_NODES", "50"))
 KILLS = int(os.environ.get("PR_SWARM_KILLS", "10"))
 ROWS = os.environ.get("PR_SWARM_ROWS", "cold,rest,offset,kill,heal,garbage").split(",")
+UNKNOWN = [name for name in ROWS if name not in ("cold", "rest", "offset", "kill", "heal", "garbage")]
+if UNKNOWN:
+    sys.exit(f"--rows: there is no row '{UNKNOWN[0]}'")
 
 
 def row(name, values, unit="s", digits=2):

@@ -2,8 +2,43 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # Fifty real nodes in network namespaces of this machine: cold start, rest, clock offsets, kills, a
-# partition, garbage. Some minutes; PR_SWARM_NODES, PR_SWARM_KILLS and PR_SWARM_ROWS make it less.
+# partition, garbage. Some minutes; --nodes, --kills and --rows make it less.
 set -euo pipefail
+
+usage()
+{
+    cat <<END
+usage: tests/bench/swarm_rows.sh [--nodes N] [--kills N] [--rows ROW,ROW]
+  --nodes N  so many nodes (50)
+  --kills N  so many kills (10)
+  --rows     only these of: cold, rest, offset, kill, heal, garbage (all)
+END
+}
+
+while [ $# -gt 0 ]; do
+    case $1 in
+    --help | -h)
+        usage
+        exit 0
+        ;;
+    --nodes | --kills)
+        if ! [[ ${2-} =~ ^[1-9][0-9]{0,2}$ ]]; then
+            echo "$1: '${2-}' is no number from 1 to 999" >&2
+            exit 2
+        fi
+        ;;&
+    --nodes) export PR_SWARM_NODES=$2 ;;
+    --kills) export PR_SWARM_KILLS=$2 ;;
+    --rows) export PR_SWARM_ROWS=${2-} ;;
+    *)
+        echo "unknown argument '$1'" >&2
+        usage >&2
+        exit 2
+        ;;
+    esac
+    shift 2
+done
+
 # shellcheck source=../support/netns.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../support/netns.sh"
 [ "$(id -u)" = 0 ] || { echo "needs root" >&2; exit 1; }

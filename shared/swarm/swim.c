@@ -38,10 +38,7 @@ static void choose_boot(struct swim *swim, const struct swim_config *config)
 
     swim->own.incarnation.boot =
         wall_ms > config->persisted_boot ? wall_ms : config->persisted_boot + 1;
-    for (int i = 0; i < SWIM_NONCE_BYTES; i += 8) {
-        put_le64(swim->own.boot_nonce + i, swim_random_u64(&swim->random));
-    }
-    swim_set_generation(swim->own.boot_nonce, (uint32_t)swim_random_u64(&swim->random) | 1);
+    swim_draw_nonce(swim);
     swim->persist_due = true;
 }
 

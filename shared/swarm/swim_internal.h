@@ -401,6 +401,7 @@ void swim_renew_record(struct swim *swim); /* seq + 1, signed, gossiped */
 void swim_refute(struct swim *swim, struct swim_incarnation accused);
 void swim_on_refute_timer(struct swim *swim);
 void swim_on_own_record(struct swim *swim, const struct swim_record *record);
+void swim_draw_nonce(struct swim *swim); /* of a life that begins */
 void swim_on_clone_timer(struct swim *swim);
 void swim_rise(struct swim *swim); /* soon, to a life behind swim->other */
 /* More than a day ahead of our wall clock; never where that is before 2020, for a host without a

@@ -42,6 +42,14 @@ void swim_renew_record(struct swim *swim)
     sign_record(swim);
 }
 
+void swim_draw_nonce(struct swim *swim)
+{
+    for (int i = 0; i < SWIM_NONCE_BYTES; i += 8) {
+        put_le64(swim->own.boot_nonce + i, swim_random_u64(&swim->random));
+    }
+    swim_set_generation(swim->own.boot_nonce, (uint32_t)swim_random_u64(&swim->random) | 1);
+}
+
 /* Under the next nonce of this life, for which nobody holds counters. */
 static void renew_nonce(struct swim *swim)
 {
@@ -148,6 +156,11 @@ void swim_on_clone_timer(struct swim *swim)
     }
     swim->own.incarnation = (struct swim_incarnation){.boot = swim->other.boot + 1};
     swim->persist_due = true;
+    /* Under the old nonce nobody listens: its life is over for them. What comes of it is our own
+     * echo, whatever it counts. */
+    swim->self->next_highest = UINT64_MAX;
+    swim_draw_nonce(swim);
+    swim_set_nonce(swim, swim->self, swim->own.boot_nonce);
     sign_record(swim);
 }
 

@@ -163,10 +163,10 @@ static void a_key_that_does_not_fit_is_told_and_not_answered(void **state)
     assert_int_equal(swarm_state(&swarm, 1, 0, NULL), N_GOSSIP_STATES);
 }
 
-static bool sees_clone(struct swarm *s, void *arg)
+static bool both_see_clone(struct swarm *s, void *arg)
 {
     (void)arg;
-    return swarm_events(s, 1, "swarm.clone") > 0;
+    return swarm_events(s, 1, "swarm.clone") > 0 && swarm_events(s, 2, "swarm.clone") > 0;
 }
 
 static void a_copied_state_directory_is_noticed(void **state)
@@ -180,8 +180,9 @@ static void a_copied_state_directory_is_noticed(void **state)
              swarm.nodes[2].state_dir);
     assert_int_equal(system(command), 0);
     swarm_start(&swarm, 2);
-    assert_true(swarm_pump(&swarm, sees_clone, NULL));
+    assert_true(swarm_pump(&swarm, both_see_clone, NULL));
     assert_int_equal(swarm_metric(&swarm, 1, "packetrecorder_swarm_cloned"), 1);
+    assert_int_equal(swarm_metric(&swarm, 2, "packetrecorder_swarm_cloned"), 1);
 }
 
 static void one_process_has_a_state_directory(void **state)

@@ -299,7 +299,8 @@ static void check_nonce(struct swim_sim *sim, uint32_t node, const uint8_t *byte
     for (unsigned i = 24; i < SWIM_HEAD_BYTES; i++) {
         counter = counter << 8 | bytes[i];
     }
-    if (n->counter == 0) { /* the first of this life */
+    /* The first of this life, or of the one that it takes when another process has its key. */
+    if (n->counter == 0 || memcmp(n->nonce, bytes + 8, SWIM_LIFE_BYTES) != 0) {
         for (uint32_t i = 0; i < check->n_nonces; i++) {
             if (memcmp(check->nonces[i], bytes + 8, SWIM_LIFE_BYTES) == 0) {
                 (void)swim_sim_fail(sim, "I10", "n%" PRIu32 " has a boot nonce that was used",
@@ -314,7 +315,7 @@ static void check_nonce(struct swim_sim *sim, uint32_t node, const uint8_t *byte
         memcpy(n->nonce, bytes + 8, SWIM_NONCE_BYTES);
     }
     /* A life may take its next nonces; its counter goes on. */
-    if (memcmp(n->nonce, bytes + 8, SWIM_LIFE_BYTES) != 0 || counter <= n->counter) {
+    if (counter <= n->counter) {
         (void)swim_sim_fail(sim, "I10",
                             "n%" PRIu32 " seals with counter %" PRIu64 " after %" PRIu64, node,
                             counter, n->counter);

@@ -221,6 +221,13 @@ static bool anybody_saw_clone(struct swim_sim *sim, uint32_t node)
     return sim->totals.n_clone > 0;
 }
 
+/* The older of the two, and the younger behind it. */
+static bool both_saw_clone(struct swim_sim *sim, uint32_t node)
+{
+    return swim_get_counters(swim_sim_core(sim, node))->clones > 0 &&
+           swim_get_counters(swim_sim_core(sim, node + 1))->clones > 0;
+}
+
 static bool cloned(struct swim_sim *sim)
 {
     if (!begin(sim)) {
@@ -229,6 +236,9 @@ static bool cloned(struct swim_sim *sim)
     swim_sim_clone(sim, sim->opts.n_nodes / 2, sim->opts.n_nodes / 2 + 1);
     if (!swim_sim_run_until(sim, anybody_saw_clone, 0, HEAL_MS)) {
         return swim_sim_fail(sim, "clone", "nobody saw that there are two");
+    }
+    if (!swim_sim_run_until(sim, both_saw_clone, sim->opts.n_nodes / 2, HEAL_MS)) {
+        return swim_sim_fail(sim, "clone", "only one of the two saw it");
     }
     return swim_sim_run_for(sim, 20000);
 }

@@ -228,6 +228,7 @@ const struct rpc_method rpc_methods[] = {
      .what = "What the store holds.",
      .result = "An array of sessions, oldest first.",
      .limits = "8 MiB in one answer, some 9,000 sessions (`limit`).",
+     .is_large = true,
      PARAMS(session_list)},
     {.name = "session.query",
      .is_large = true,

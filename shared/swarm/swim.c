@@ -9,7 +9,7 @@
 #include "shared/base/mem.h"
 #include "shared/swarm/swim_internal.h"
 
-#define TELL_DEAD_GAP_NS   (250 * SWIM_MS)
+#define TELL_GAP_NS        (250 * SWIM_MS)
 #define TELL_BANNED_GAP_NS (1000 * SWIM_MS)
 
 /* ---- life ---- */
@@ -325,10 +325,25 @@ static bool open_datagram(struct swim *swim, uint8_t *bytes, size_t n,
     return true;
 }
 
-/* Who speaks though we hold it dead is told so, and can object. */
-static void tell_the_dead(struct swim *swim, const struct swim_member *sender)
+/* Who speaks while it is suspect, and has had the time to object, cannot have heard of it: it was
+ * told in a partition that is over, or its objection was lost. */
+static bool has_not_heard(struct swim *swim, const struct swim_member *sender)
 {
-    if (sender->state == SWIM_DEAD && swim->now.mono_ns - sender->heard_ns >= TELL_DEAD_GAP_NS) {
+    struct swim_suspicion *s = sender->suspicion;
+
+    if (s == NULL || swim->rules->dead_doubt_ms == 0 || swim_has_objection_time(swim, s) ||
+        (s->told_ns != 0 && swim->now.mono_ns - s->told_ns < TELL_GAP_NS)) {
+        return false;
+    }
+    s->told_ns = swim->now.mono_ns;
+    return true;
+}
+
+/* Who speaks though we hold it dead is told so, and can object. */
+static void tell_the_accused(struct swim *swim, const struct swim_member *sender)
+{
+    if (has_not_heard(swim, sender) ||
+        (sender->state == SWIM_DEAD && swim->now.mono_ns - sender->heard_ns >= TELL_GAP_NS)) {
         swim_post_frame(swim, sender,
                         &(struct swim_frame){.type = SWIM_YOUARE,
                                              .state = sender->state,
@@ -390,7 +405,7 @@ void swim_on_datagram(struct swim *swim, struct swim_now now, const struct swim_
     if (sender != NULL) {
         take_counter(sender, &envelope, records_only);
         if (envelope.bound && !records_only) {
-            tell_the_dead(swim, sender);
+            tell_the_accused(swim, sender);
             sender->heard_ns = now.mono_ns;
         }
     } else {

@@ -45,6 +45,7 @@ struct swim_suspicion {
     struct swim_member *member;
     struct swim_suspicion *next;
     uint64_t started_ns;
+    uint64_t told_ns; /* when its subject was, since it spoke; 0: never */
     uint64_t accusers[SWIM_CONFIRMATIONS_MAX];
     uint8_t n_accusers;
     uint8_t n_confirmed; /* of them, those that count */

@@ -193,6 +193,7 @@ void swim_on_suspicion_timer(struct swim *swim, struct swim_suspicion *s)
         /* Who hears nobody judges nobody. */
         s->n_restarts += doubtful;
         s->started_ns = swim->now.mono_ns;
+        s->asked = false; /* what was asked before the new time is not asked at its end */
         swim_timer_arm(&swim->timers, &s->timer, deadline(s));
         return;
     }

@@ -124,6 +124,9 @@ static void compare_one(const struct swim *swim, const struct swim_member *ours,
         (state == SWIM_DEAD || state == SWIM_LEFT)) {
         return; /* a tombstone of somebody whom we never knew, or soon no more */
     }
+    if (ours != NULL && ours->state == SWIM_DEAD && state == SWIM_DEAD) {
+        return; /* of which incarnation it died: its record alone would bring it to life again */
+    }
     if (order < 0 && swim_order_refuses(swim, sid, incarnation.boot)) {
         return;
     }

@@ -25,5 +25,8 @@ static const struct sim_kept sim_kept_seeds[] = {
     {1078, 32, 60, "a suspicion of before the healing ran out unheard (L8)"},
     {5062, 32, 60, "the same (L3)"},
     {5119, 32, 60, "the same, in a minority (L3)"},
+    {10003980, 32, 60, "asked once more, then unwell, then dead without being asked (L3)"},
+    {20003160, 32, 60, "told of in a partition that ended just before the verdict (L3)"},
+    {20002267, 32, 60, "dead in two incarnations on two sides, and alive to both again (L8)"},
     {10000350, 32, 60, "gossip misses one observer of a farewell (L7)"},
 };

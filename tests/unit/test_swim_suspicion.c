@@ -278,7 +278,73 @@ static void who_is_unwell_and_alone_with_it_looks_again_four_times(void **state)
     }
 }
 
+/* Unwell and alone with it one looks again; well again, its verdict waits for an answer as any. */
+static void what_was_asked_before_a_new_time_is_asked_again(void **state)
+{
+    struct fixture f;
+    uint64_t asked_ms = swim_rules_lan.max_ms + swim_rules_lan.dead_doubt_ms;
+
+    (void)state;
+    begin(&f, 10);
+    swim_accuse(f.net.swim, swim_find(f.net.swim, f.peers[SUSPECT].sid));
+    assert_int_equal(dies_after_ms(&f, 0, swim_rules_lan.max_ms + 1000),
+                     swim_rules_lan.max_ms + 1000);
+    assert_true(suspect(&f)->suspicion->asked);
+    (void)dies_after_ms(&f, 2, 1000); /* meanwhile it fell ill, and takes all the time again */
+    assert_false(suspect(&f)->suspicion->asked);
+    assert_in_range(dies_after_ms(&f, 0, 100000), asked_ms - 600, asked_ms + 400);
+    swim_free(f.net.swim);
+}
+
 /* ---- objecting ---- */
+
+/* How many datagrams tell the accused of it when it has said a word. */
+static uint32_t n_you_are(struct fixture *f)
+{
+    const struct swim_frame word = {.type = SWIM_NACK, .seq = 1};
+    struct swim_action action;
+    uint32_t n = 0;
+
+    swim_test_say(&f->net, &f->peers[SUSPECT], &word, 1);
+    while (swim_next(f->net.swim, f->net.now, &f->net.scratch, &action)) {
+        struct swim_frame frame;
+        if (action.kind != SWIM_SEND) {
+            continue;
+        }
+        struct unpack run =
+            unpack_from(action.bytes + SWIM_HEAD_BYTES, action.n - SWIM_SEALED_EXTRA);
+        while (swim_test_next_frame(&run, &frame)) {
+            n += frame.type == SWIM_YOUARE && frame.state == SWIM_SUSPECT &&
+                 frame.incarnation.seq == f->peers[SUSPECT].incarnation.seq;
+        }
+    }
+    return n;
+}
+
+/* In a partition that is over, or its objection was lost. Who had no time to object yet is told by
+ * gossip and witnesses anyway. */
+static void who_speaks_and_has_not_objected_is_told(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    begin(&f, 10);
+    assert_int_equal(n_you_are(&f), 0);
+    accuse(&f, 2, f.peers[2].sid, 0);
+    pass(&f, swim_rules_lan.dead_doubt_ms - 1);
+    assert_int_equal(n_you_are(&f), 0);
+    pass(&f, 1);
+    assert_int_equal(n_you_are(&f), 1);
+    pass(&f, 249);
+    assert_int_equal(n_you_are(&f), 0); /* four times a second are enough */
+    pass(&f, 1);
+    assert_int_equal(n_you_are(&f), 1);
+    f.peers[SUSPECT].incarnation.seq++;
+    swim_test_say_alive(&f.net, &f.peers[SUSPECT]);
+    pass(&f, 1000);
+    assert_int_equal(n_you_are(&f), 0);
+    swim_free(f.net.swim);
+}
 
 static uint32_t n_told(struct fixture *f)
 {
@@ -342,6 +408,8 @@ int main(void)
         cmocka_unit_test(who_objects_again_and_again_gets_longer),
         cmocka_unit_test(the_death_of_who_flaps_is_doubted_for_longer),
         cmocka_unit_test(who_is_unwell_and_alone_with_it_looks_again_four_times),
+        cmocka_unit_test(what_was_asked_before_a_new_time_is_asked_again),
+        cmocka_unit_test(who_speaks_and_has_not_objected_is_told),
         cmocka_unit_test(who_is_accused_of_what_it_has_answered_answers_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

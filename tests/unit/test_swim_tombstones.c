@@ -161,6 +161,46 @@ static void a_younger_tombstone_of_another_is_not_wanted(void **state)
     swim_free(f.net.swim);
 }
 
+/* The record of the dead without its death, or before it, would bring it to life again for as long
+ * as a suspicion lasts: whoever holds it dead has nothing to learn of when it died. */
+static void nothing_is_exchanged_of_whom_both_hold_dead(void **state)
+{
+    struct fixture f;
+    uint8_t bin[8 + SWIM_DIGEST_ENTRY];
+    const struct swim_frame list = {
+        .type = SWIM_DIGEST, .state = SWIM_DIGEST_LIST, .bin = bin, .n_bin = sizeof bin};
+    static const struct {
+        int boot, seq;
+        enum swim_state state;
+        bool is_wanted;
+    } cases[] = {{0, 1, SWIM_DEAD, false},   {1, 0, SWIM_DEAD, false}, {0, 1, SWIM_SUSPECT, true},
+                 {1, 0, SWIM_SUSPECT, true}, {0, 1, SWIM_ALIVE, true}, {0, 0, SWIM_DEAD, false}};
+
+    (void)state;
+    begin(&f, SWIM_DEAD);
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct swim_action action;
+        uint32_t n_wants = 0;
+        put_le64(bin, 1ull << swim_bucket(f.gone.sid));
+        put_le64(bin + 8, f.gone.sid);
+        put_le64(bin + 16, f.gone.incarnation.boot + (uint64_t)cases[i].boot);
+        put_le32(bin + 24, f.gone.incarnation.seq + (uint32_t)cases[i].seq);
+        bin[28] = (uint8_t)cases[i].state;
+        drain(&f);
+        swim_test_say(&f.net, &f.teller, &list, 1);
+        while (swim_next(f.net.swim, f.net.now, &f.net.scratch, &action)) {
+            struct swim_frame frame;
+            struct unpack run =
+                unpack_from(action.bytes + SWIM_HEAD_BYTES, action.n - SWIM_SEALED_EXTRA);
+            while (action.kind == SWIM_SEND && swim_test_next_frame(&run, &frame)) {
+                n_wants += frame.type == SWIM_WANT;
+            }
+        }
+        assert_int_equal(n_wants, cases[i].is_wanted);
+    }
+    swim_free(f.net.swim);
+}
+
 static void a_sign_of_life_is_taken_at_any_time(void **state)
 {
     struct fixture f;
@@ -180,6 +220,7 @@ int main(void)
         cmocka_unit_test(the_gone_are_told_of_for_half_of_their_time),
         cmocka_unit_test(a_late_farewell_does_not_renew_the_memory),
         cmocka_unit_test(a_younger_tombstone_of_another_is_not_wanted),
+        cmocka_unit_test(nothing_is_exchanged_of_whom_both_hold_dead),
         cmocka_unit_test(a_sign_of_life_is_taken_at_any_time),
     };
 

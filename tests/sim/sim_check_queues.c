@@ -140,6 +140,14 @@ static bool read_update(const struct swim_frame *frame, uint64_t *sid, struct sw
     return true;
 }
 
+/* Half-way to its verdict a suspicion is told again, where no probe is free to ask its subject. */
+static bool is_asked_again(const struct swim *swim, uint64_t sid)
+{
+    const struct swim_member *member = swim_find(swim, sid);
+
+    return member != NULL && member->suspicion != NULL && member->suspicion->asked;
+}
+
 /* What answers a question is not gossip: an exchange, and a datagram that begins with a record. */
 void sim_check_told(struct swim_sim *sim, uint32_t node, uint8_t first,
                     const struct swim_frame *frame)
@@ -163,6 +171,9 @@ void sim_check_told(struct swim_sim *sim, uint32_t node, uint8_t first,
     key = mixed(mixed(mixed(mixed(1, node), n->life), sid), of.boot);
     key = mixed(mixed(mixed(key, of.seq), frame->type), n->n_connected) ^
           (frame->type == SWIM_SUSPECT_FRAME ? mixed(frame->from, 1) : 0);
+    if (frame->type == SWIM_SUSPECT_FRAME && is_asked_again(n->swim, sid)) {
+        key = mixed(key, 2);
+    }
     if (++*place(&sim->told, key == 0 ? 1 : key) > most) {
         (void)swim_sim_fail(sim, "I7",
                             "n%" PRIu32 " tells frame %u about %016" PRIx64 " more than %" PRIu32

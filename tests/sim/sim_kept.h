@@ -29,4 +29,5 @@ static const struct sim_kept sim_kept_seeds[] = {
     {20003160, 32, 60, "told of in a partition that ended just before the verdict (L3)"},
     {20002267, 32, 60, "dead in two incarnations on two sides, and alive to both again (L8)"},
     {10000350, 32, 60, "gossip misses one observer of a farewell (L7)"},
+    {10005280, 32, 60, "a suspicion is told again, since no probe was free to ask (I7)"},
 };

@@ -443,6 +443,31 @@ static void an_update_that_is_told_too_often_is_seen(void **state)
     assert_fails(sim, "I7");
 }
 
+static void a_suspicion_asked_about_again_is_told_as_often_again(void **state)
+{
+    struct swim_sim *sim = agreed(9, 3);
+    struct swim *swim = swim_sim_core(sim, 0);
+    struct swim_member *member = swim_find(swim, swim_sim_sid(sim, 1));
+    const struct swim_frame frame = {.type = SWIM_SUSPECT_FRAME,
+                                     .sid = member->sid,
+                                     .from = swim->self->sid,
+                                     .incarnation = own(sim, 1)};
+    uint32_t most = sim->opts.rules->transmissions(3);
+
+    (void)state;
+    swim_suspicion_begin(swim, member, swim->self->sid, 0);
+    for (uint32_t i = 0; i < most; i++) {
+        sim_check_told(sim, 0, SWIM_VIEW, &frame);
+    }
+    member->suspicion->asked = true;
+    for (uint32_t i = 0; i < most; i++) {
+        sim_check_told(sim, 0, SWIM_VIEW, &frame);
+    }
+    assert_null(swim_sim_failure(sim));
+    sim_check_told(sim, 0, SWIM_VIEW, &frame);
+    assert_fails(sim, "I7");
+}
+
 static void a_queue_beyond_its_bound_is_seen(void **state)
 {
     struct swim_sim *sim = agreed(9, 3);
@@ -532,6 +557,7 @@ int main(void)
         cmocka_unit_test(what_a_datagram_says_of_another_is_read),
         cmocka_unit_test(a_wrong_bound_of_a_clock_is_seen),
         cmocka_unit_test(an_update_that_is_told_too_often_is_seen),
+        cmocka_unit_test(a_suspicion_asked_about_again_is_told_as_often_again),
         cmocka_unit_test(a_queue_beyond_its_bound_is_seen),
         cmocka_unit_test(a_timer_that_may_not_be_is_seen),
         cmocka_unit_test(a_false_death_is_counted_and_fails_when_asked),

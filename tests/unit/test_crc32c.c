@@ -19,8 +19,8 @@ static void the_published_values_come_out(void **state)
     assert_int_equal(crc32c(0, bytes, sizeof bytes), 0x8A9136AAu);
     memset(bytes, 0xFF, sizeof bytes);
     assert_int_equal(crc32c(0, bytes, sizeof bytes), 0x62A8AB43u);
-    for (uint8_t i = 0; i < sizeof bytes; i++) {
-        bytes[i] = i;
+    for (size_t i = 0; i < sizeof bytes; i++) {
+        bytes[i] = (uint8_t)i;
     }
     assert_int_equal(crc32c(0, bytes, sizeof bytes), 0x46DD794Eu);
     assert_int_equal(crc32c(0, "123456789", 9), 0xE3069283u);

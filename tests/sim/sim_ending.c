@@ -59,12 +59,15 @@ static bool all_meet(struct swim_sim *sim, uint32_t unused)
 static bool settle(struct swim_sim *sim, uint32_t settle_ms)
 {
     uint32_t heal_ms = settle_ms;
+    bool seed_starts;
 
     calm(sim);
     /* The only seed may be on its way out: who starts at that moment would find nobody, ever. */
     (void)swim_sim_run_for(sim, SWIM_LEAVE_MS + 500);
+    /* The seed has nobody to ask, and is alone until the others try their seeds again. */
+    seed_starts = sim->nodes[0].swim == NULL;
     if (heal_ms == 0) {
-        heal_ms = is_anybody_alone(sim) ? ALONE_MS : HEAL_MS;
+        heal_ms = seed_starts || is_anybody_alone(sim) ? ALONE_MS : HEAL_MS;
     }
     swim_sim_start_all(sim);
     if (!swim_sim_run_until(sim, all_meet, 0, heal_ms)) {

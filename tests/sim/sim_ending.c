@@ -25,6 +25,12 @@ static void calm(struct swim_sim *sim)
     net->latency.spike_ppm = 0;
 }
 
+/* Who has its address now: nodes swap theirs. */
+static uint32_t seed_of(const struct swim_sim *sim)
+{
+    return sim->node_of_slot[0];
+}
+
 static bool is_anybody_alone(const struct swim_sim *sim)
 {
     for (uint32_t i = 0; i < sim->opts.n_nodes; i++) {
@@ -65,7 +71,7 @@ static bool settle(struct swim_sim *sim, uint32_t settle_ms)
     /* The only seed may be on its way out: who starts at that moment would find nobody, ever. */
     (void)swim_sim_run_for(sim, SWIM_LEAVE_MS + 500);
     /* The seed has nobody to ask, and is alone until the others try their seeds again. */
-    seed_starts = sim->nodes[0].swim == NULL;
+    seed_starts = sim->nodes[seed_of(sim)].swim == NULL;
     if (heal_ms == 0) {
         heal_ms = seed_starts || is_anybody_alone(sim) ? ALONE_MS : HEAL_MS;
     }
@@ -82,7 +88,7 @@ static bool settle(struct swim_sim *sim, uint32_t settle_ms)
 /* Anybody but the seed, which has nobody to ask. */
 static uint32_t somebody(struct swim_sim *sim)
 {
-    return sim_random_between(&sim->random, 1, sim->opts.n_nodes - 1);
+    return sim->node_of_slot[sim_random_between(&sim->random, 1, sim->opts.n_nodes - 1)];
 }
 
 static bool restart_one(struct swim_sim *sim)

@@ -30,4 +30,6 @@ static const struct sim_kept sim_kept_seeds[] = {
     {20002267, 32, 60, "dead in two incarnations on two sides, and alive to both again (L8)"},
     {10000350, 32, 60, "gossip misses one observer of a farewell (L7)"},
     {10005280, 32, 60, "a suspicion is told again, since no probe was free to ask (I7)"},
+    {30001024, 32, 60, "the seed starts last and has nobody to ask (L6)"},
+    {30001772, 32, 60, "the same with a node that has the seed's address (L6)"},
 };

@@ -34,6 +34,8 @@ struct intake_filtering {
 struct intake_opts {
     uint32_t max_ifaces; /* more are refused with ERR_LIMIT; at most IFACES_MAX */
     struct limits limits;
+    uint64_t from_ns;  /* live: packets before are thrown away, uncounted */
+    uint64_t until_ns; /* live: and from then on counted as limit; 0 = never */
     intake_exchange_cb exchange;
     intake_unmatched_cb unmatched; /* may be NULL */
     void *arg;
@@ -61,8 +63,11 @@ struct intake {
     struct block *open; /* owned; NULL before the first packet and after intake_take_open */
     enum intake_state state;
     struct limits limits;
+    uint64_t from_ns; /* live: what is taken is stamped at from_ns + less than span_ns */
+    uint64_t span_ns;
     struct iface *ifaces; /* never moves: others may read the entries that they were told of */
     struct ledger *ledgers;
+    uint64_t *early; /* by interface: packets before from_ns */
     uint32_t n_ifaces;
     uint32_t max_ifaces;
     struct err err; /* why INTAKE_FAILED, when it is not exchange that failed */

@@ -37,6 +37,10 @@ struct session {
     struct ledger waited_at;
     uint64_t deadline_ns;
     bool ended;
+    bool is_early; /* before the first instant that is captured, which is at */
+    uint64_t from_mono_ns;
+    uint64_t early_read_ns;                          /* when what is to be left out was read last */
+    struct source_stats before[SESSION_MAX_SOURCES]; /* until then */
 
     /* requests: any thread, signal handlers */
     atomic_bool stop;

@@ -24,6 +24,7 @@
 /* After a source was halted: its ring gives out the last, unfilled block after at most two of the
  * kernel's block timeouts (10 ms), each rounded up to a tick of the kernel. */
 #define DRAIN_MS 40
+#define EARLY_MS 5
 
 static uint64_t kernel_drops(const struct session *s)
 {
@@ -141,8 +142,23 @@ static void end_with(struct session *s, enum session_end end)
     }
 }
 
+/* The counters until the first instant, looked at often, so that hardly a loss before it is taken
+ * for one behind it, and none the other way round. */
+static void look_early(struct session *s, uint64_t now)
+{
+    if (now >= s->from_mono_ns) {
+        s->is_early = false;
+    } else if (now - s->early_read_ns >= (uint64_t)EARLY_MS * MS_NS) {
+        s->early_read_ns = now;
+        session_read_stats(s);
+    }
+}
+
 static void serve_requests(struct session *s, uint64_t now)
 {
+    if (s->is_early) {
+        look_early(s, now);
+    }
     session_serve_snapshot(s);
     if (atomic_load(&s->abort)) {
         end_with(s, SESSION_END_ABORTED);
@@ -301,6 +317,9 @@ static uint64_t next_due(const struct session *s, uint64_t now)
         uint64_t seal = s->open_since_ns + s->seal_ns;
         seal = seal > now ? seal : now + WAIT_SLICE_MS * (uint64_t)MS_NS;
         due = seal < due ? seal : due;
+    }
+    if (s->is_early && now + (uint64_t)EARLY_MS * MS_NS < due) {
+        due = now + (uint64_t)EARLY_MS * MS_NS;
     }
     return s->deadline_ns < due ? s->deadline_ns : due;
 }

@@ -31,6 +31,17 @@ void session_fail(struct session *s, int code, const struct err *err)
     }
 }
 
+static uint64_t without(uint64_t all, uint64_t before)
+{
+    return all == LEDGER_UNKNOWN ? LEDGER_UNKNOWN : all > before ? all - before : 0;
+}
+
+static uint64_t known(uint64_t count)
+{
+    return count == LEDGER_UNKNOWN ? 0 : count;
+}
+
+/* What was lost before the capture's first instant is no loss of it. */
 void session_read_stats(struct session *s)
 {
     for (uint32_t i = 0; s->live && i < s->n_sources; i++) {
@@ -39,9 +50,13 @@ void session_read_stats(struct session *s)
         struct source_stats stats;
 
         source->ops->stats(source, &stats);
-        ledger->received = stats.received;
-        ledger->kernel = stats.kernel;
-        ledger->interface = stats.interface;
+        if (s->is_early) {
+            s->before[i] = stats;
+        }
+        ledger->received = without(without(stats.received, s->intake.early[s->feeds[i].ids[0]]),
+                                   known(s->before[i].kernel)); /* which it counts, too */
+        ledger->kernel = without(stats.kernel, known(s->before[i].kernel));
+        ledger->interface = without(stats.interface, known(s->before[i].interface));
     }
 }
 
@@ -326,6 +341,8 @@ static void init(struct session *s, const struct session_spec *spec)
     const struct intake_opts opts = {
         .max_ifaces = s->live ? spec->n_sources : IFACES_MAX,
         .limits = limits_make(spec->max_packets, spec->max_bytes, s->live ? 0 : spec->duration_ns),
+        .from_ns = s->live ? spec->from_ns : 0,
+        .until_ns = s->live ? spec->until_ns : 0,
         .exchange = session_exchange,
         .unmatched = on_unmatched,
         .arg = s,
@@ -338,6 +355,29 @@ static void init(struct session *s, const struct session_spec *spec)
     pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
     pthread_cond_init(&s->change, &attr);
     pthread_condattr_destroy(&attr);
+}
+
+/* The wall clock says when, the monotonic one wakes: a step of the clock moves the cut between
+ * packets, and neither the end of the session nor that it ends. */
+static void set_span(struct session *s, const struct session_spec *spec)
+{
+    uint64_t now = s->started_ns;
+
+    if (!s->live) {
+        return;
+    }
+    s->is_early = spec->from_ns > now;
+    s->from_mono_ns = s->is_early ? s->stats_at_ns + (spec->from_ns - now) : 0;
+    if (s->is_early) {
+        s->started_ns = spec->from_ns;
+        if (s->deadline_ns != UINT64_MAX) {
+            s->deadline_ns += spec->from_ns - now;
+        }
+    }
+    if (spec->until_ns != 0) {
+        uint64_t until = s->stats_at_ns + (spec->until_ns > now ? spec->until_ns - now : 0);
+        s->deadline_ns = until < s->deadline_ns ? until : s->deadline_ns;
+    }
 }
 
 int session_start(const struct session_spec *spec, struct session **out, struct err *err)
@@ -361,6 +401,7 @@ int session_start(const struct session_spec *spec, struct session **out, struct 
         if (s->live && spec->duration_ns != 0 && spec->duration_ns < UINT64_MAX - s->stats_at_ns) {
             s->deadline_ns = s->stats_at_ns + spec->duration_ns;
         }
+        set_span(s, spec);
         int errnum = pthread_create(&s->thread, NULL, thread_main, s);
         code = errnum == 0 ? 0 : err_errno(err, errnum, "cannot start a thread");
     }

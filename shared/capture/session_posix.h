@@ -43,13 +43,19 @@ struct session_spec {
     uint32_t n_sources;
     const struct session_consumer *consumers;
     uint32_t n_consumers;
-    uint64_t max_packets;       /* 0 = no limit, as for the next two */
-    uint64_t max_bytes;         /* captured bytes */
-    uint64_t duration_ns;       /* live: of the clock; files: of packet time, from the first one */
-    struct filter_set *filters; /* files only: live sources filter in the kernel; NULL = none */
-    uint32_t snaplen;           /* files only: cut packets to this; 0 = as they are */
-    uint32_t block_bytes;       /* 0 = BLOCK_BYTES_DEFAULT */
-    uint32_t seal_ms;           /* live only; 0 = SESSION_SEAL_MS, or SESSION_SEAL_AT_ONCE */
+    uint64_t max_packets; /* 0 = no limit, as for the next two */
+    uint64_t max_bytes;   /* captured bytes */
+    uint64_t duration_ns; /* live: of the clock; files: of packet time, from the first one */
+    /* Live: packets stamped before from_ns (wall clock) are thrown away as if the capture had not
+     * been open: they count nowhere. It ends at until_ns, and packets stamped then or later are
+     * counted as limit. So captures on several hosts begin and end at one instant, by the kernels'
+     * stamps and not by when a thread ran. 0 = at once, and no such end. */
+    uint64_t from_ns;
+    uint64_t until_ns;
+    struct filter_set *filters;    /* files only: live sources filter in the kernel; NULL = none */
+    uint32_t snaplen;              /* files only: cut packets to this; 0 = as they are */
+    uint32_t block_bytes;          /* 0 = BLOCK_BYTES_DEFAULT */
+    uint32_t seal_ms;              /* live only; 0 = SESSION_SEAL_MS, or SESSION_SEAL_AT_ONCE */
     intake_unmatched_cb unmatched; /* called from session_start or the capture thread */
     void *arg;
 };

@@ -300,6 +300,70 @@ static void in_files_the_duration_is_packet_time(void **state)
     end(&f);
 }
 
+static void what_is_stamped_outside_of_the_span_is_cut_exactly(void **state)
+{
+    struct fixture f;
+    struct fake_source a, b;
+    struct intake_feed feed_a, feed_b;
+    const struct intake_opts opts = {.max_ifaces = 2,
+                                     .limits = limits_make(3, 0, 0),
+                                     .from_ns = 1000,
+                                     .until_ns = 2000,
+                                     .exchange = exchange,
+                                     .arg = &f};
+
+    (void)state;
+    f = (struct fixture){.block_bytes = 4096};
+    intake_init(&f.intake, &opts);
+    fake_source_init(&a, 3, 1);
+    fake_source_init(&b, 4, 1);
+    assert_int_equal(intake_feed_init(&feed_a, &f.intake, &a.source, NULL, 0, NULL), 0);
+    assert_int_equal(intake_feed_init(&feed_b, &f.intake, &b.source, NULL, 0, NULL), 0);
+    assert_true(give(&feed_a, 0, 60, 0));
+    assert_true(give(&feed_a, 0, 60, 999)); /* nor does it use up the limit */
+    assert_true(give(&feed_a, 0, 60, 1000));
+    assert_true(give(&feed_a, 0, 60, 2000));
+    assert_true(give(&feed_b, 0, 60, 1999)); /* the end of one source is not that of another */
+    assert_int_equal(f.intake.state, INTAKE_OPEN);
+    assert_int_equal(f.intake.early[0], 2);
+    assert_int_equal(f.intake.ledgers[0].captured, 1);
+    assert_int_equal(f.intake.ledgers[0].limit, 1);
+    assert_int_equal(f.intake.ledgers[1].captured, 1);
+    struct block *block = intake_take_open(&f.intake);
+    assert_int_equal(block->min_ns, 1000);
+    assert_int_equal(block->max_ns, 1999);
+    block_unref(block);
+    intake_feed_deinit(&feed_a);
+    intake_feed_deinit(&feed_b);
+    end(&f);
+}
+
+static void a_span_without_an_end_goes_on_for_ever(void **state)
+{
+    struct fixture f;
+    struct fake_source live;
+    struct intake_feed feed;
+    const struct intake_opts opts = {.max_ifaces = 1,
+                                     .limits = limits_make(0, 0, 0),
+                                     .from_ns = 1000,
+                                     .exchange = exchange,
+                                     .arg = &f};
+
+    (void)state;
+    f = (struct fixture){.block_bytes = 4096};
+    intake_init(&f.intake, &opts);
+    fake_source_init(&live, 3, 1);
+    assert_int_equal(intake_feed_init(&feed, &f.intake, &live.source, NULL, 0, NULL), 0);
+    assert_true(give(&feed, 0, 60, 999));
+    assert_true(give(&feed, 0, 60, 1000));
+    assert_true(give(&feed, 0, 60, UINT64_MAX - 1));
+    assert_int_equal(f.intake.early[0], 1);
+    assert_int_equal(f.intake.ledgers[0].captured, 2);
+    assert_int_equal(f.intake.ledgers[0].limit, 0);
+    intake_feed_deinit(&feed);
+    end(&f);
+}
+
 static void unknown_counters_stay_unknown_in_the_sum(void **state)
 {
     struct fixture f;
@@ -334,6 +398,8 @@ int main(void)
         cmocka_unit_test(files_are_filtered_cut_and_told_once_of_useless_link_types),
         cmocka_unit_test(interfaces_that_turn_up_later_get_the_next_numbers),
         cmocka_unit_test(in_files_the_duration_is_packet_time),
+        cmocka_unit_test(what_is_stamped_outside_of_the_span_is_cut_exactly),
+        cmocka_unit_test(a_span_without_an_end_goes_on_for_ever),
         cmocka_unit_test(unknown_counters_stay_unknown_in_the_sum),
     };
 

@@ -23,6 +23,7 @@ struct fake_source {
     int fail_at_end;   /* a file: ends with this error */
     int fds[2];
     uint64_t given;
+    uint64_t stamp_from;  /* of the first packet, each is 1 ns later; 0 = 1 */
     uint64_t late;        /* live: packets in the ring that come out after halt only */
     uint64_t drops_after; /* live: stats() says one more drop every so many calls; 0 = never */
     uint64_t stats_calls;
@@ -45,8 +46,10 @@ static int fake_read(struct source *source, struct source_sink *sink, struct err
     }
     for (uint64_t i = 0; i < fake->per_read && fake->given < fake->to_give; i++) {
         fake->given++;
-        const struct packet_view packet = {
-            .time_ns = fake->given, .caplen = PACKET_BYTES, .len = PACKET_BYTES, .data = bytes};
+        const struct packet_view packet = {.time_ns = fake->stamp_from + fake->given,
+                                           .caplen = PACKET_BYTES,
+                                           .len = PACKET_BYTES,
+                                           .data = bytes};
         if (!sink->packet(sink, &packet)) {
             return SOURCE_STOPPED;
         }
@@ -292,6 +295,48 @@ static void the_duration_ends_a_live_capture(void **state)
     tear_down(&f);
 }
 
+static void the_span_cuts_by_stamp_and_what_was_before_counts_nowhere(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    set_up(&f, true, 1, 1000);
+    f.spec.from_ns = clock_wall_ns() + 100000000;
+    f.spec.until_ns = f.spec.from_ns + 500;
+    f.spec.max_packets = 600;
+    f.sources[0].stamp_from = f.spec.from_ns - 301; /* 300 before, 500 in it, 200 behind */
+    uint64_t began = clock_monotonic_ns();
+    begin(&f);
+    const struct session_result *result = end(&f);
+    assert_int_equal(result->end, SESSION_END_LIMIT);
+    assert_true(clock_monotonic_ns() - began >= 100000000);
+    assert_int_equal(result->counters.total.captured, 500);
+    assert_int_equal(result->counters.total.limit, 200);
+    assert_int_equal(result->counters.total.received, 700);
+    assert_int_equal(result->started_ns, f.spec.from_ns);
+    tear_down(&f);
+}
+
+static void drops_before_the_span_are_no_loss(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    set_up(&f, true, 1, 10);
+    f.sources[0].drops_after = 1; /* one at each look */
+    f.spec.from_ns = clock_wall_ns() + 120000000;
+    f.spec.until_ns = f.spec.from_ns + 50000000;
+    f.sources[0].stamp_from = f.spec.from_ns;
+    begin(&f);
+    const struct session_result *result = end(&f);
+    assert_true(f.sources[0].stats_calls > 5);
+    /* What the looks between the span's begin and its end came to, at most. */
+    assert_true(result->counters.total.kernel >= 1 && result->counters.total.kernel < 5);
+    assert_int_equal(result->counters.total.received,
+                     result->counters.total.captured + result->counters.total.kernel);
+    tear_down(&f);
+}
+
 static void a_slow_consumer_waits_for_the_kernel_and_then_loses_by_count(void **state)
 {
     struct fixture f;
@@ -387,6 +432,8 @@ int main(void)
         cmocka_unit_test(a_stop_still_takes_what_the_kernel_held),
         cmocka_unit_test(after_a_count_what_the_kernel_held_is_counted_as_limit),
         cmocka_unit_test(the_duration_ends_a_live_capture),
+        cmocka_unit_test(the_span_cuts_by_stamp_and_what_was_before_counts_nowhere),
+        cmocka_unit_test(drops_before_the_span_are_no_loss),
         cmocka_unit_test(a_slow_consumer_waits_for_the_kernel_and_then_loses_by_count),
         cmocka_unit_test(a_consumer_that_fails_ends_the_session_with_its_words),
         cmocka_unit_test(a_start_that_fails_leaves_nothing_running),

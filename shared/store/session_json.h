@@ -3,7 +3,8 @@
  * A session as JSON, in the shape that other programs rely on: an element of `sessions --json`, and
  * what `capture --json` prints at its end,
  * and what a node answers. excluded_filter is what self_excluded left out; error says why a capture
- * ended before it was told to, null where it did not.
+ * ended before it was told to, null where it did not. clock is how the recording node's clock stood
+ * against the swarm's (clock_samples.h).
  */
 #pragma once
 

@@ -69,5 +69,6 @@ struct json_t *session_json(const struct store_session *session, bool encrypted)
     json_object_set_new(object, "loss", loss(&session->loss));
     json_object_set_new(object, "self_excluded", json_boolean(session->excluded[0] != '\0'));
     json_object_set_new(object, "excluded_filter", to_json_text(session->excluded));
+    json_object_set_new(object, "clock", clock_samples_json(&session->clock));
     return object;
 }

@@ -16,6 +16,7 @@
 #include "shared/base/err.h"
 #include "shared/packet/iface.h"
 #include "shared/packet/ledger.h"
+#include "shared/store/clock_samples.h"
 
 struct store;
 struct store_key;
@@ -89,8 +90,12 @@ struct store_session {
     struct ledger loss; /* captured, received, kernel, interface, limit, store */
     struct iface *ifaces;
     uint32_t n_ifaces;
-    int64_t row; /* key in the catalogue */
+    struct clock_samples clock; /* oldest first; none outside of a swarm */
+    int64_t row;                /* key in the catalogue */
 };
+
+/* What it owns: ifaces and clock. */
+void store_session_deinit(struct store_session *session);
 
 /* All sessions, oldest first. *out owned by the caller, free with store_sessions_free. */
 int store_sessions(struct store *store, struct store_session **out, size_t *n, struct err *err);

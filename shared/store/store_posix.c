@@ -376,7 +376,7 @@ int store_session_failed(struct store *store, const char *id, const char *why, s
 void store_sessions_free(struct store_session *sessions, size_t n)
 {
     for (size_t i = 0; sessions != NULL && i < n; i++) {
-        mem_free(sessions[i].ifaces);
+        store_session_deinit(&sessions[i]);
     }
     mem_free(sessions);
 }

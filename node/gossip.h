@@ -94,3 +94,22 @@ void gossip_ring_get(struct gossip *gossip, struct gossip_ring *out);
 
 /* HOST[:PORT] besides those of --join, tried for ever. */
 int gossip_join(struct gossip *gossip, const char *text, struct err *err);
+
+/* ---- clocks (gossip_clock.c) ---- */
+
+struct gossip_clock {
+    uint64_t time_ns;  /* our wall clock */
+    int64_t offset_ns; /* it minus swarm time: the truth is within bound_ns of it */
+    uint64_t bound_ns;
+    uint64_t root;           /* the timeline that swarm time is: swim_time_root */
+    uint64_t worst;          /* of the members asked about, whose clock is known least; 0: none */
+    uint64_t worst_bound_ns; /* of its wall clock against ours; UINT64_MAX: not known at all */
+};
+/* sids: members whose bounds count for the worst. False: this node has left. */
+bool gossip_clock_get(struct gossip *gossip, const uint64_t *sids, size_t n,
+                      struct gossip_clock *out);
+/* A member's wall clock minus ours. False: not known. */
+bool gossip_clock_of(struct gossip *gossip, uint64_t sid, struct swim_wall_offset *out);
+/* Measures those clocks, and swarm time, to within what the network allows: pings for some ms, at
+ * most SWIM_BURST_TARGETS members in one go. Worth it before a clock is looked at. */
+void gossip_clock_measure(struct gossip *gossip, const uint64_t *sids, size_t n);

@@ -192,6 +192,9 @@ static void on_timer(struct swim *swim, struct swim_timer *timer)
     case TIMER_CLONE:
         swim_on_clone_timer(swim);
         break;
+    case TIMER_BURST:
+        swim_on_burst_timer(swim);
+        break;
     case N_TIMER_KINDS:
         break;
     }
@@ -212,7 +215,7 @@ uint64_t swim_deadline(const struct swim *swim)
     return swim_timers_next(&swim->timers);
 }
 
-bool swim_root_is_live(const struct swim *swim, uint64_t root)
+static const struct swim_member *founder_of(const struct swim *swim, uint64_t root)
 {
     const struct swim_members *table = &swim->table;
 
@@ -221,10 +224,22 @@ bool swim_root_is_live(const struct swim *swim, uint64_t root)
          at < table->n && table->sids[at] >> 32 == root >> 32; at++) {
         const struct swim_member *member = table->members[at];
         if (swim_is_live(member) && swim_root_is_of(root, member->sid, member->incarnation.boot)) {
-            return true;
+            return member;
         }
     }
-    return false;
+    return NULL;
+}
+
+bool swim_root_is_live(const struct swim *swim, uint64_t root)
+{
+    return founder_of(swim, root) != NULL;
+}
+
+uint64_t swim_time_keeper(const struct swim *swim)
+{
+    const struct swim_member *member = founder_of(swim, swim->clock.view.root);
+
+    return member == NULL ? 0 : member->sid;
 }
 
 void swim_take_clock(struct swim *swim, struct swim_member *from, const struct swim_frame *ack,

@@ -75,6 +75,10 @@ bool swim_set_meta(struct swim *swim, struct swim_now now, const void *meta, siz
 bool swim_set_addrs(struct swim *swim, struct swim_now now, const struct swim_addr *addrs,
                     uint8_t n);
 void swim_set_load(struct swim *swim, uint8_t load);
+/* Measures the clocks of these members more closely: 8 pings to each, of all of them one every
+ * 2 ms, that have no say in who is well. Those that are not live, and who is being measured
+ * already, are not asked (again); at most SWIM_BURST_TARGETS at a time. Gives how many are. */
+uint32_t swim_burst(struct swim *swim, struct swim_now now, const uint64_t *sids, uint32_t n);
 /* The kernel dropped so many of our datagrams since the last call. */
 void swim_on_kernel_drops(struct swim *swim, struct swim_now now, uint32_t n);
 /* A datagram of ours to addr was too long for its path (EMSGSIZE), which takes `bytes`: from now on
@@ -218,6 +222,10 @@ bool swim_is_isolated(const struct swim *swim);
 uint32_t swim_local_health(const struct swim *swim);
 /* Swarm time minus wall time, and how far that may be off. */
 int64_t swim_time_correction(const struct swim *swim, struct swim_now now, uint64_t *bound_ns);
+/* The timeline that this is. Two nodes' swarm times are one clock, within the sum of their bounds,
+ * while they follow the same; swim_time_keeper is the member that founded it, 0: not live. */
+uint64_t swim_time_root(const struct swim *swim);
+uint64_t swim_time_keeper(const struct swim *swim);
 
 /* Everything that was dropped, refused or lost, by cause; X-macro of names in swim_limits.h. */
 struct swim_counters {

@@ -36,6 +36,7 @@ enum timer_kind {
     TIMER_LEAVE,
     TIMER_CONN, /* of a struct swim_conn */
     TIMER_CLONE,
+    TIMER_BURST,
     N_TIMER_KINDS,
 };
 
@@ -145,6 +146,25 @@ struct swim_relay {
     uint64_t sent_ns;
 };
 
+/* Members that are pinged in a row for the time (swim_burst.c). */
+struct swim_burst_target {
+    uint64_t sid;
+    uint32_t n_left;
+};
+
+struct swim_burst_ping {
+    uint64_t seq; /* 0: none */
+    uint64_t sid;
+    int64_t t1;
+};
+
+struct swim_burst {
+    struct swim_burst_target targets[SWIM_BURST_TARGETS];
+    uint32_t n, at;
+    struct swim_burst_ping waiting[SWIM_BURST_WAITING]; /* a ring */
+    uint32_t next_ping;
+};
+
 enum conn_purpose { CONN_PING, CONN_PUSH_PULL, CONN_DELTA, CONN_ACCEPTED };
 
 /* A stream, from its opening to its close. */
@@ -184,6 +204,7 @@ struct swim_work {
     bool suspicious; /* YOUARE goes with it */
     uint8_t probe;   /* index + 1 of the probe whose t1 it is */
     uint8_t relay;   /* the same of a relay */
+    uint16_t burst;  /* the same of a ping that measures */
     uint32_t conn;   /* 0: a datagram */
     struct swim_addr addr;
     uint64_t peer; /* sid or 0 */
@@ -280,6 +301,7 @@ struct swim {
     uint32_t n_shuffled, at_shuffled, cap_shuffled;
     struct swim_probe probes[SWIM_PROBES_MAX];
     struct swim_relay relays[SWIM_RELAYS_MAX];
+    struct swim_burst burst;
 
     struct swim_conn **conns;
     uint32_t n_conns, cap_conns;
@@ -451,6 +473,10 @@ bool swim_is_witness(struct swim *swim, const struct swim_member *member);
 void swim_relay_on_request(struct swim *swim, const struct swim_addr *asker,
                            const struct swim_frame *request);
 bool swim_relay_on_ack(struct swim *swim, struct swim_member *from, const struct swim_frame *ack,
+                       int64_t t4);
+void swim_on_burst_timer(struct swim *swim);
+/* True: it was an answer to a ping of a burst. */
+bool swim_burst_on_ack(struct swim *swim, struct swim_member *from, const struct swim_frame *ack,
                        int64_t t4);
 /* The four stamps of an answered ping. */
 void swim_take_clock(struct swim *swim, struct swim_member *from, const struct swim_frame *ack,

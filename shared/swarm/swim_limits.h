@@ -13,6 +13,10 @@
 #define SWIM_MTU_LEAST          1232
 #define SWIM_PROBES_MAX         32  /* of ours that run at the same time */
 #define SWIM_PROBES_ROUTINE     8   /* of them, those that witnesses leave alone */
+#define SWIM_BURST_TARGETS      64  /* members that are measured in one go; more are left out */
+#define SWIM_BURST_PINGS        8   /* to each of them */
+#define SWIM_BURST_GAP_MS       2   /* between two of all of them */
+#define SWIM_BURST_WAITING      256 /* the last of them, whose answers are waited for */
 #define SWIM_RELAYS_MAX         64  /* probes for others */
 #define SWIM_ANSWERS_MAX        8   /* to the frames of one message */
 #define SWIM_LEAVE_ACKS         3   /* members that know of it before a node is gone */

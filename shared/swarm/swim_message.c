@@ -115,7 +115,8 @@ static void on_ack(struct swim *swim, struct swim_message *m, const struct swim_
         return;
     }
     bool ours = swim_probe_on_ack(swim, m->sender, frame, m->received) ||
-                swim_relay_on_ack(swim, m->sender, frame, m->received);
+                swim_relay_on_ack(swim, m->sender, frame, m->received) ||
+                swim_burst_on_ack(swim, m->sender, frame, m->received);
     if (swim->hello_seq != 0 && frame->seq == swim->hello_seq) {
         ours = true;
         if (m->sender != NULL) {

@@ -22,6 +22,7 @@ static struct swim_work *slot(struct swim *swim, enum work_kind kind)
     work->kind = (uint8_t)kind;
     work->stamped = work->suspicious = work->plain = false;
     work->probe = work->relay = 0;
+    work->burst = 0;
     work->conn = 0;
     work->peer = work->mask = 0;
     work->n_sids = work->at = 0;
@@ -131,6 +132,9 @@ static void stamp(struct swim *swim, struct swim_work *work, struct swim_now now
         }
         if (work->relay != 0) {
             swim->relays[work->relay - 1].t1 = frame->t1;
+        }
+        if (work->burst != 0) {
+            swim->burst.waiting[work->burst - 1].t1 = frame->t1;
         }
     } else if (frame->type == SWIM_ACK) {
         struct swim_clock_view view = swim_clock_get(&swim->clock, now.mono_ns);

@@ -86,6 +86,11 @@ int64_t swim_time_correction(const struct swim *swim, struct swim_now now, uint6
     return swim_clock_correction(&swim->clock, now, bound_ns);
 }
 
+uint64_t swim_time_root(const struct swim *swim)
+{
+    return swim->clock.view.root;
+}
+
 /* Both know swarm time: what follows for their steady clocks, where it says more than the probes of
  * this one pair, which may be long ago. */
 static void narrow(const struct swim *swim, const struct swim_member *member, uint64_t mono_ns,

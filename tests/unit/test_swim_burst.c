@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Bursts of pings that measure clocks: who is asked, at which pace, what an answer brings, and that
+ * neither it nor silence says who is well.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include "tests/support/swim_peers.h"
+
+#define N_PEERS 3
+
+struct fixture {
+    struct swim_test_net net;
+    struct swim_test_peer peers[N_PEERS + 1];
+    uint32_t n_pings[N_PEERS + 1];
+    uint64_t round_trip_ns; /* of answers; 0: none is given */
+    int64_t offset_ns;      /* of the peers' clocks */
+};
+
+static void begin(struct fixture *f)
+{
+    *f = (struct fixture){0};
+    swim_test_net_init(&f->net, &swim_crypto_null, &swim_rules_lan);
+    for (uint8_t i = 1; i <= N_PEERS; i++) {
+        f->peers[i] = swim_test_peer(&swim_crypto_null, i);
+        swim_test_say_alive(&f->net, &f->peers[i]);
+    }
+    /* What a newcomer does on its own is not what is looked at. */
+    f->net.swim->settles_left = 0;
+    swim_timer_cancel(&f->net.swim->timers, &f->net.swim->own_timers[TIMER_PROBE]);
+}
+
+static void answer(struct fixture *f, struct swim_test_peer *peer, const struct swim_frame *ping)
+{
+    uint64_t half = f->round_trip_ns / 2;
+    struct swim_frame ack = {.type = SWIM_ACK,
+                             .seq = ping->seq,
+                             .t2 = ping->t1 + (int64_t)half + f->offset_ns,
+                             .t3 = ping->t1 + (int64_t)half + f->offset_ns};
+
+    f->net.now.mono_ns += f->round_trip_ns;
+    f->net.now.wall_ns += (int64_t)f->round_trip_ns;
+    swim_test_say(&f->net, peer, &ack, 1);
+}
+
+/* Takes what the core sends; counts its pings, and answers them. */
+static void drain(struct fixture *f)
+{
+    struct swim_action action;
+
+    while (swim_next(f->net.swim, f->net.now, &f->net.scratch, &action)) {
+        struct swim_frame frame;
+        if (action.kind != SWIM_SEND) {
+            continue;
+        }
+        struct unpack run =
+            unpack_from(action.bytes + SWIM_HEAD_BYTES, action.n - SWIM_SEALED_EXTRA);
+        if (!swim_test_next_frame(&run, &frame) || frame.type != SWIM_PING) {
+            continue;
+        }
+        for (int i = 1; i <= N_PEERS; i++) {
+            if (frame.sid == f->peers[i].sid) {
+                f->n_pings[i]++;
+                if (f->round_trip_ns > 0) {
+                    answer(f, &f->peers[i], &frame);
+                }
+            }
+        }
+    }
+}
+
+static void pass(struct fixture *f, uint32_t ms)
+{
+    for (uint32_t i = 0; i < ms; i++) {
+        swim_test_pass(&f->net, 1);
+        if (swim_deadline(f->net.swim) <= f->net.now.mono_ns) {
+            swim_on_time(f->net.swim, f->net.now);
+        }
+        drain(f);
+    }
+}
+
+static void eight_pings_go_to_each_at_a_pace(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    begin(&f);
+    drain(&f);
+    memset(f.n_pings, 0, sizeof f.n_pings);
+    const uint64_t sids[] = {f.peers[1].sid, f.peers[2].sid};
+    assert_int_equal(swim_burst(f.net.swim, f.net.now, sids, 2), 2);
+    pass(&f, 2);
+    assert_in_range(f.n_pings[1] + f.n_pings[2], 1, 2);
+    pass(&f, 2 * SWIM_BURST_PINGS * SWIM_BURST_GAP_MS);
+    assert_int_equal(f.n_pings[1], SWIM_BURST_PINGS);
+    assert_int_equal(f.n_pings[2], SWIM_BURST_PINGS);
+    assert_int_equal(f.n_pings[3], 0);
+    assert_int_equal(swim_get_counters(f.net.swim)->burst_pings, 2 * SWIM_BURST_PINGS);
+    swim_free(f.net.swim);
+}
+
+static void who_is_asked_again_meanwhile_is_asked_once(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    begin(&f);
+    drain(&f);
+    memset(f.n_pings, 0, sizeof f.n_pings);
+    for (int i = 0; i < 5; i++) {
+        assert_int_equal(swim_burst(f.net.swim, f.net.now, &f.peers[1].sid, 1), 1);
+    }
+    pass(&f, 4 * SWIM_BURST_PINGS * SWIM_BURST_GAP_MS);
+    assert_int_equal(f.n_pings[1], SWIM_BURST_PINGS);
+    swim_free(f.net.swim);
+}
+
+static void strangers_and_oneself_are_not_asked(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    begin(&f);
+    const uint64_t sids[] = {0, 4711, swim_self(f.net.swim)};
+    assert_int_equal(swim_burst(f.net.swim, f.net.now, sids, 3), 0);
+    swim_free(f.net.swim);
+}
+
+static void the_quickest_answer_bounds_the_clock(void **state)
+{
+    struct fixture f;
+    struct swim_wall_offset offset;
+
+    (void)state;
+    begin(&f);
+    drain(&f);
+    f.round_trip_ns = 40000;
+    f.offset_ns = -400 * (int64_t)SWIM_MS;
+    (void)swim_burst(f.net.swim, f.net.now, &f.peers[1].sid, 1);
+    pass(&f, 2 * SWIM_BURST_PINGS * SWIM_BURST_GAP_MS);
+    assert_true(swim_wall_offset_get(f.net.swim, f.net.now, f.peers[1].sid, &offset));
+    int64_t error = offset.offset_ns - f.offset_ns;
+    assert_true((uint64_t)(error < 0 ? -error : error) <= offset.bound_ns);
+    /* Half the round trip, what both clocks may drift in those ms, how exactly a wall clock is
+     * told.
+     */
+    assert_in_range(offset.bound_ns, 20000, 20000 + 20000 + 2 * SWIM_CLOCK_STEP);
+    swim_free(f.net.swim);
+}
+
+static void neither_answers_nor_silence_say_who_is_well(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    begin(&f);
+    drain(&f);
+    struct swim *swim = f.net.swim;
+    swim->lh = 5;
+    swim->srtt_us = 777;
+    (void)swim_burst(swim, f.net.now, &f.peers[1].sid, 1);
+    pass(&f, 4 * SWIM_BURST_PINGS * SWIM_BURST_GAP_MS);
+    f.round_trip_ns = 1000;
+    (void)swim_burst(swim, f.net.now, &f.peers[2].sid, 1);
+    pass(&f, 4 * SWIM_BURST_PINGS * SWIM_BURST_GAP_MS);
+    assert_int_equal(f.n_pings[2], SWIM_BURST_PINGS);
+    assert_int_equal(swim->lh, 5);
+    assert_int_equal(swim->srtt_us, 777);
+    assert_int_equal(swim->counters.probes, 0);
+    assert_int_equal(swim->counters.probes_failed, 0);
+    assert_int_equal(swim->counters.suspicions, 0);
+    for (int i = 0; i < SWIM_PROBES_MAX; i++) {
+        assert_int_equal(swim->probes[i].stage, PROBE_FREE);
+    }
+    swim_free(swim);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(eight_pings_go_to_each_at_a_pace),
+        cmocka_unit_test(who_is_asked_again_meanwhile_is_asked_once),
+        cmocka_unit_test(strangers_and_oneself_are_not_asked),
+        cmocka_unit_test(the_quickest_answer_bounds_the_clock),
+        cmocka_unit_test(neither_answers_nor_silence_say_who_is_well),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

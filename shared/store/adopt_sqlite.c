@@ -29,7 +29,7 @@ void adopt_deinit(struct adopt *a)
 {
     frame_decoder_free(a->decoder);
     index_builder_free(a->index);
-    mem_free(a->session.ifaces);
+    store_session_deinit(&a->session);
 }
 
 static uint32_t link_type_of(const struct adopt *a, uint32_t iface)
@@ -74,7 +74,7 @@ static void id_text_of(const struct segment_header *h, char out[ID_TEXT_MAX])
 
 static void forget_description(struct adopt *a)
 {
-    mem_free(a->session.ifaces);
+    store_session_deinit(&a->session);
     a->session = (struct store_session){0};
 }
 
@@ -89,9 +89,17 @@ void adopt_take_description(struct adopt *a, const struct segment_header *header
         return;
     }
     if (strcmp(read.id, id) != 0) {
-        mem_free(read.ifaces);
+        store_session_deinit(&read);
         return;
     }
+    if (read.clock_is_more && strcmp(a->session.id, id) == 0) {
+        struct clock_samples all = a->session.clock;
+        a->session.clock = (struct clock_samples){0};
+        clock_samples_join(&all, &read.clock);
+        clock_samples_deinit(&read.clock);
+        read.clock = all;
+    }
+    read.clock_is_more = false;
     forget_description(a);
     a->session = read;
 }
@@ -337,6 +345,18 @@ static int session_row(struct adopt *a, const char *id, uint64_t created_ns, int
     return r;
 }
 
+/* What the catalogue has of the clock, and behind it what only the segments know. */
+static int join_clock(struct adopt *a, int64_t row, struct err *err)
+{
+    struct clock_samples all = {0};
+    int r = catalogue_get_clock(&a->store->catalogue, row, &all, err);
+
+    clock_samples_join(&all, &a->session.clock);
+    r = r < 0 ? r : catalogue_put_clock(&a->store->catalogue, row, &all, err);
+    clock_samples_deinit(&all);
+    return r;
+}
+
 /* A session that the catalogue has knows better than the head of one of its segments, but not
  * better than the description at its end. */
 static int describe_session(struct adopt *a, int64_t row, struct err *err)
@@ -364,6 +384,7 @@ static int describe_session(struct adopt *a, int64_t row, struct err *err)
         r = r < 0 ? r : catalogue_put_excluded(c, &known, err);
         r = r < 0 ? r : catalogue_update_session(c, &known, err);
     }
+    r = r < 0 ? r : join_clock(a, row, err);
     return r < 0 ? r : catalogue_put_ifaces(c, row, s->ifaces, 0, s->n_ifaces, err);
 }
 

@@ -57,6 +57,38 @@ int catalogue_put_error(struct catalogue *c, const char *id, const char *why, st
                : catalogue_run(c, err, "UPDATE session SET error=? WHERE id=?", "ss", why, id);
 }
 
+int catalogue_put_clock(struct catalogue *c, int64_t session, const struct clock_samples *clock,
+                        struct err *err)
+{
+    if (!c->has_clock || clock->n == 0) {
+        return 0;
+    }
+    char *text = clock_samples_text(clock);
+    int r = catalogue_run(c, err, "UPDATE session SET clock=? WHERE row=?", "si", text, session);
+    mem_free(text);
+    return r;
+}
+
+int catalogue_get_clock(struct catalogue *c, int64_t session, struct clock_samples *out,
+                        struct err *err)
+{
+    sqlite3_stmt *stmt = NULL;
+    int r = !c->has_clock ? 0
+                          : catalogue_query(c, &stmt, err, "SELECT clock FROM session WHERE row=?",
+                                            "i", session);
+
+    if (stmt == NULL) {
+        return r;
+    }
+    r = catalogue_step(c, stmt, err);
+    const char *text = r > 0 ? (const char *)sqlite3_column_text(stmt, 0) : NULL;
+    if (text != NULL) {
+        clock_samples_read(text, out);
+    }
+    sqlite3_finalize(stmt);
+    return r < 0 ? r : 0;
+}
+
 int catalogue_put_session(struct catalogue *c, struct store_session *s, struct err *err)
 {
     int r = catalogue_run(c, err,
@@ -208,6 +240,7 @@ int catalogue_sessions(struct catalogue *c, int64_t row, struct store_session **
     sqlite3_finalize(stmt);
     for (size_t i = 0; i < count && r == 0; i++) {
         r = read_ifaces(c, &list[i], err);
+        r = r < 0 ? r : catalogue_get_clock(c, list[i].row, &list[i].clock, err);
     }
     if (r < 0) {
         store_sessions_free(list, count);

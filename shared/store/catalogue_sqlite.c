@@ -21,7 +21,7 @@ static const char schema[] =
     "CREATE TABLE session(row INTEGER PRIMARY KEY, id TEXT UNIQUE NOT NULL, name TEXT, node TEXT,"
     " filter TEXT, tags TEXT, state INTEGER NOT NULL, started INTEGER, ended INTEGER,"
     " captured INTEGER, received INTEGER, kernel INTEGER, interface INTEGER, over_limit INTEGER,"
-    " store INTEGER, excluded TEXT, error TEXT);"
+    " store INTEGER, excluded TEXT, error TEXT, clock TEXT);"
     "CREATE TABLE interface(session INTEGER NOT NULL, number INTEGER NOT NULL, name TEXT,"
     " description TEXT, filter TEXT, os TEXT, mac BLOB, link_type INTEGER, snaplen INTEGER,"
     " speed INTEGER, digits INTEGER, PRIMARY KEY(session, number)) WITHOUT ROWID;"
@@ -409,6 +409,7 @@ static void add_columns(struct catalogue *c, bool create)
     c->has_excluded =
         add_column(c, create, "excluded", "ALTER TABLE session ADD COLUMN excluded TEXT");
     c->has_error = add_column(c, create, "error", "ALTER TABLE session ADD COLUMN error TEXT");
+    c->has_clock = add_column(c, create, "clock", "ALTER TABLE session ADD COLUMN clock TEXT");
 }
 
 /* Whole: the log's index in this process's memory, in place of a file that a full disk has no room

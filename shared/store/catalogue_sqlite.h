@@ -30,6 +30,7 @@ struct catalogue {
     bool encrypted;
     bool has_excluded; /* the column session.excluded, which the first stores lack */
     bool has_error;    /* session.error, the same */
+    bool has_clock;    /* session.clock, the same */
 };
 
 /* Whoever may write gives CATALOGUE_CREATE. Without it a full disk does not matter. */
@@ -104,6 +105,11 @@ int catalogue_put_excluded(struct catalogue *c, const struct store_session *sess
                            struct err *err);
 /* Writes session.error of the session with this id, where there is a place for it. */
 int catalogue_put_error(struct catalogue *c, const char *id, const char *why, struct err *err);
+/* The same of session.clock; and what is there, added to *out. */
+int catalogue_put_clock(struct catalogue *c, int64_t session, const struct clock_samples *clock,
+                        struct err *err);
+int catalogue_get_clock(struct catalogue *c, int64_t session, struct clock_samples *out,
+                        struct err *err);
 /* ifaces[0..n-1] have the numbers first.. */
 int catalogue_put_ifaces(struct catalogue *c, int64_t session, const struct iface *ifaces,
                          uint32_t first, uint32_t n, struct err *err);

@@ -39,10 +39,13 @@ void clock_samples_add(struct clock_samples *samples, const struct clock_sample 
 /* Those of `more` that are not there yet, behind those that are. */
 void clock_samples_join(struct clock_samples *samples, const struct clock_samples *more);
 
-/* The short form that is stored: an array of arrays. From sample `from` on. New reference. */
-struct json_t *clock_samples_pack(const struct clock_samples *samples, uint32_t from);
+/* The short form that is stored: an array of arrays. New reference. */
+struct json_t *clock_samples_pack(const struct clock_samples *samples);
 /* What is not of that form is left out. *out is added to. */
 void clock_samples_unpack(const struct json_t *packed, struct clock_samples *out);
+/* Both as text. Owned by the caller (mem_free); what is no such text adds nothing. */
+char *clock_samples_text(const struct clock_samples *samples);
+void clock_samples_read(const char *text, struct clock_samples *out);
 /* Readable, as in the session's JSON: [{"time","offset_ns","bound_ns","root","step","reference"}].
  * New reference. */
 struct json_t *clock_samples_json(const struct clock_samples *samples);

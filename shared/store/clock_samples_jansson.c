@@ -6,6 +6,7 @@
 
 #include <jansson.h>
 
+#include "shared/base/mem.h"
 #include "shared/base/to_json.h"
 
 /* The places in the stored form; later programs may add some behind them. */
@@ -33,11 +34,11 @@ static uint64_t get(const json_t *array, size_t at)
     return (uint64_t)json_integer_value(json_array_get(array, at));
 }
 
-json_t *clock_samples_pack(const struct clock_samples *samples, uint32_t from)
+json_t *clock_samples_pack(const struct clock_samples *samples)
 {
     json_t *list = json_array();
 
-    for (uint32_t i = from; i < samples->n; i++) {
+    for (uint32_t i = 0; i < samples->n; i++) {
         const struct clock_sample *s = &samples->list[i];
         json_t *one = json_array();
         put(one, s->time_ns);
@@ -75,6 +76,24 @@ void clock_samples_unpack(const json_t *packed, struct clock_samples *out)
             clock_samples_add(out, &s);
         }
     }
+}
+
+char *clock_samples_text(const struct clock_samples *samples)
+{
+    json_t *packed = clock_samples_pack(samples);
+    char *text = json_dumps(packed, JSON_COMPACT);
+
+    json_decref(packed);
+    REQUIRE(text != NULL);
+    return text;
+}
+
+void clock_samples_read(const char *text, struct clock_samples *out)
+{
+    json_t *packed = json_loads(text, 0, NULL);
+
+    clock_samples_unpack(packed, out);
+    json_decref(packed);
 }
 
 static json_t *reference(const struct clock_sample *s)

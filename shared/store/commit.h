@@ -37,6 +37,8 @@ void commit_frame(struct commit *c, struct open_segment *segment,
 void commit_close_segment(struct commit *c, struct open_segment *segment); /* moved */
 /* ifaces[from..n-1] are new; the others were told before. */
 void commit_ifaces(struct commit *c, const struct iface *ifaces, uint32_t from, uint32_t n);
+/* The samples of the session's clock, all of them; copied. */
+void commit_clock(struct commit *c, const struct clock_samples *clock);
 void commit_state(struct commit *c, enum store_state state);
 /* Deletes oldest closed segments until `bytes` more fit under the quota (0 quota: until at least
  * `bytes` are freed). Waits for it. ERR_FULL when nothing is left to delete. */

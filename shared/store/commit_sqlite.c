@@ -8,7 +8,7 @@
 #include "shared/base/mem.h"
 #include "shared/store/retention.h"
 
-enum op_kind { OP_OPEN, OP_FRAME, OP_CLOSE, OP_IFACES };
+enum op_kind { OP_OPEN, OP_FRAME, OP_CLOSE, OP_IFACES, OP_CLOCK };
 
 /* One thing to enter. A list, in the order of the writer's calls. */
 struct op {
@@ -19,6 +19,7 @@ struct op {
     struct iface *ifaces;         /* owned */
     uint32_t first_iface;         /* number of ifaces[0] */
     uint32_t n_ifaces;
+    struct clock_samples clock; /* owned */
 };
 
 struct commit {
@@ -58,6 +59,7 @@ static struct op *op_new(enum op_kind kind, struct open_segment *segment, size_t
 static void op_free(struct op *op)
 {
     mem_free(op->ifaces);
+    clock_samples_deinit(&op->clock);
     mem_free(op);
 }
 
@@ -92,6 +94,8 @@ static int enter(struct commit *c, struct op *op, struct err *err)
     case OP_IFACES:
         return catalogue_put_ifaces(cat, c->session.row, op->ifaces, op->first_iface, op->n_ifaces,
                                     err);
+    case OP_CLOCK:
+        return catalogue_put_clock(cat, c->session.row, &op->clock, err);
     }
     return 0;
 }
@@ -299,6 +303,7 @@ int commit_new(struct store *store, struct store_session *session, uint64_t quot
     c->session = *session;
     c->session.ifaces = NULL;
     c->session.n_ifaces = 0;
+    c->session.clock = (struct clock_samples){0};
     c->quota_bytes = quota_bytes;
     c->state = session->state;
     c->last = &c->first;
@@ -372,6 +377,14 @@ void commit_ifaces(struct commit *c, const struct iface *ifaces, uint32_t from, 
     op->first_iface = from;
     op->n_ifaces = n - from;
     memcpy(op->ifaces, ifaces + from, (n - from) * sizeof *ifaces);
+    tell(c, op);
+}
+
+void commit_clock(struct commit *c, const struct clock_samples *clock)
+{
+    struct op *op = op_new(OP_CLOCK, NULL, 0);
+
+    clock_samples_join(&op->clock, clock);
     tell(c, op);
 }
 

@@ -105,6 +105,10 @@ static int recover_session(struct adopt *a, struct store_session *s, struct err 
     if (r == 0 && strcmp(a->session.id, s->id) == 0 && a->session.n_ifaces > 0) {
         r = catalogue_put_ifaces(c, s->row, a->session.ifaces, 0, a->session.n_ifaces, err);
     }
+    if (strcmp(a->session.id, s->id) == 0) {
+        clock_samples_join(&s->clock, &a->session.clock);
+        r = r < 0 ? r : catalogue_put_clock(c, s->row, &s->clock, err);
+    }
     take_end(a, s);
     if (a->damaged_frames > 0) {
         s->state = STORE_DAMAGED;

@@ -14,6 +14,7 @@
 
 /* Text, owned by the caller (mem_free). What is not UTF-8 is written with '?'. */
 char *session_text_write(const struct store_session *session);
-/* Fills *out from n bytes of text; ifaces are owned by the caller. ERR_DAMAGED; *out untouched
+/* Fills *out from n bytes of text; ifaces and clock are owned by the caller
+ * (store_session_deinit). ERR_DAMAGED; *out untouched
  * then. */
 int session_text_read(const char *text, size_t n, struct store_session *out);

@@ -99,6 +99,10 @@ static char *write_text(const struct store_session *s, bool brief)
     if (clean.excluded[0] != '\0') {
         json_object_set_new(root, "excluded", json_string(clean.excluded));
     }
+    if (s->clock.n > 0) {
+        json_object_set_new(root, s->clock_is_more ? "clock_more" : "clock",
+                            clock_samples_pack(&s->clock));
+    }
     char *text = json_dumps(root, JSON_COMPACT);
     REQUIRE(text != NULL);
     json_decref(root);
@@ -178,6 +182,11 @@ static bool read_all(const json_t *root, struct store_session *s)
     read_text(root, "excluded", s->excluded, sizeof s->excluded);
     for (size_t i = 0; i < n; i++) {
         read_iface(json_array_get(ifaces, i), &s->ifaces[i]);
+    }
+    clock_samples_unpack(json_object_get(root, "clock"), &s->clock);
+    if (s->clock.n == 0) {
+        clock_samples_unpack(json_object_get(root, "clock_more"), &s->clock);
+        s->clock_is_more = s->clock.n > 0;
     }
     return true;
 }

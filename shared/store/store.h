@@ -91,6 +91,7 @@ struct store_session {
     struct iface *ifaces;
     uint32_t n_ifaces;
     struct clock_samples clock; /* oldest first; none outside of a swarm */
+    bool clock_is_more;         /* in a description: those since the one before alone */
     int64_t row;                /* key in the catalogue */
 };
 

@@ -42,10 +42,11 @@ static void close_segment(struct store_writer *w)
 }
 
 /* The session's description as frame 0 of a new segment, and again when it changed. */
-static int append_description(struct store_writer *w, struct err *err)
+static int append_description(struct store_writer *w, const struct store_session *session,
+                              struct err *err)
 {
     struct frame_encoder *encoder = frame_encoder_new();
-    char *text = session_text_write(&w->session);
+    char *text = session_text_write(session);
     size_t n = strlen(text);
     uint8_t *frame = x_alloc(frame_bound(n));
     struct frame_header h = {.kind = FRAME_SESSION, .number = w->segment->file.next_frame};
@@ -100,7 +101,7 @@ static int open_segment(struct store_writer *w, struct err *err)
     w->sequence++;
     w->segment = s;
     atomic_fetch_add(&w->stored, s->file.bytes);
-    r = append_description(w, err);
+    r = append_description(w, &w->session, err);
     if (r < 0) {
         segment_file_destroy(w->store, s->file.row.file, NULL);
         segment_file_close(&s->file);
@@ -354,17 +355,32 @@ int store_writer_place(struct store_writer *w, uint32_t raw_len, struct err *err
     return r;
 }
 
-int store_writer_describe(struct store_writer *w, struct err *err)
+static int describe(struct store_writer *w, const struct store_session *session, struct err *err)
 {
     if (w->segment == NULL) {
         return 0;
     }
-    int r = append_description(w, err);
+    int r = append_description(w, session, err);
     if (r < 0) {
         return became_full(w, r, err);
     }
     w->next_frame = w->segment->file.next_frame;
     return 0;
+}
+
+int store_writer_describe(struct store_writer *w, struct err *err)
+{
+    return describe(w, &w->session, err);
+}
+
+int store_writer_tell_clock(struct store_writer *w, const struct clock_samples *samples,
+                            struct err *err)
+{
+    struct store_session brief = w->session;
+
+    brief.clock = *samples;
+    brief.clock_is_more = true;
+    return describe(w, &brief, err);
 }
 
 void store_writer_close_segment(struct store_writer *w)

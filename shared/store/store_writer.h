@@ -25,6 +25,8 @@ enum store_full_rule {
     STORE_FULL_DROP_OLDEST, /* delete the store's oldest segments to make room */
 };
 
+#define STORE_CLOCK_MOST 4 /* samples that are new at one look */
+
 struct store_session_spec {
     const char *name;     /* NULL = none; ERR_EXISTS is not raised: names need not be unique */
     const char *node;     /* host name */
@@ -37,6 +39,11 @@ struct store_session_spec {
     /* Of the whole store on disk; the oldest segments go first. At least STORE_QUOTA_MIN; 0 = none.
      */
     uint64_t quota_bytes;
+    /* How the clock of the packets' stamps stands; NULL = nobody knows. Asked at the begin, ten
+     * times a second and at the end (is_last), on the writer's thread, for what is new; gives how
+     * many samples it has put into `out`. Does not wait. */
+    uint32_t (*clock)(void *arg, bool is_last, struct clock_sample out[STORE_CLOCK_MOST]);
+    void *clock_arg;
 };
 
 /* Below this the catalogue alone would push out every packet. */

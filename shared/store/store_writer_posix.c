@@ -143,6 +143,51 @@ static int on_block(struct consumer *c, struct block *block, const struct consum
     return r;
 }
 
+/* No packets in it: the catalogue knows by it where the segment ends. */
+static void enter_description(struct store_writer *w)
+{
+    if (w->segment != NULL) {
+        const struct catalogue_frame f = {.number = w->segment->file.next_frame - 1,
+                                          .offset = w->segment->file.bytes,
+                                          .first_number = w->next_packet,
+                                          .min_ns = UINT64_MAX};
+        commit_frame(w->commit, w->segment, &f);
+    }
+}
+
+/* What is new of the clock; true when anything is. */
+static bool look_at_clock(struct store_writer *w, bool is_last, struct clock_samples *fresh)
+{
+    struct clock_sample samples[STORE_CLOCK_MOST];
+    uint32_t n = w->clock == NULL ? 0 : w->clock(w->clock_arg, is_last, samples);
+
+    for (uint32_t i = 0; i < n; i++) {
+        clock_samples_add(fresh, &samples[i]);
+        clock_samples_add(&w->session.clock, &samples[i]);
+    }
+    if (n > 0) {
+        commit_clock(w->commit, &w->session.clock);
+    }
+    return n > 0;
+}
+
+/* Frames have their numbers before they are appended, so all of them go first. */
+static int follow_clock(struct store_writer *w, struct err *err)
+{
+    struct clock_samples fresh = {0};
+    int r = 0;
+
+    if (look_at_clock(w, false, &fresh) && w->segment != NULL) {
+        r = submit(w, w->compression != STORE_COMPRESS_OFF, err);
+        int rest = store_writer_collect(w, true, r < 0 ? NULL : err);
+        r = r < 0 ? r : rest;
+        r = r < 0 ? r : store_writer_tell_clock(w, &fresh, err);
+        enter_description(w);
+    }
+    clock_samples_deinit(&fresh);
+    return r;
+}
+
 static int on_tick(struct consumer *c, uint64_t now_ns, struct err *err)
 {
     struct store_writer *w = writer_of(c);
@@ -152,7 +197,8 @@ static int on_tick(struct consumer *c, uint64_t now_ns, struct err *err)
         r = submit(w, w->compression != STORE_COMPRESS_OFF, err);
     }
     store_writer_try_again(w);
-    return r < 0 ? r : store_writer_collect(w, false, err);
+    r = r < 0 ? r : store_writer_collect(w, false, err);
+    return r < 0 ? r : follow_clock(w, err);
 }
 
 static void take_ifaces(struct store_writer *w, const struct iface *ifaces, uint32_t n)
@@ -172,8 +218,11 @@ static void take_ifaces(struct store_writer *w, const struct iface *ifaces, uint
 static int on_begin(struct consumer *c, const struct iface *ifaces, uint32_t n, struct err *err)
 {
     struct store_writer *w = writer_of(c);
+    struct clock_samples fresh = {0};
 
     take_ifaces(w, ifaces, n);
+    (void)look_at_clock(w, false, &fresh);
+    clock_samples_deinit(&fresh);
     return store_writer_place(w, 0, err);
 }
 
@@ -197,22 +246,21 @@ static int on_finish(struct consumer *c, const struct ledger *ledgers, uint32_t 
     int r = submit(w, w->compression != STORE_COMPRESS_OFF, err);
     int rest = store_writer_collect(w, true, r < 0 ? NULL : err);
 
+    struct clock_samples fresh = {0};
+
     (void)ledgers;
     (void)n;
     r = r < 0 ? r : rest;
+    (void)look_at_clock(w, true, &fresh);
+    clock_samples_deinit(&fresh);
     w->finished = true;
     w->session.ended_ns = ended_ns;
     w->session.loss = *total;
     w->session.loss.store = ledger_add(total->store, atomic_load(&w->lost));
     enum store_state state = (enum store_state)atomic_load(&w->state);
     w->session.state = state == STORE_DISK_FULL ? STORE_DISK_FULL : STORE_COMPLETE;
-    if (store_writer_describe(w, NULL) == 0 && w->segment != NULL) {
-        /* No packets in it: it is there for the day that the catalogue is lost. */
-        struct catalogue_frame f = {.number = w->segment->file.next_frame - 1,
-                                    .offset = w->segment->file.bytes,
-                                    .first_number = w->next_packet,
-                                    .min_ns = UINT64_MAX};
-        commit_frame(w->commit, w->segment, &f);
+    if (store_writer_describe(w, NULL) == 0) { /* for the day that the catalogue is lost */
+        enter_description(w);
     }
     store_writer_close_segment(w);
     int done = commit_finish(w->commit, &w->session, err);
@@ -284,6 +332,8 @@ int store_writer_new(struct store *store, const struct store_session_spec *spec,
     w->compression = spec->compression;
     w->full_rule = spec->full_rule;
     w->quota_bytes = spec->quota_bytes;
+    w->clock = spec->clock;
+    w->clock_arg = spec->clock_arg;
     w->segment_bytes = segment_size(store, spec);
     w->next_packet = 1;
     atomic_init(&w->state, STORE_RUNNING);
@@ -329,7 +379,7 @@ void store_writer_free(struct consumer *consumer)
     }
     seal_free(w->data_key);
     mem_free(w->link_types);
-    mem_free(w->session.ifaces);
+    store_session_deinit(&w->session);
     store_reserve_release(w->store);
     mem_free(w);
 }

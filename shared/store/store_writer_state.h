@@ -19,6 +19,8 @@ struct store_writer {
     enum store_compression compression;
     enum store_full_rule full_rule;
     uint64_t quota_bytes;
+    uint32_t (*clock)(void *arg, bool is_last, struct clock_sample out[STORE_CLOCK_MOST]);
+    void *clock_arg;
     uint64_t segment_bytes;
     uint8_t *data_key; /* locked memory; NULL when unencrypted */
     struct commit *commit;
@@ -66,6 +68,9 @@ int store_writer_collect(struct store_writer *w, bool all, struct err *err);
 int store_writer_place(struct store_writer *w, uint32_t raw_len, struct err *err);
 /* The session's description once more, with what changed. */
 int store_writer_describe(struct store_writer *w, struct err *err);
+/* New samples of the clock, without the rest. */
+int store_writer_tell_clock(struct store_writer *w, const struct clock_samples *samples,
+                            struct err *err);
 void store_writer_close_segment(struct store_writer *w);
 /* 1 when the disk is not full (any more). */
 int store_writer_try_again(struct store_writer *w);

@@ -47,6 +47,7 @@ static bool fits_description(const struct store_session *s, const struct store_s
         return false;
     }
     known.n_ifaces = described->n_ifaces;
+    known.clock = described->clock; /* where frames are lost the catalogue has more of them */
     if (described->ended_ns == 0 || s->state == STORE_DAMAGED) {
         known.state = described->state;
         known.ended_ns = described->ended_ns;

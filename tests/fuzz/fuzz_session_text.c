@@ -26,7 +26,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
     REQUIRE(strcmp(text, again) == 0);
     mem_free(again);
     mem_free(text);
-    mem_free(second.ifaces);
-    mem_free(first.ifaces);
+    store_session_deinit(&second);
+    store_session_deinit(&first);
     return 0;
 }

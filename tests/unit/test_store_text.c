@@ -25,7 +25,7 @@ static void names_that_are_no_text_do_not_stop_a_capture(void **state)
     assert_int_equal(session_text_read(text, strlen(text), &back), 0);
     assert_string_equal(back.name, "na?me");
     assert_string_equal(back.ifaces[0].name, "et?h");
-    mem_free(back.ifaces);
+    store_session_deinit(&back);
     mem_free(text);
 }
 
@@ -45,7 +45,7 @@ static void a_description_fits_a_frame_whatever_is_announced(void **state)
     assert_int_equal(session_text_read(text, strlen(text), &back), 0);
     assert_int_equal(back.n_ifaces, IFACES_MAX);
     assert_int_equal(back.ifaces[IFACES_MAX - 1].link_type, IFACES_MAX - 1);
-    mem_free(back.ifaces);
+    store_session_deinit(&back);
     mem_free(text);
     mem_free(s.ifaces);
 }

@@ -17,6 +17,7 @@ ROOMS = {
     "shared/store": {"shared/base", "shared/packet"},
     "shared/options": {"shared/base"},
     "shared/wire": {"shared/base", "shared/packet"},
+    "shared/jobs": {"shared/base"},
     "shared/swarm": {"shared/base", "shared/packet"},
 }
 PROGRAMS = ("cli", "node")

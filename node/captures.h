@@ -39,6 +39,7 @@ struct capture_request {
     uint64_t duration_ns;
     uint32_t snaplen;
     bool promisc;
+    uint64_t clock_reference; /* sid of a member whose clock is measured as well; 0: none */
     bool of_uplink; /* what a sniffer feeds: bounded by UPLINKS_MAX, not by --max-captures */
 };
 

@@ -105,7 +105,8 @@ struct gossip_clock {
     uint64_t worst;          /* of the members asked about, whose clock is known least; 0: none */
     uint64_t worst_bound_ns; /* of its wall clock against ours; UINT64_MAX: not known at all */
 };
-/* sids: members whose bounds count for the worst. False: this node has left. */
+/* sids: members whose bounds count for the worst. False: this node has left, so that the bound
+ * grows from now on. */
 bool gossip_clock_get(struct gossip *gossip, const uint64_t *sids, size_t n,
                       struct gossip_clock *out);
 /* A member's wall clock minus ours. False: not known. */

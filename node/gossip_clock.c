@@ -22,19 +22,15 @@ static void worst_of(const struct gossip *g, struct swim_now now, const uint64_t
 
 bool gossip_clock_get(struct gossip *g, const uint64_t *sids, size_t n, struct gossip_clock *out)
 {
-    bool is_member;
-
     gossip_lock(g);
     struct swim_now now = gossip_now();
-    is_member = !g->has_left;
-    if (is_member) {
-        *out = (struct gossip_clock){
-            .time_ns = (uint64_t)now.wall_ns,
-            .root = swim_time_root(g->swim),
-        };
-        out->offset_ns = -swim_time_correction(g->swim, now, &out->bound_ns);
-        worst_of(g, now, sids, n, out);
-    }
+    *out = (struct gossip_clock){
+        .time_ns = (uint64_t)now.wall_ns,
+        .root = swim_time_root(g->swim),
+    };
+    out->offset_ns = -swim_time_correction(g->swim, now, &out->bound_ns);
+    worst_of(g, now, sids, n, out);
+    bool is_member = !g->has_left;
     gossip_unlock(g);
     return is_member;
 }

@@ -243,8 +243,8 @@ static void take_control(struct gossip_socket *s, struct msghdr *head,
         if (c->cmsg_type == SCM_TIMESTAMPNS) {
             struct timespec at;
             memcpy(&at, CMSG_DATA(c), sizeof at);
-            datagram->stamp_ns =
-                (int64_t)at.tv_sec * 1000000000 + at.tv_nsec + clock_test_offset_ns();
+            int64_t true_ns = (int64_t)at.tv_sec * 1000000000 + at.tv_nsec;
+            datagram->stamp_ns = true_ns + clock_test_offset_ns((uint64_t)true_ns);
         } else if (c->cmsg_type == SO_RXQ_OVFL) {
             uint32_t dropped; /* since the socket was made; it may wrap */
             memcpy(&dropped, CMSG_DATA(c), sizeof dropped);

@@ -9,6 +9,7 @@
 #include <pthread.h>
 
 #include "node/captures.h"
+#include "node/recording_clock_posix.h"
 
 /* How far it is, as last looked at. */
 struct recording_sample {
@@ -30,6 +31,7 @@ struct recording {
     uint64_t duration_ns;
     uint32_t snaplen;
     bool promisc;
+    struct recording_clock clock;
     /* Set by recording_start. */
     struct source *sources[SESSION_MAX_SOURCES];
     uint32_t n_sources;
@@ -62,4 +64,4 @@ void recording_settle(struct recording *rec);
 void recording_finish(struct recording *rec);
 
 /* As session JSON with these counters. New reference. */
-struct json_t *recording_json(const struct recording *rec, const struct recording_sample *sample);
+struct json_t *recording_json(struct recording *rec, const struct recording_sample *sample);

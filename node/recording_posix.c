@@ -38,6 +38,7 @@ struct recording *recording_new(struct node *node, const struct capture_request 
     rec->duration_ns = request->duration_ns;
     rec->snaplen = request->snaplen;
     rec->promisc = request->promisc;
+    recording_clock_init(&rec->clock, node, request->clock_reference);
     pthread_mutex_init(&rec->lock, NULL);
     return rec;
 }
@@ -64,7 +65,8 @@ void recording_free(struct recording *rec)
     mem_free(rec->name);
     mem_free(rec->tags);
     mem_free(rec->excluded);
-    mem_free(rec->described.ifaces);
+    store_session_deinit(&rec->described);
+    recording_clock_deinit(&rec->clock);
     json_decref(rec->result);
     pthread_mutex_destroy(&rec->lock);
     mem_free(rec);
@@ -107,6 +109,8 @@ static int open_writer(struct recording *rec, struct err *err)
         .tags = rec->tags,
         .started_ns = rec->described.started_ns,
         .quota_bytes = rec->node->options->quota_bytes,
+        .clock = recording_clock_look,
+        .clock_arg = &rec->clock,
     };
     char id[STORE_ID_TEXT];
     int r = node_store_hold(rec->node->store, &rec->store, err);
@@ -283,7 +287,7 @@ void recording_finish(struct recording *rec)
     rec->store = NULL;
 }
 
-struct json_t *recording_json(const struct recording *rec, const struct recording_sample *sample)
+struct json_t *recording_json(struct recording *rec, const struct recording_sample *sample)
 {
     struct store_session now = rec->described;
 
@@ -295,5 +299,8 @@ struct json_t *recording_json(const struct recording *rec, const struct recordin
     if (sample->excluded[0] != '\0') {
         put(now.excluded, sizeof now.excluded, sample->excluded);
     }
-    return session_json(&now, rec->encrypted);
+    recording_clock_show(&rec->clock, &now.clock);
+    struct json_t *object = session_json(&now, rec->encrypted);
+    clock_samples_deinit(&now.clock);
+    return object;
 }

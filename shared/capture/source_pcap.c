@@ -54,10 +54,10 @@ static void on_packet(u_char *user, const struct pcap_pkthdr *header, const u_ch
      * costs). */
     uint32_t caplen = *(const volatile bpf_u_int32 *)&header->caplen;
     uint32_t len = *(const volatile bpf_u_int32 *)&header->len;
+    uint64_t time_ns = (uint64_t)header->ts.tv_sec * 1000000000u +
+                       (uint64_t)header->ts.tv_usec * live->nano_factor;
     const struct packet_view packet = {
-        .time_ns = (uint64_t)header->ts.tv_sec * 1000000000u +
-                   (uint64_t)header->ts.tv_usec * live->nano_factor +
-                   (uint64_t)clock_test_offset_ns(),
+        .time_ns = time_ns + (uint64_t)clock_test_offset_ns(time_ns),
         .caplen = caplen,
         .len = len,
         .data = bytes,

@@ -27,6 +27,8 @@
 #define RPC_REQUEST_MAX     (64u * 1024u)        /* what a node takes as one message */
 #define RPC_RESPONSE_MAX    (8u * 1024u * 1024u) /* what a client takes as one message */
 #define RPC_READ_MAX        (4u * 1024u * 1024u) /* packets in one answer of session.read */
+#define RPC_LIVE_MAX        (1024u * 1024u)      /* and of live.read */
+#define RPC_LIVE_WAIT_MAX   30000                /* ms, of one live.read */
 #define RPC_DEPTH_MAX       16
 #define RPC_METHOD_MAX      64
 #define RPC_VALUES_MAX      4096 /* values in one call */

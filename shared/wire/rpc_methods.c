@@ -109,6 +109,36 @@ static const struct rpc_param replay_stop[] = {
      .what = "Of replay.start; at least 8 characters of it."},
 };
 
+/* ---- live ---- */
+
+static const struct rpc_param live_open[] = {
+    {.name = "interface",
+     .type = RPC_TEXT,
+     .required = true,
+     .what = "An interface, also NAME:IFACE of an uplink, or NODE/IFACE of another member."},
+    FILTER("Only packets that this pcap filter lets through."),
+    {.name = "snaplen",
+     .type = RPC_SIZE,
+     .max = 262144,
+     .what = "Keeps so many bytes of each packet; 0 keeps all."},
+};
+
+static const struct rpc_param live_read[] = {
+    {.name = "stream", .type = RPC_COUNT, .required = true, .what = "Of live.open."},
+    {.name = "wait_ms",
+     .type = RPC_COUNT,
+     .max = RPC_LIVE_WAIT_MAX,
+     .what = "Answers after so long though there is nothing (1000)."},
+    {.name = "max_bytes",
+     .type = RPC_SIZE,
+     .max = RPC_LIVE_MAX,
+     .what = "Bytes of packets in one answer (256 KiB)."},
+};
+
+static const struct rpc_param live_close[] = {
+    {.name = "stream", .type = RPC_COUNT, .required = true, .what = "Of live.open."},
+};
+
 /* ---- events ---- */
 
 static const struct rpc_param events_subscribe[] = {
@@ -286,6 +316,35 @@ const struct rpc_method rpc_methods[] = {
      ". `errors` are packets that were not sent, `not_sent` says why, `missing` could not be read; "
      "`started` and `ended` are nil before, `error` is nil or why it ended early.",
      PARAMS(replay_stop)},
+    {.name = "live.open",
+     .right = RIGHT_VIEW,
+     .what = "Begins to follow an interface: its packets from now on are asked for with live.read. "
+             "Those who follow the same interface with the same filter and snaplen share one "
+             "capture; who reads too slowly loses the oldest and is told.",
+     .result = "`{stream, interface, filter, snaplen, link_type, excluded, node}`: the number that "
+               "live.read and live.close take; what of the node's own traffic is left out.",
+     .limits = "64 streams on one connection, 1,024 in all (`limit`). A stream ends with its "
+               "connection, with live.close, and when nobody has read for 30 s.",
+     PARAMS(live_open)},
+    {.name = "live.read",
+     .right = RIGHT_VIEW,
+     .what = "What came since the last answer: at once when there is something, else when it "
+             "comes or when wait_ms are over, then without data. Up to 4 reads of a stream may be "
+             "under way; they are answered in their order.",
+     .result = "`{data, watermark_ns, packets, lost, clock, node, end, why}`: whole pcapng blocks "
+               "(bin), in the first answer with Section Header and Interface Description; a time "
+               "of the clock that stamps the packets, before which none will follow (0: not "
+               "known); of the stream so far the packets and those that the reader was too slow "
+               "for; `{offset_ns, bound_ns}`, that clock minus swarm time, or nil; the node whose "
+               "interface it is. `end` true: this is the last answer, and `why` says why.",
+     .limits = "From 4 KiB to 1 MiB in one answer, more when one packet is larger; waits at most "
+               "30 s.",
+     PARAMS(live_read)},
+    {.name = "live.close",
+     .right = RIGHT_VIEW,
+     .what = "Ends a stream of live.open; reads that wait are answered with its end.",
+     .result = "`{stream, packets, lost}`.",
+     PARAMS(live_close)},
     {.name = "events.subscribe",
      .right = RIGHT_VIEW,
      .streams = true,

@@ -7,7 +7,6 @@
 #include "shared/swarm/swim_internal.h"
 
 #define RTO_SLACK_US 10000
-#define SLOW_MOST    2u /* wrong suspicions that lengthen the time-outs */
 
 /* ---- how long to wait ---- */
 
@@ -37,6 +36,12 @@ static uint64_t clamp(uint64_t v, uint64_t least, uint64_t most)
     return v < least ? least : v > most ? most : v;
 }
 
+/* It was suspected lately and lived: it sleeps at times. */
+static bool is_slow(const struct swim *swim, const struct swim_member *member)
+{
+    return swim_refuted(swim, member) > 0;
+}
+
 /* Until helpers are asked, and until the verdict; ns from the ping. */
 static void times_for(const struct swim *swim, const struct swim_member *member, uint64_t *late_ns,
                       uint64_t *verdict_ns)
@@ -53,10 +58,11 @@ static void times_for(const struct swim *swim, const struct swim_member *member,
     uint64_t var_us = member->srtt_us != 0 ? member->rttvar_us : swim->rttvar_us;
     uint64_t ns = srtt_us == 0 ? most_ns : (srtt_us + 4 * var_us + RTO_SLACK_US) * 1000;
     ns = clamp(ns, rules->timeout_least_ms * SWIM_MS, most_ns) * (swim->lh + 1);
-    uint32_t refuted = swim_refuted(swim, member);
-    if (rules->slow_factor > 1 && refuted > 0) {
-        ns *= rules->slow_factor * (refuted < SLOW_MOST ? refuted : SLOW_MOST);
+    if (is_slow(swim, member)) {
+        ns *= rules->slow_factor;
     }
+    /* Nor longer than of a peer that is slow, or the unwell would wait minutes for it. */
+    ns = ns < most_ns * rules->slow_factor ? ns : most_ns * rules->slow_factor;
     *late_ns = ns;
     *verdict_ns = ns * 32 / 10;
 }
@@ -102,11 +108,6 @@ static void end_probe(struct swim *swim, struct swim_probe *probe)
         }
     }
     *probe = (struct swim_probe){0};
-}
-
-static bool is_slow(const struct swim *swim, const struct swim_member *member)
-{
-    return swim_refuted(swim, member) > 0;
 }
 
 /* Only where both were well: who loses most of what it sends is not saved by one more, and would
@@ -178,10 +179,15 @@ void swim_probe_begin(struct swim *swim, struct swim_member *member, enum probe_
     }
 }
 
+/* In this interval: what is late for longer tells nothing, and who probes nobody has no answer. */
 static bool is_probed(const struct swim *swim, uint64_t sid)
 {
+    uint64_t interval_ns = swim->rules->probe_interval_ms * SWIM_MS;
+
     for (int i = 0; i < SWIM_PROBES_MAX; i++) {
-        if (swim->probes[i].stage != PROBE_FREE && swim->probes[i].target == sid) {
+        const struct swim_probe *probe = &swim->probes[i];
+        if (probe->stage != PROBE_FREE && probe->target == sid &&
+            (probe->stage == PROBE_WAITING || swim->now.mono_ns - probe->sent_ns < interval_ns)) {
             return true;
         }
     }
@@ -304,6 +310,16 @@ void swim_probes_void(struct swim *swim)
 
 /* ---- answers ---- */
 
+/* One answer is enough for all that were asked. */
+static void end_probes_of(struct swim *swim, uint64_t sid)
+{
+    for (int i = 0; i < SWIM_PROBES_MAX; i++) {
+        if (swim->probes[i].stage > PROBE_WAITING && swim->probes[i].target == sid) {
+            end_probe(swim, &swim->probes[i]);
+        }
+    }
+}
+
 bool swim_probe_on_ack(struct swim *swim, struct swim_member *from, const struct swim_frame *ack,
                        int64_t t4)
 {
@@ -322,7 +338,7 @@ bool swim_probe_on_ack(struct swim *swim, struct swim_member *from, const struct
         from->degraded = false;
         swim->n_by_stream = 0;
         swim_better(swim);
-        end_probe(swim, probe);
+        end_probes_of(swim, from->sid);
     }
     return true;
 }

@@ -168,7 +168,7 @@ readonly random="random --seconds 60"
 if ((long)); then
     for table in ${tables//,/ }; do
         step "table-$table" "$sim" table "$table" --seed "$first" --seeds \
-            "$(case $table in kill | cold) echo 100 ;; rest | duty | memory | speed) echo 1 ;;
+            "$(case $table in kill | cold) echo 100 ;; rest | memory | speed) echo 1 ;;
             *) echo 10 ;; esac)"
     done
     step stories "$sim" story all --nodes 16 --seeds 100 --seed "$first"

@@ -47,7 +47,7 @@ static uint32_t detect_most_ms(const struct swim_sim *sim)
     const struct swim_rules *rules = sim->opts.rules;
     struct swim_bounds bounds = rules->suspicion(rules, sim->n_running);
     uint32_t verdict_ms =
-        rules->adaptive ? rules->timeout_ms * 2 * rules->slow_factor * 32 / 10 : rules->verdict_ms;
+        rules->adaptive ? rules->timeout_ms * rules->slow_factor * 32 / 10 : rules->verdict_ms;
     uint32_t damped_ms = rules->damping ? bounds.min_ms * 16 : 0;
 
     return 2 * (rules->probe_interval_ms + verdict_ms) +

@@ -32,4 +32,5 @@ static const struct sim_kept sim_kept_seeds[] = {
     {10005280, 32, 60, "a suspicion is told again, since no probe was free to ask (I7)"},
     {30001024, 32, 60, "the seed starts last and has nobody to ask (L6)"},
     {30001772, 32, 60, "the same with a node that has the seed's address (L6)"},
+    {50004095, 32, 60, "the unwell wait 86 s for the slow, and probe nobody meanwhile (L1)"},
 };

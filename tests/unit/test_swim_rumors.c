@@ -114,10 +114,10 @@ static void who_was_sent_least_goes_first(void **state)
 
 static void each_is_sent_so_often_and_then_gone(void **state)
 {
-    /* ⌈1.5 log2(n + 1)⌉, n with ourselves */
+    /* ⌈ln(n + 1) + 6⌉, n with ourselves */
     static const struct {
         uint32_t peers, times;
-    } cases[] = {{1, 3}, {3, 4}, {6, 5}, {9, 6}, {12, 6}};
+    } cases[] = {{1, 8}, {3, 8}, {6, 9}, {9, 9}, {12, 9}};
 
     (void)state;
     for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
@@ -134,6 +134,16 @@ static void each_is_sent_so_often_and_then_gone(void **state)
         assert_int_equal(f.net.swim->rumors.n, 0);
         swim_free(f.net.swim);
     }
+}
+
+/* ⌈1.5 log2(n + 1)⌉ from about a hundred on. */
+static void the_many_send_it_more_often(void **state)
+{
+    (void)state;
+    assert_int_equal(swim_rules_lan.transmissions(50), 10);
+    assert_int_equal(swim_rules_lan.transmissions(200), 12);
+    assert_int_equal(swim_rules_lan.transmissions(1000), 15);
+    assert_int_equal(swim_rules_memberlist.transmissions(1000), 16);
 }
 
 static void fates_go_before_records(void **state)
@@ -195,8 +205,9 @@ static void views_that_agree_shorten_records_and_not_fates(void **state)
     begin(&f, PEERS_MOST);
     accuse(&f, 4);
     tell_of_all(&f);
+    uint32_t most = swim_rules_lan.transmissions(f.net.swim->table.n_live);
     (void)fill(&f, ROOM_MOST, counts);
-    for (uint32_t i = 0; i < 5; i++) { /* of six transmissions one was made */
+    for (uint32_t i = 1; i < most; i++) { /* one was made */
         assert_int_equal(f.net.swim->rumors.n, PEERS_MOST);
         swim_rumors_known(f.net.swim);
     }
@@ -204,7 +215,7 @@ static void views_that_agree_shorten_records_and_not_fates(void **state)
     for (uint32_t i = 0; i < 20; i++) {
         (void)fill(&f, ROOM_MOST, counts);
     }
-    assert_int_equal(counts[4], 6);
+    assert_int_equal(counts[4], most);
     assert_int_equal(counts[0], 1);
     swim_free(f.net.swim);
 }
@@ -214,6 +225,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(who_was_sent_least_goes_first),
         cmocka_unit_test(each_is_sent_so_often_and_then_gone),
+        cmocka_unit_test(the_many_send_it_more_often),
         cmocka_unit_test(fates_go_before_records),
         cmocka_unit_test(one_rumor_a_member_and_its_newest_state),
         cmocka_unit_test(the_room_is_kept),

@@ -51,13 +51,14 @@ def functions(text):
 
     least = number(r"\((\d+) \* \(scale < 1 \? 1\.0 : scale\) \* rules->probe_interval_ms\)")
     most = number(r"\{min_ms, (\d+) \* min_ms\}")
-    ours = number(r"ceil\(([\d.]+) \* log2\(n \+ 1\.0\)\)")
+    ours = number(r"times = ([\d.]+) \* log2\(n \+ 1\.0\);")
+    few = number(r"least = log\(n \+ 1\.0\) \+ (\d+);")
     theirs = number(r"return (\d+) \* \(uint32_t\)ceil\(log10\(n \+ 1\.0\)\)")
     members = number(r"times = n <= (\d+) \?")
     push_ms = number(r"return (\d+) \* times;")
     return {
         "memberlist_bounds": f"{least} max(1, log10 n) s, {TIMES.get(most, most)} times that",
-        "by_log2": f"{ours} log2(n + 1)",
+        "enough_for_all": f"{ours} log2(n + 1), ln(n + 1) + {few} at the least",
         "memberlist_transmissions": f"{theirs} log10(n + 1)",
         "memberlist_push_pull": f"{push_ms.removesuffix('000')} s, more above {members} members",
     }

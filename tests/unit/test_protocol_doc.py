@@ -137,7 +137,8 @@ def main():
         ("a set that is gone", rules.replace("swim_rules_fast", "swim_rules_quick"), doc),
         ("another number in all of ours",
          rules.replace(".confirmations = 3,", ".confirmations = 4,"), doc),
-        ("another factor", rules.replace("ceil(1.5 * log2", "ceil(2 * log2"), doc),
+        ("another factor", rules.replace("times = 1.5 * log2", "times = 2 * log2"), doc),
+        ("another least", rules.replace("log(n + 1.0) + 6", "log(n + 1.0) + 5"), doc),
         ("another formula", rules.replace("log10(n + 1.0)", "log2(n + 1.0)"), doc),
     )
     tell("planted errors in the rule sets are found",

@@ -101,6 +101,27 @@ static void flush_all(struct gossip *g)
     }
 }
 
+/* The other way round than gossip_now: what follows from it for something before is early at most.
+ */
+static struct swim_now now_behind(void)
+{
+    uint64_t mono_ns = clock_boot_ns();
+
+    return (struct swim_now){.mono_ns = mono_ns, .wall_ns = (int64_t)clock_wall_ns()};
+}
+
+static void send_ping(struct gossip *g, struct gossip_socket *s, const struct swim_action *action)
+{
+    int64_t stamp_ns = 0;
+    int rc = gossip_socket_send_stamped(s, &action->addr, action->bytes, action->n, &stamp_ns);
+
+    if (rc < 0) {
+        on_send_failed(g, &action->addr, -rc);
+    } else if (stamp_ns != 0) {
+        swim_on_sent(g->swim, now_behind(), action->ping, stamp_ns);
+    }
+}
+
 static void do_send(struct gossip *g, const struct swim_action *action)
 {
     size_t at = socket_for(g, &action->addr);
@@ -111,10 +132,15 @@ static void do_send(struct gossip *g, const struct swim_action *action)
     }
     struct gossip_outbox *out = &g->outboxes[at];
     REQUIRE(action->n <= SWIM_DATAGRAM_MAX);
+    if (action->ping != 0) {
+        flush(g, at);
+        send_ping(g, &g->sockets[at], action);
+        return;
+    }
     memcpy(out->bytes[out->n], action->bytes, action->n);
     out->lengths[out->n] = (uint16_t)action->n;
     out->to[out->n++] = action->addr;
-    if (out->n == GOSSIP_SEND_BATCH) {
+    if (out->n == GOSSIP_SEND_BATCH || action->is_stamped) {
         flush(g, at);
     }
 }
@@ -309,11 +335,25 @@ void gossip_turn(struct gossip *g)
     gossip_unlock(g);
 }
 
+static void on_readable(uv_poll_t *poll, int status, int events);
+
+static void watch(uv_poll_t *poll)
+{
+    REQUIRE(uv_poll_start(poll, UV_READABLE | UV_PRIORITIZED, on_readable) == 0);
+}
+
+/* What is out of turn are stamps of datagrams that a queue had held back. */
 static void on_readable(uv_poll_t *poll, int status, int events)
 {
-    (void)status;
-    (void)events;
-    gossip_turn(poll->data);
+    struct gossip *g = poll->data;
+
+    if (status < 0 || (events & UV_PRIORITIZED) != 0) {
+        gossip_socket_drop_stamps(&g->sockets[poll - g->polls]);
+    }
+    if (status < 0) { /* libuv has ended it */
+        watch(poll);
+    }
+    gossip_turn(g);
 }
 
 int gossip_drive_start(struct gossip *g)
@@ -327,7 +367,7 @@ int gossip_drive_start(struct gossip *g)
             return rc;
         }
         g->polls[i].data = g;
-        REQUIRE(uv_poll_start(&g->polls[i], UV_READABLE, on_readable) == 0);
+        watch(&g->polls[i]);
     }
     return 0;
 }

@@ -2,6 +2,8 @@
 #include "node/gossip_socket_posix.h"
 
 #include <errno.h>
+#include <linux/errqueue.h>
+#include <linux/net_tstamp.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
@@ -95,6 +97,10 @@ static void set_up(struct gossip_socket *s)
     make_room(s);
     set_int(s->fd, SOL_SOCKET, SO_TIMESTAMPNS, 1);
     set_int(s->fd, SOL_SOCKET, SO_RXQ_OVFL, 1);
+    /* Of what is sent, where it is asked for; without the datagram itself. */
+    set_int(s->fd, SOL_SOCKET, SO_TIMESTAMPING,
+            SOF_TIMESTAMPING_SOFTWARE | SOF_TIMESTAMPING_OPT_TSONLY);
+    set_int(s->fd, SOL_SOCKET, SO_SELECT_ERR_QUEUE, 1);
     if (s->family == 4) {
         set_int(s->fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DO);
     } else {
@@ -197,7 +203,9 @@ void gossip_socket_close(struct gossip_socket *s)
 
 /* ---- in ---- */
 
-#define CONTROL_BYTES (CMSG_SPACE(sizeof(struct timespec)) + CMSG_SPACE(sizeof(uint32_t)) + 64)
+#define CONTROL_BYTES                                                                              \
+    (CMSG_SPACE(sizeof(struct timespec)) + CMSG_SPACE(sizeof(struct scm_timestamping)) +           \
+     CMSG_SPACE(sizeof(uint32_t)) + 64)
 
 struct gossip_inbox {
     struct mmsghdr messages[GOSSIP_RECV_BATCH];
@@ -233,6 +241,13 @@ static void prepare(struct gossip_inbox *inbox)
     }
 }
 
+static int64_t stamp_of(const struct timespec *at)
+{
+    int64_t true_ns = (int64_t)at->tv_sec * 1000000000 + at->tv_nsec;
+
+    return true_ns + clock_test_offset_ns((uint64_t)true_ns);
+}
+
 static void take_control(struct gossip_socket *s, struct msghdr *head,
                          struct gossip_datagram *datagram, uint32_t *n_dropped)
 {
@@ -243,8 +258,7 @@ static void take_control(struct gossip_socket *s, struct msghdr *head,
         if (c->cmsg_type == SCM_TIMESTAMPNS) {
             struct timespec at;
             memcpy(&at, CMSG_DATA(c), sizeof at);
-            int64_t true_ns = (int64_t)at.tv_sec * 1000000000 + at.tv_nsec;
-            datagram->stamp_ns = true_ns + clock_test_offset_ns((uint64_t)true_ns);
+            datagram->stamp_ns = stamp_of(&at);
         } else if (c->cmsg_type == SO_RXQ_OVFL) {
             uint32_t dropped; /* since the socket was made; it may wrap */
             memcpy(&dropped, CMSG_DATA(c), sizeof dropped);
@@ -309,4 +323,61 @@ void gossip_socket_send(struct gossip_socket *s, struct gossip_outbox *outbox,
         }
     }
     outbox->n = 0;
+}
+
+/* The newest stamp that waits; 0: none does. */
+static int64_t read_stamps(struct gossip_socket *s)
+{
+    _Alignas(struct cmsghdr) uint8_t control[256];
+    int64_t stamp_ns = 0;
+
+    for (;;) {
+        struct msghdr head = {.msg_control = control, .msg_controllen = sizeof control};
+        if (recvmsg(s->fd, &head, MSG_ERRQUEUE | MSG_DONTWAIT) < 0) {
+            return stamp_ns;
+        }
+        for (struct cmsghdr *c = CMSG_FIRSTHDR(&head); c != NULL; c = CMSG_NXTHDR(&head, c)) {
+            struct scm_timestamping stamps;
+            if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_TIMESTAMPING &&
+                c->cmsg_len >= CMSG_LEN(sizeof stamps)) {
+                memcpy(&stamps, CMSG_DATA(c), sizeof stamps);
+                stamp_ns = stamp_of(&stamps.ts[0]);
+            }
+        }
+    }
+}
+
+int gossip_socket_send_stamped(struct gossip_socket *s, const struct swim_addr *to,
+                               const uint8_t *bytes, size_t n, int64_t *stamp_ns)
+{
+    _Alignas(struct cmsghdr) uint8_t control[CMSG_SPACE(sizeof(uint32_t))] = {0};
+    const uint32_t wanted = SOF_TIMESTAMPING_TX_SOFTWARE;
+    struct sockaddr_storage address;
+    struct iovec piece = {(void *)(uintptr_t)bytes, n};
+    struct msghdr head = {.msg_name = &address,
+                          .msg_namelen = gossip_addr_to(to, &address),
+                          .msg_iov = &piece,
+                          .msg_iovlen = 1,
+                          .msg_control = control,
+                          .msg_controllen = sizeof control};
+    struct cmsghdr *c = CMSG_FIRSTHDR(&head);
+    ssize_t sent;
+
+    c->cmsg_level = SOL_SOCKET;
+    c->cmsg_type = SO_TIMESTAMPING;
+    c->cmsg_len = CMSG_LEN(sizeof wanted);
+    memcpy(CMSG_DATA(c), &wanted, sizeof wanted);
+    do {
+        sent = sendmsg(s->fd, &head, MSG_DONTWAIT);
+    } while (sent < 0 && errno == EINTR);
+    if (sent < 0) {
+        return -errno;
+    }
+    *stamp_ns = read_stamps(s);
+    return 0;
+}
+
+void gossip_socket_drop_stamps(struct gossip_socket *s)
+{
+    (void)read_stamps(s);
 }

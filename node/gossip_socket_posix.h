@@ -68,6 +68,13 @@ void gossip_socket_send(struct gossip_socket *s, struct gossip_outbox *outbox,
                         void (*failed)(void *arg, const struct swim_addr *to, int errnum),
                         void *arg);
 
+/* One at once, and when it left this host: the kernel's own stamp of the wall clock, 0: it gave
+ * none (yet). Gives 0 or -errno. */
+int gossip_socket_send_stamped(struct gossip_socket *s, const struct swim_addr *to,
+                               const uint8_t *bytes, size_t n, int64_t *stamp_ns);
+/* Stamps that came late are thrown away: unread they would keep the socket's loop awake. */
+void gossip_socket_drop_stamps(struct gossip_socket *s);
+
 bool gossip_addr_from(const struct sockaddr *from, struct swim_addr *out);
 socklen_t gossip_addr_to(const struct swim_addr *from, struct sockaddr_storage *out);
 bool gossip_addr_is_loopback(const struct swim_addr *addr);

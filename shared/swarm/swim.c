@@ -210,6 +210,17 @@ void swim_on_time(struct swim *swim, struct swim_now now)
     }
 }
 
+void swim_on_sent(struct swim *swim, struct swim_now now, uint64_t ping, int64_t stamp_ns)
+{
+    int64_t *t1 = swim_probe_t1(swim, ping);
+
+    t1 = t1 != NULL ? t1 : swim_relay_t1(swim, ping);
+    t1 = t1 != NULL ? t1 : swim_burst_t1(swim, ping);
+    if (t1 != NULL) {
+        *t1 = swim_clock_sent(&swim->clock, now, stamp_ns, *t1);
+    }
+}
+
 uint64_t swim_deadline(const struct swim *swim)
 {
     return swim_timers_next(&swim->timers);

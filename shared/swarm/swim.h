@@ -62,6 +62,11 @@ void swim_on_stream(struct swim *swim, struct swim_now now, uint32_t conn_id,
                     enum swim_stream_event event, const struct swim_addr *from,
                     const uint8_t *bytes, size_t n);
 
+/* When a datagram with action.ping left this host, by its wall clock: nearer to the truth than what
+ * the core noted when it was made. `now` is later than that, and its mono_ns was read before its
+ * wall_ns; so the stamp is early at most, and bounds are never too narrow for it. */
+void swim_on_sent(struct swim *swim, struct swim_now now, uint64_t ping, int64_t stamp_ns);
+
 void swim_on_time(struct swim *swim, struct swim_now now);
 
 /* Seeds to find others by; copied, at most SWIM_SEEDS_MAX; tried for ever. */
@@ -169,7 +174,9 @@ struct swim_action {
     enum swim_event_kind event;
     uint64_t sid; /* of the event; SWIM_SEND: to whose life it is bound, or 0 */
     struct swim_incarnation incarnation;
-    uint64_t boot; /* SWIM_PERSIST */
+    uint64_t boot;   /* SWIM_PERSIST */
+    uint64_t ping;   /* SWIM_SEND: swim_on_sent wants to know when it went out; 0: it does not */
+    bool is_stamped; /* SWIM_SEND: it says when it was made, so what it waits for is an error */
 };
 
 /* Where messages are made; one may serve many cores, one after the other. */

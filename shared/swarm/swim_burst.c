@@ -87,19 +87,34 @@ void swim_on_burst_timer(struct swim *swim)
     }
 }
 
+static struct swim_burst_ping *waiting_by_seq(struct swim *swim, uint64_t seq)
+{
+    for (uint32_t i = 0; i < SWIM_BURST_WAITING; i++) {
+        if (swim->burst.waiting[i].seq == seq) {
+            return seq == 0 ? NULL : &swim->burst.waiting[i];
+        }
+    }
+    return NULL;
+}
+
+int64_t *swim_burst_t1(struct swim *swim, uint64_t seq)
+{
+    struct swim_burst_ping *waiting = waiting_by_seq(swim, seq);
+
+    return waiting == NULL ? NULL : &waiting->t1;
+}
+
 bool swim_burst_on_ack(struct swim *swim, struct swim_member *from, const struct swim_frame *ack,
                        int64_t t4)
 {
-    for (uint32_t i = 0; i < SWIM_BURST_WAITING; i++) {
-        struct swim_burst_ping *waiting = &swim->burst.waiting[i];
-        if (waiting->seq == 0 || waiting->seq != ack->seq) {
-            continue;
-        }
-        if (from != NULL && from->sid == waiting->sid) {
-            swim_take_clock(swim, from, ack, waiting->t1, t4);
-        }
-        *waiting = (struct swim_burst_ping){0};
-        return true;
+    struct swim_burst_ping *waiting = waiting_by_seq(swim, ack->seq);
+
+    if (waiting == NULL) {
+        return false;
     }
-    return false;
+    if (from != NULL && from->sid == waiting->sid) {
+        swim_take_clock(swim, from, ack, waiting->t1, t4);
+    }
+    *waiting = (struct swim_burst_ping){0};
+    return true;
 }

@@ -102,6 +102,21 @@ int64_t swim_clock_received(const struct swim_clock *clock, struct swim_now now,
     return steady - lag;
 }
 
+int64_t swim_clock_sent(const struct swim_clock *clock, struct swim_now now, int64_t stamp_ns,
+                        int64_t made_ns)
+{
+    int64_t lag = subtract(now.wall_ns, stamp_ns);
+    int64_t steady = swim_clock_steady(clock, now.mono_ns);
+
+    /* It was made before it was sent: what is earlier is of another clock, or another datagram. A
+     * wall clock that was set back in between would make it late. */
+    if ((uint64_t)lag > SWIM_CLOCK_SENT_LAG_MAX || steady - lag < made_ns ||
+        subtract(subtract(now.wall_ns, steady), clock->wall_ns) < -SWIM_CLOCK_STEP) {
+        return made_ns;
+    }
+    return steady - lag;
+}
+
 /* In touch with others for long enough, by the own watch or by what was told. */
 static enum swim_rank settled(enum swim_rank rank)
 {

@@ -31,6 +31,9 @@
 /* A kernel's receive stamp is believed when it is at most so old. */
 #define SWIM_CLOCK_LAG_MAX (1000 * SWIM_MS)
 
+/* And one of what was sent, at most so old: it is read at once. */
+#define SWIM_CLOCK_SENT_LAG_MAX (10 * SWIM_MS)
+
 /* Least is best. */
 enum swim_rank {
     SWIM_RANK_ANCHOR,
@@ -75,6 +78,10 @@ int64_t swim_clock_steady(const struct swim_clock *clock, uint64_t mono_ns);
 /* The stamp of a datagram (t2, t4) that the kernel received at stamp_ns of the wall clock; 0, or
  * one that a step may have spoiled: now. */
 int64_t swim_clock_received(const struct swim_clock *clock, struct swim_now now, int64_t stamp_ns);
+/* The stamp (t1) of what the kernel sent at stamp_ns of the wall clock, read in the order of
+ * swim_on_sent, and was made at made_ns of the steady clock; that one, where it is not believed. */
+int64_t swim_clock_sent(const struct swim_clock *clock, struct swim_now now, int64_t stamp_ns,
+                        int64_t made_ns);
 /* Back to the monotonic clock; for swim_stamps.mono_ns of a t4. */
 uint64_t swim_clock_mono(const struct swim_clock *clock, int64_t steady_ns);
 

@@ -478,6 +478,10 @@ void swim_on_burst_timer(struct swim *swim);
 /* True: it was an answer to a ping of a burst. */
 bool swim_burst_on_ack(struct swim *swim, struct swim_member *from, const struct swim_frame *ack,
                        int64_t t4);
+/* Where the t1 of a ping under way is kept, or NULL. */
+int64_t *swim_probe_t1(struct swim *swim, uint64_t seq);
+int64_t *swim_relay_t1(struct swim *swim, uint64_t seq);
+int64_t *swim_burst_t1(struct swim *swim, uint64_t seq);
 /* The four stamps of an answered ping. */
 void swim_take_clock(struct swim *swim, struct swim_member *from, const struct swim_frame *ack,
                      int64_t t1, int64_t t4);

@@ -382,6 +382,8 @@ static bool make_datagram(struct swim *swim, struct swim_work *work, struct swim
         memcpy(envelope.to_nonce, peer->boot_nonce, SWIM_NONCE_BYTES);
         action->sid = peer->sid;
     }
+    action->is_stamped = work->kind == WORK_FRAME && work->stamped;
+    action->ping = action->is_stamped && work->frame.type == SWIM_PING ? work->frame.seq : 0;
     action->kind = SWIM_SEND;
     action->addr = work->addr;
     action->bytes = scratch->bytes;

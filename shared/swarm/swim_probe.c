@@ -98,6 +98,13 @@ static struct swim_probe *probe_by_seq(struct swim *swim, uint64_t seq)
     return NULL;
 }
 
+int64_t *swim_probe_t1(struct swim *swim, uint64_t seq)
+{
+    struct swim_probe *probe = probe_by_seq(swim, seq);
+
+    return probe == NULL ? NULL : probe->seq == seq ? &probe->t1 : &probe->first_t1;
+}
+
 static void end_probe(struct swim *swim, struct swim_probe *probe)
 {
     swim_timer_cancel(&swim->timers, &probe->timer);

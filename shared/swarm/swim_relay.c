@@ -65,6 +65,13 @@ void swim_relay_on_request(struct swim *swim, const struct swim_addr *asker,
     }
 }
 
+int64_t *swim_relay_t1(struct swim *swim, uint64_t seq)
+{
+    struct swim_relay *relay = relay_by(swim, seq);
+
+    return relay == NULL ? NULL : &relay->t1;
+}
+
 bool swim_relay_on_ack(struct swim *swim, struct swim_member *from, const struct swim_frame *ack,
                        int64_t t4)
 {

@@ -19,6 +19,7 @@ struct fixture {
     uint32_t n_pings[N_PEERS + 1];
     uint64_t round_trip_ns; /* of answers; 0: none is given */
     int64_t offset_ns;      /* of the peers' clocks */
+    uint64_t sent_after_ns; /* a ping was made; 0: the core is not told */
 };
 
 static void begin(struct fixture *f)
@@ -36,15 +37,25 @@ static void begin(struct fixture *f)
 
 static void answer(struct fixture *f, struct swim_test_peer *peer, const struct swim_frame *ping)
 {
-    uint64_t half = f->round_trip_ns / 2;
+    int64_t half = (int64_t)(f->sent_after_ns + f->round_trip_ns / 2);
     struct swim_frame ack = {.type = SWIM_ACK,
                              .seq = ping->seq,
-                             .t2 = ping->t1 + (int64_t)half + f->offset_ns,
-                             .t3 = ping->t1 + (int64_t)half + f->offset_ns};
+                             .t2 = ping->t1 + half + f->offset_ns,
+                             .t3 = ping->t1 + half + f->offset_ns};
 
     f->net.now.mono_ns += f->round_trip_ns;
     f->net.now.wall_ns += (int64_t)f->round_trip_ns;
     swim_test_say(&f->net, peer, &ack, 1);
+}
+
+static void tell_sent(struct fixture *f, uint64_t ping)
+{
+    if (f->sent_after_ns > 0) {
+        f->net.now.mono_ns += f->sent_after_ns;
+        f->net.now.wall_ns += (int64_t)f->sent_after_ns;
+        swim_on_sent(f->net.swim, f->net.now, ping + 1, f->net.now.wall_ns); /* nobody's */
+        swim_on_sent(f->net.swim, f->net.now, ping, f->net.now.wall_ns);
+    }
 }
 
 /* Takes what the core sends; counts its pings, and answers them. */
@@ -65,6 +76,8 @@ static void drain(struct fixture *f)
         for (int i = 1; i <= N_PEERS; i++) {
             if (frame.sid == f->peers[i].sid) {
                 f->n_pings[i]++;
+                assert_int_equal(action.ping, frame.seq);
+                tell_sent(f, action.ping);
                 if (f->round_trip_ns > 0) {
                     answer(f, &f->peers[i], &frame);
                 }
@@ -153,6 +166,24 @@ static void the_quickest_answer_bounds_the_clock(void **state)
     swim_free(f.net.swim);
 }
 
+static void what_a_ping_waited_before_it_went_out_does_not_count(void **state)
+{
+    struct fixture f;
+    struct swim_wall_offset offset;
+
+    (void)state;
+    begin(&f);
+    drain(&f);
+    f.round_trip_ns = 10000;
+    f.sent_after_ns = 400000;
+    (void)swim_burst(f.net.swim, f.net.now, &f.peers[1].sid, 1);
+    pass(&f, 2 * SWIM_BURST_PINGS * SWIM_BURST_GAP_MS);
+    assert_true(swim_wall_offset_get(f.net.swim, f.net.now, f.peers[1].sid, &offset));
+    assert_in_range(offset.bound_ns, 5000, 5000 + 20000 + 2 * SWIM_CLOCK_STEP);
+    assert_in_range(offset.offset_ns + 20000, 0, 40000);
+    swim_free(f.net.swim);
+}
+
 static void neither_answers_nor_silence_say_who_is_well(void **state)
 {
     struct fixture f;
@@ -187,6 +218,7 @@ int main(void)
         cmocka_unit_test(who_is_asked_again_meanwhile_is_asked_once),
         cmocka_unit_test(strangers_and_oneself_are_not_asked),
         cmocka_unit_test(the_quickest_answer_bounds_the_clock),
+        cmocka_unit_test(what_a_ping_waited_before_it_went_out_does_not_count),
         cmocka_unit_test(neither_answers_nor_silence_say_who_is_well),
     };
 

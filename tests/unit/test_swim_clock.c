@@ -109,6 +109,29 @@ static void receive_stamps_count_unless_a_step_spoiled_them(void **state)
     assert_int_equal(swim_clock_received(&clock, now, now.wall_ns - 3000001), steady + 3000000);
 }
 
+static void send_stamps_count_when_they_can_be_no_later_than_the_truth(void **state)
+{
+    struct swim_clock clock = start(LOW, false);
+    struct swim_now now = at(MONO + SECOND);
+    int64_t steady = swim_clock_steady(&clock, now.mono_ns);
+    int64_t made = steady - 60000;
+
+    (void)state;
+    assert_int_equal(swim_clock_sent(&clock, now, now.wall_ns - 9000, made), steady - 9000);
+    assert_int_equal(swim_clock_sent(&clock, now, now.wall_ns, made), steady);
+    /* Of the future, of before it was made, of long ago: of something else. */
+    assert_int_equal(swim_clock_sent(&clock, now, now.wall_ns + 1, made), made);
+    assert_int_equal(swim_clock_sent(&clock, now, now.wall_ns - 60001, made), made);
+    assert_int_equal(
+        swim_clock_sent(&clock, now, now.wall_ns - 11 * (int64_t)SWIM_MS, steady - (int64_t)SECOND),
+        steady - (int64_t)SECOND);
+    assert_int_equal(swim_clock_sent(&clock, now, INT64_MIN, made), made);
+    assert_int_equal(swim_clock_sent(&clock, now, INT64_MAX, made), made);
+    /* Sent 50 us ago, and then the clock was set back by 30: it would look sent 20 us ago. */
+    struct swim_now set = {.mono_ns = now.mono_ns, .wall_ns = now.wall_ns - 30000};
+    assert_int_equal(swim_clock_sent(&clock, set, now.wall_ns - 50000, made), made);
+}
+
 static void nonsense_of_a_wall_clock_is_survived(void **state)
 {
     static const int64_t walls[] = {INT64_MIN, -1, 0, SWIM_STAMP_MAX, INT64_MAX};
@@ -355,6 +378,7 @@ int main(void)
         cmocka_unit_test(no_step_moves_the_steady_clock),
         cmocka_unit_test(reading_the_clocks_apart_is_no_step),
         cmocka_unit_test(receive_stamps_count_unless_a_step_spoiled_them),
+        cmocka_unit_test(send_stamps_count_when_they_can_be_no_later_than_the_truth),
         cmocka_unit_test(nonsense_of_a_wall_clock_is_survived),
         cmocka_unit_test(the_least_of_newcomers_is_the_root),
         cmocka_unit_test(a_view_ages_on_its_way),

@@ -255,6 +255,10 @@ static void do_send(struct swim_sim *sim, uint32_t node, const struct swim_actio
     sim->nodes[node].n_sent++;
     sim_check_send(sim, node, action);
     sim_send(sim, node, &action->addr, action->bytes, action->n);
+    if (action->ping != 0) {
+        struct swim_now now = sim_node_now(sim, node);
+        swim_on_sent(sim->nodes[node].swim, now, action->ping, now.wall_ns);
+    }
 }
 
 static void do_persist(struct swim_sim *sim, uint32_t node, uint64_t boot)

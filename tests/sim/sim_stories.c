@@ -149,6 +149,34 @@ static bool clocks_step(struct swim_sim *sim)
     return all_agree_within(sim, "L5", HEAL_MS);
 }
 
+/* Bursts all the time, over a bad network and from nodes whose clocks are set: bounds hold, and
+ * nobody is better or worse off for being measured. */
+static bool measured(struct swim_sim *sim)
+{
+    if (!begin(sim)) {
+        return false;
+    }
+    sim->opts.accurate = true;
+    for (uint32_t i = 0; i < 300; i++) {
+        uint32_t n = sim->opts.n_nodes;
+        uint32_t node = i % n;
+        uint64_t sids[8];
+        for (uint32_t k = 0; k < ARRAY_LEN(sids); k++) {
+            sids[k] = swim_self(swim_sim_core(sim, (node + 1 + k * i) % n));
+        }
+        (void)swim_burst(swim_sim_core(sim, node), swim_sim_time_of(sim, node), sids,
+                         ARRAY_LEN(sids));
+        swim_sim_drain(sim, node);
+        if (i % 10 == 0) {
+            swim_sim_step_clock(sim, (node + 3) % n, i % 20 == 0 ? 1700 : -400);
+        }
+        if (!swim_sim_run_for(sim, 100)) {
+            return false;
+        }
+    }
+    return all_agree_within(sim, "L5", HEAL_MS);
+}
+
 /* Its clock is an hour behind and its persisted boot is there: the restart wins all the same. */
 static bool restart_in_the_past(struct swim_sim *sim)
 {
@@ -504,6 +532,7 @@ const struct sim_story sim_stories[] = {
     {"addresses-swapped", "two nodes are back with each other's address", 4, addresses_swapped},
     {"cloned", "one is back with the keys of another", 4, cloned},
     {"clocks-step", "clocks jump by an hour", 2, clocks_step},
+    {"measured", "clocks are measured all the time, and set", 2, measured},
     {"half-and-half", "two halves for a minute", 4, half_and_half},
     {"bridge", "two halves and one that reaches both", 5, bridge},
     {"ring", "each reaches another majority", 5, ring},

@@ -41,6 +41,14 @@ struct capture_request {
     bool promisc;
     uint64_t clock_reference; /* sid of a member whose clock is measured as well; 0: none */
     bool of_uplink; /* what a sniffer feeds: bounded by UPLINKS_MAX, not by --max-captures */
+    /* Wall clock; 0 = at once, and no such end. Packets outside of them are cut by their stamps
+     * (session_posix.h). What ends before from_ns leaves no session. */
+    uint64_t from_ns;
+    uint64_t until_ns;
+    /* On the loop, after a start that went well: it has ended. session: as stored, borrowed, or
+     * NULL: there is none. failure: NULL, or why it ended early. NULL: nobody wants to know. */
+    void (*ended)(void *arg, const struct json_t *session, const struct err *failure);
+    void *ended_arg;
 };
 
 /* Copies the request; calls done later on the loop: with the session's id, or NULL and the error.

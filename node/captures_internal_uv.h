@@ -36,6 +36,8 @@ struct capture {
     struct err failed; /* the start's */
     void (*started)(void *arg, const char *id, const struct err *err);
     void *started_arg;
+    void (*ended)(void *arg, const struct json_t *session, const struct err *failure);
+    void *ended_arg;
 };
 
 TAILQ_HEAD(capture_list, capture);

@@ -167,6 +167,10 @@ static void on_finished(void *arg, bool cancelled)
     }
     publish_end(capture);
     tell_waiters(capture);
+    if (capture->ended != NULL) {
+        capture->ended(capture->ended_arg, rec->is_void ? NULL : rec->result,
+                       rec->failure.code < 0 ? &rec->failure : NULL);
+    }
     take_out(capture);
     captures_maybe_drained(c);
 }
@@ -288,7 +292,9 @@ void captures_start(struct captures *c, const struct capture_request *request,
                                 .refs = 1,
                                 .is_counted = !request->of_uplink,
                                 .started = done,
-                                .started_arg = arg};
+                                .started_arg = arg,
+                                .ended = request->ended,
+                                .ended_arg = request->ended_arg};
     capture->rec = recording_new(c->node, request);
     if (check(c, request, &capture->failed) < 0) {
         refuse(c, capture);

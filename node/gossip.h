@@ -20,6 +20,7 @@
 
 struct gossip;
 struct json_t;
+struct swim_kv;
 
 /* Sets node->gossip. What listens must be open before: the others are told its ports. */
 int gossip_open(struct node *node, struct err *err);
@@ -114,3 +115,15 @@ bool gossip_clock_of(struct gossip *gossip, uint64_t sid, struct swim_wall_offse
 /* Measures those clocks, and swarm time, to within what the network allows: pings for some ms, at
  * most SWIM_BURST_TARGETS members in one go. Worth it before a clock is looked at. */
 void gossip_clock_measure(struct gossip *gossip, const uint64_t *sids, size_t n);
+
+/* ---- desired state (gossip_kv.c) ---- */
+
+uint64_t gossip_self(struct gossip *gossip); /* sid */
+/* Spreads; one that is held already, or a later one, is no error. ERR_LIMIT: too many are held. */
+int gossip_kv_put(struct gossip *gossip, const struct swim_kv *kv, struct err *err);
+bool gossip_kv_has(struct gossip *gossip, const uint8_t key[SWIM_KV_KEY_BYTES]);
+/* All that are no tombstones, also those of others than the caller; as they were at one moment. */
+void gossip_kv_each(struct gossip *gossip, void (*each)(const struct swim_kv *kv, void *arg),
+                    void *arg);
+/* changed(arg) comes on the node's loop after records have come or changed. One only. */
+void gossip_kv_watch(struct gossip *gossip, void (*changed)(void *arg), void *arg);

@@ -119,6 +119,10 @@ struct gossip {
     struct channel_node channel_node; /* our key, borrowed from the state */
     uint8_t stream_bytes[GOSSIP_STREAM_READ];
 
+    bool kv_is_new; /* records came or changed, and nobody was told */
+    void (*kv_changed)(void *arg);
+    void *kv_changed_arg;
+
     bool is_closing; /* the thread is to end */
     bool has_left;   /* the core said so */
     atomic_bool is_thread_done;
@@ -164,6 +168,9 @@ void gossip_ring_start(struct gossip *g); /* before the thread */
 void gossip_ring_take_changes(struct gossip *g);
 /* Our record says anew what we are. */
 void gossip_set_meta(struct gossip *g);
+
+/* ---- gossip_kv.c; the node's loop ---- */
+void gossip_kv_told(struct gossip *g);
 
 /* ---- gossip_watch_uv.c ---- */
 void gossip_watch_start(struct gossip *g); /* before the thread */

@@ -139,10 +139,12 @@ void gossip_ring_take_changes(struct gossip *g)
     struct gossip_key_order order;
     struct swim_kv kv;
     bool changed = g->ring_is_new;
+    bool is_others = false;
 
     while (swim_kv_next_change(g->swim, &kv)) {
         if ((kv.flags & SWIM_KV_DELETED) != 0 ||
             !gossip_key_order_read(kv.key, kv.value, kv.n_value, &order)) {
+            is_others = true;
             continue;
         }
         enum gossip_ring_result result = gossip_ring_apply(&g->state.ring, &order, now_s);
@@ -156,6 +158,10 @@ void gossip_ring_take_changes(struct gossip *g)
     }
     if (changed) {
         put_in_force(g);
+    }
+    if (is_others && g->kv_changed != NULL) { /* before, whoever begins to watch looks at all */
+        g->kv_is_new = true;
+        uv_async_send(&g->tell);
     }
 }
 

@@ -446,6 +446,7 @@ static void on_told(uv_async_t *async)
     if (has_left) {
         say_left(g);
     }
+    gossip_kv_told(g);
     if (atomic_load(&g->is_thread_done)) {
         REQUIRE(pthread_join(g->thread, NULL) == 0);
         uv_close((uv_handle_t *)&g->tell, on_tell_closed);

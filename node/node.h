@@ -19,6 +19,7 @@ struct node_devices;
 struct gauges;
 struct gossip;
 struct events;
+struct jobs;
 struct http_server;
 struct inject_hub;
 struct node_sources;
@@ -56,4 +57,5 @@ struct node {
     struct http_server *http;     /* listeners and connections */
     struct rpc_server *rpc;       /* the same for RPC */
     struct gossip *gossip;        /* the swarm; NULL: there is none */
+    struct jobs *jobs;            /* captures on many nodes, planned */
 };

@@ -12,6 +12,7 @@
 #include "node/gossip.h"
 #include "node/http_server.h"
 #include "node/inject_hub.h"
+#include "node/jobs.h"
 #include "node/own_traffic_uv.h"
 #include "node/pcapng_listen.h"
 #include "node/readings.h"
@@ -117,6 +118,7 @@ const struct node_part node_parts[] = {
     {.name = "rpc", .open = rpc_server_open, .drain = rpc_server_drain, .close = rpc_server_close},
     /* It tells the other nodes where the rest listens. */
     {.name = "swarm", .open = gossip_open, .drain = gossip_drain, .close = gossip_close},
+    {.name = "jobs", .open = jobs_open, .drain = jobs_drain, .close = jobs_close},
     /* But this: it has to know where the others listen. No request is read before the loop runs. */
     {.name = "own traffic", .open = node_sources_settle, .close = close_nothing},
 };

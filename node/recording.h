@@ -29,6 +29,8 @@ struct recording {
     uint64_t max_packets;
     uint64_t max_bytes;
     uint64_t duration_ns;
+    uint64_t from_ns;
+    uint64_t until_ns;
     uint32_t snaplen;
     bool promisc;
     struct recording_clock clock;
@@ -48,6 +50,7 @@ struct recording {
     struct recording_sample last;
     enum session_end end;
     struct err failure; /* code 0: it ended well */
+    bool is_void;       /* it ended before its first instant: there is no session of it */
     struct json_t *result;
 };
 

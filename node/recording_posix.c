@@ -36,6 +36,8 @@ struct recording *recording_new(struct node *node, const struct capture_request 
     rec->max_packets = request->max_packets;
     rec->max_bytes = request->max_bytes;
     rec->duration_ns = request->duration_ns;
+    rec->from_ns = request->from_ns;
+    rec->until_ns = request->until_ns;
     rec->snaplen = request->snaplen;
     rec->promisc = request->promisc;
     recording_clock_init(&rec->clock, node, request->clock_reference);
@@ -100,7 +102,8 @@ static int open_sources(struct recording *rec, struct err *err)
 
 static int open_writer(struct recording *rec, struct err *err)
 {
-    rec->described.started_ns = clock_wall_ns();
+    uint64_t now_ns = clock_wall_ns();
+    rec->described.started_ns = rec->from_ns > now_ns ? rec->from_ns : now_ns;
     const struct store_session_spec spec = {
         .name = rec->name,
         .node = rec->node->name,
@@ -134,6 +137,8 @@ static int start_session(struct recording *rec, struct err *err)
         .max_packets = rec->max_packets,
         .max_bytes = rec->max_bytes,
         .duration_ns = rec->duration_ns,
+        .from_ns = rec->from_ns,
+        .until_ns = rec->until_ns,
     };
 
     return session_start(&spec, &rec->session, err);
@@ -271,6 +276,7 @@ void recording_finish(struct recording *rec)
     rec->last.counters = result->counters;
     store_writer_stats(rec->writer, &rec->last.stats);
     rec->end = result->end;
+    rec->is_void = result->ended_ns < rec->from_ns;
     if (result->code < 0) {
         rec->failure = result->err;
         rec->failure.code = result->code;
@@ -279,7 +285,10 @@ void recording_finish(struct recording *rec)
     store_writer_free(rec->writer);
     rec->writer = NULL;
     note_failure(rec);
-    rec->result = final_json(rec);
+    rec->result = rec->is_void ? recording_json(rec, &rec->last) : final_json(rec);
+    if (rec->is_void) {
+        forget_session(rec);
+    }
     session_free(rec->session);
     rec->session = NULL;
     close_sources(rec);

@@ -209,6 +209,13 @@ void job_on_ended(struct job *job, enum job_end end, const char *why, int64_t no
     (void)now_ns; /* of a node that goes down the journal stays as it is */
 }
 
+void job_fail(struct job *job, const char *why)
+{
+    if (!job->begun && !job_state_is_final(job->state)) {
+        become(job, JOB_FAILED, why);
+    }
+}
+
 void job_on_tally(struct job *job, const struct job_tally *tally)
 {
     job->tally = *tally;

@@ -89,6 +89,8 @@ enum job_end {
     JOB_ENDED_DOWN,  /* the node ends: it goes on when it comes back */
 };
 void job_on_ended(struct job *job, enum job_end end, const char *why, int64_t now_ns);
+/* Nothing of it may begin here. Before its capture does. */
+void job_fail(struct job *job, const char *why);
 void job_on_tally(struct job *job, const struct job_tally *tally);
 
 enum job_action_kind {

@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -25,13 +26,14 @@ struct job_fan {
     const struct job_target *targets; /* borrowed until done */
     size_t n;
     const char *method;
-    struct json_t *args; /* owned; for all the same */
+    struct json_t *args;  /* owned; for all the same */
     uint64_t deadline_ns; /* monotonic */
     /* result: borrowed; NULL: err says why there is none. */
     void (*each)(struct job_fan *fan, const struct job_target *target, const struct json_t *result,
                  const struct err *err);
     void (*done)(struct job_fan *fan); /* last; what holds the fan may be freed then */
     size_t at, n_out;
+    bool is_turning;
 };
 
 /* Embedded in the struct of who calls. done may come before this returns. */

@@ -42,8 +42,7 @@ static void take_member(const struct gossip_member *member, void *arg)
     snprintf(target->name, sizeof target->name, "%s", member->meta.name);
 }
 
-void job_targets_of(struct node *node, const struct job_selector *selector,
-                    struct job_targets *out)
+void job_targets_of(struct node *node, const struct job_selector *selector, struct job_targets *out)
 {
     struct gathering g = {.node = node, .selector = selector, .out = out};
 
@@ -139,7 +138,6 @@ int job_selector_of(struct node *node, const json_t *nodes, const json_t *select
     if (select != NULL) {
         return take_tags(select, out, err);
     }
-    *out = (struct job_selector){
-        .by = JOB_SELECTS_NODES, .n = 1, .sids = {jobs_self(node->jobs)}};
+    *out = (struct job_selector){.by = JOB_SELECTS_NODES, .n = 1, .sids = {jobs_self(node->jobs)}};
     return 0;
 }

@@ -28,6 +28,8 @@ void jobs_drain(struct node *node, uint64_t deadline_ns, void (*done)(struct nod
 void jobs_close(struct node *node, void (*closed)(struct node *node));
 
 int64_t jobs_now_ns(struct jobs *jobs);
+/* This host's wall clock minus swarm time, now. */
+int64_t jobs_offset_ns(struct jobs *jobs);
 /* Of this node in the swarm; 0: there is none. */
 uint64_t jobs_self(const struct jobs *jobs);
 /* "key=value"; borrowed for this turn. */

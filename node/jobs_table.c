@@ -170,7 +170,7 @@ void jobs_heard(struct jobs *jobs, const struct id *id, const struct job_row *ro
     struct job_entry *entry = jobs_entry(jobs, id);
 
     if (entry != NULL && row->sid != jobs_self(jobs)) {
-        (void)job_rows_take(&entry->rows, row);
+        jobs->wants_writing = job_rows_take(&entry->rows, row) || jobs->wants_writing;
     }
 }
 

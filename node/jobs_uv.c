@@ -23,14 +23,21 @@
 
 /* ---- time ---- */
 
-int64_t jobs_now_ns(struct jobs *jobs)
+int64_t jobs_offset_ns(struct jobs *jobs)
 {
     struct gossip_clock clock;
 
     if (jobs->node->gossip != NULL && gossip_clock_get(jobs->node->gossip, NULL, 0, &clock)) {
         jobs->offset_ns = clock.offset_ns;
     }
-    return (int64_t)clock_wall_ns() - jobs->offset_ns;
+    return jobs->offset_ns;
+}
+
+int64_t jobs_now_ns(struct jobs *jobs)
+{
+    int64_t offset_ns = jobs_offset_ns(jobs);
+
+    return (int64_t)clock_wall_ns() - offset_ns;
 }
 
 uint64_t jobs_self(const struct jobs *jobs)

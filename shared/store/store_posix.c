@@ -132,7 +132,7 @@ static int make_dir(struct store *store, struct err *err)
 }
 
 /* True when there is nothing in the directory but what the making of a store puts there first, or
- * API keys, which may come before the first capture. */
+ * API keys and a node's state, which may come before the first capture. */
 static bool is_unused(const struct store *store)
 {
     DIR *dir = opendir(store->dir);
@@ -142,7 +142,7 @@ static bool is_unused(const struct store *store)
     while (dir != NULL && unused && (entry = readdir(dir)) != NULL) {
         const char *name = entry->d_name;
         unused = name[0] == '.' || strcmp(name, "lock") == 0 || strcmp(name, "store.tmp") == 0 ||
-                 strcmp(name, "api-keys") == 0;
+                 strcmp(name, "api-keys") == 0 || strcmp(name, "node") == 0;
     }
     if (dir != NULL) {
         closedir(dir);

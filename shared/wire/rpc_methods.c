@@ -56,6 +56,87 @@ static const struct rpc_param capture_start[] = {
 
 static const struct rpc_param one_session[] = {SESSION_ID};
 
+/* ---- jobs ---- */
+
+#define JOB_ID                                                                                     \
+    {                                                                                              \
+        .name = "job_id", .type = RPC_TEXT, .required = true,                                      \
+        .what = "A job: its id, a start of it of at least 8 characters, its name, or `last`."      \
+    }
+#define ONLY_HERE                                                                                  \
+    {                                                                                              \
+        .name = "only_here", .type = RPC_BOOL, .what = "Asks no other node (false)."               \
+    }
+
+static const char *const job_policies[] = {"best-effort", "quorum", "all", NULL};
+static const char *const job_lates[] = {"skip", "start", NULL};
+
+static const struct rpc_param job_start[] = {
+    {.name = "interface",
+     .type = RPC_TEXT,
+     .required = true,
+     .what = "An interface, or a pattern such as `eth*` for those that are up, which become one "
+             "session on each node."},
+    {.name = "nodes",
+     .type = RPC_TEXTS,
+     .what = "Names or ids of nodes, 32 at the most, or `all` (the node asked)."},
+    {.name = "select", .type = RPC_TEXTS, .what = "Nodes with all of these tags `KEY=VALUE`."},
+    FILTER("Only packets that this pcap filter lets through; 512 bytes at the most."),
+    {.name = "name", .type = RPC_TEXT, .what = "A name of the job and of its sessions."},
+    {.name = "max_packets",
+     .type = RPC_COUNT,
+     .what = "Each node ends after so many packets; 0 is no limit."},
+    {.name = "max_bytes",
+     .type = RPC_SIZE,
+     .what = "Each node ends after so many bytes of packets; 0 is no limit."},
+    {.name = "duration",
+     .type = RPC_DURATION,
+     .what = "From the start to the end (an hour where there is no limit, else a day)."},
+    {.name = "snaplen",
+     .type = RPC_SIZE,
+     .max = 262144,
+     .what = "Keeps so many bytes of each packet; 0 keeps all."},
+    {.name = "promisc", .type = RPC_BOOL, .what = "Also what is not for the hosts (true)."},
+    {.name = "start_at",
+     .type = RPC_TIME,
+     .what = "When it begins, by the clock of the node asked; or `start_in`."},
+    {.name = "start_in", .type = RPC_DURATION, .what = "From now to the start (3 s)."},
+    {.name = "policy",
+     .type = RPC_WORD,
+     .words = job_policies,
+     .what = "Who must be armed for it to begin: one, `quorum` percent, or `all`; else it is "
+             "called off (best-effort)."},
+    {.name = "quorum", .type = RPC_COUNT, .max = 100, .what = "Percent (more than half)."},
+    {.name = "late",
+     .type = RPC_WORD,
+     .words = job_lates,
+     .what = "What a node does that hears of it behind the start: `skip` it, or `start` (skip)."},
+};
+
+static const struct rpc_param job_arm[] = {
+    {.name = "spec",
+     .type = RPC_TEXT,
+     .required = true,
+     .what = "The record of the job in hex (shared/jobs/job_spec.h)."},
+};
+
+static const struct rpc_param job_status[] = {JOB_ID, ONLY_HERE};
+
+static const struct rpc_param job_stop[] = {
+    JOB_ID,
+    ONLY_HERE,
+    {.name = "call_off",
+     .type = RPC_BOOL,
+     .what = "Who has not begun never begins; who has stops (false)."},
+};
+
+#define JOB_ROW                                                                                    \
+    "`{node, id, state: unreached|arming|armed|running|done|failed|missed|aborted, session, "      \
+    "reason, late_ns, packets, bytes, loss: {kernel, interface, store, limit}}`"
+#define JOB_OBJECT                                                                                 \
+    "`{id, name, state, start_at, end_at, interface, filter, late, policy, nodes: [row]}`; a row " \
+    "is " JOB_ROW
+
 /* ---- sessions ---- */
 
 static const struct rpc_param session_list[] = {
@@ -253,6 +334,46 @@ const struct rpc_method rpc_methods[] = {
      .what = "One capture with live counters; one that has ended as its session.",
      .result = SESSION_OBJECT ".",
      PARAMS(one_session)},
+    {.name = "job.start",
+     .right = RIGHT_CAPTURE,
+     .changes = true,
+     .is_large = true,
+     .what = "Starts one capture on many nodes at one instant. Each of them compiles the filter, "
+             "opens the interface, looks at its disk and writes the job into its journal; the "
+             "start itself needs no message. Nodes that come back, or join, before the start take "
+             "part. Packets are cut by their stamps. Where the caller goes before the answer, the "
+             "job is called off.",
+     .result = JOB_OBJECT ", and `limit_given`: false where it got its hour.",
+     .limits = "256 jobs are known at a time (`limit`).",
+     PARAMS(job_start)},
+    {.name = "job.arm",
+     .right = RIGHT_CAPTURE,
+     .changes = true,
+     .what = "From node to node: does this node's part of a job. Answers when it is armed in the "
+             "journal, or why it is not.",
+     .result = "The node's row: " JOB_ROW ".",
+     PARAMS(job_arm)},
+    {.name = "job.stop",
+     .right = RIGHT_CAPTURE,
+     .changes = true,
+     .is_large = true,
+     .what = "Ends a job on all nodes, also on those that hear of it later only. Any node may be "
+             "asked.",
+     .result = "As job.status.",
+     PARAMS(job_stop)},
+    {.name = "job.status",
+     .right = RIGHT_VIEW,
+     .is_large = true,
+     .what = "A job on all its nodes: what they answer, and what was heard of those that do not. "
+             "Any node may be asked.",
+     .result = JOB_OBJECT "; with `only_here` the node's row.",
+     PARAMS(job_status)},
+    {.name = "job.list",
+     .right = RIGHT_VIEW,
+     .is_large = true,
+     .what = "The jobs that the node knows, until a day after their end, with what it has heard "
+             "of the others; nobody is asked.",
+     .result = "An array of what job.status gives, oldest first."},
     {.name = "session.list",
      .right = RIGHT_VIEW,
      .what = "What the store holds.",

@@ -91,6 +91,8 @@ static void a_directory_of_something_else_stays_as_it_is(void **state)
     close(open(path, O_WRONLY | O_CREAT, 0644));
     assert_int_equal(try_open(&p, STORE_CREATE, &err), ERR_NOT_A_STORE);
     assert_int_equal(unlink(path), 0);
+    snprintf(path, sizeof path, "%s/node", dir); /* a node's state, which is there first */
+    assert_int_equal(mkdir(path, 0700), 0);
     assert_int_equal(try_open(&p, STORE_CREATE, &err), 0);
     place_deinit(&p);
 }

@@ -26,6 +26,7 @@ const struct command *const manage_commands[] = {
     &cmd_manage_list_interfaces,
     &cmd_manage_start_capture,
     &cmd_manage_captures,
+    &cmd_manage_capture_status,
     &cmd_manage_stop_capture,
     &cmd_manage_sessions,
     &cmd_manage_query,

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Captures of a node: start, list, stop.
+ * Captures: start, list, stop; on the node asked at once, or planned on many (job_call.h).
  */
 #include "cli/manage.h"
 
@@ -9,6 +9,8 @@
 #include <jansson.h>
 
 #include "cli/answer_fields.h"
+#include "cli/job_call.h"
+#include "cli/job_table.h"
 #include "cli/option_groups.h"
 #include "cli/output.h"
 #include "cli/session_table.h"
@@ -17,6 +19,7 @@
 #include "shared/base/to_json.h"
 
 #define SNAPLEN_MAX 262144
+#define HOUR_NS     UINT64_C(3600000000000)
 
 /* Array or single object, released. */
 static int show(struct command_context *ctx, json_t *answer)
@@ -46,7 +49,19 @@ struct start_args {
     bool promisc;
     const char *name;
     struct option_pairs tags;
+    struct option_list nodes;
+    bool all;
+    struct option_list select;
+    const char *start_at;
+    int policy;
+    uint64_t quorum;
+    int late;
+    bool wait;
+    bool yes;
 };
+
+static const char *const policy_words[] = {"best-effort", "quorum", "all", NULL};
+static const char *const late_words[] = {"skip", "start", NULL};
 
 #define AT(member) .offset = offsetof(struct start_args, member)
 
@@ -54,7 +69,7 @@ struct start_args {
 static const struct command_option start_options[] = {
     {.name = "interface", .letter = 'i', .kind = OPT_LIST, .placeholder = "IFACE",
      .help = "Capture on this interface of the node, or NAME:IFACE of an uplink; may be repeated, "
-             "all are one session.",
+             "all are one session. A pattern such as 'eth*' means all that fit it and are up.",
      .required = true, AT(interfaces)},
     OPTION_FILTER(struct start_args, filter),
     {.name = "max-packets", .letter = 'c', .kind = OPT_COUNT, .placeholder = "N",
@@ -63,7 +78,7 @@ static const struct command_option start_options[] = {
      .help = "End before more packet bytes than this are captured.", .note = "unlimited",
      AT(max_bytes)},
     {.name = "duration", .letter = 't', .kind = OPT_DURATION, .placeholder = "TIME",
-     .help = "End after so long.", .note = "unlimited", AT(duration_ns)},
+     .help = "End after so long.", .note = "an hour where no limit is given", AT(duration_ns)},
     {.name = "snaplen", .letter = 's', .kind = OPT_SIZE, .placeholder = "BYTES",
      .help = "Capture at most so much of each packet.", .note = "all of it", .min = 1,
      .max = SNAPLEN_MAX, AT(snaplen)},
@@ -74,6 +89,27 @@ static const struct command_option start_options[] = {
      .help = "A name for the session.", AT(name)},
     {.name = "tag", .kind = OPT_PAIRS, .placeholder = "K=V",
      .help = "A tag for the session; may be repeated.", AT(tags)},
+    {.name = "nodes", .kind = OPT_LIST, .placeholder = "NODE,…",
+     .help = "On these nodes of the swarm, by name or id, at one instant; 'all' is all.",
+     .note = "the node asked", AT(nodes)},
+    {.name = "all", .kind = OPT_FLAG, .help = "On all nodes: --nodes all.", AT(all)},
+    {.name = "select", .kind = OPT_LIST, .placeholder = "KEY=VALUE",
+     .help = "On the nodes with this tag; may be repeated, all have to fit.", AT(select)},
+    {.name = "start-at", .kind = OPT_STRING, .placeholder = "TIME",
+     .help = "Begin then: a time, or +T from now. Packets are cut by their time stamps.",
+     .note = "+3s with --nodes, --all or --select, else at once", AT(start_at)},
+    {.name = "policy", .kind = OPT_CHOICE, .placeholder = "POLICY", .words = policy_words,
+     .help = "Who must be ready for it to begin: any node, --quorum percent of them, or all; else "
+             "it is called off.", .note = "best-effort", AT(policy)},
+    {.name = "quorum", .kind = OPT_COUNT, .placeholder = "PERCENT", .max = 100,
+     .help = "With --policy quorum.", .note = "more than half", AT(quorum)},
+    {.name = "late", .kind = OPT_CHOICE, .placeholder = "WHAT", .words = late_words,
+     .help = "What a node does that hears of it behind the start: 'skip' it, or 'start'.",
+     .note = "skip", AT(late)},
+    {.name = "wait", .kind = OPT_FLAG,
+     .help = "Wait for the end; an interrupt stops the capture on all nodes.", AT(wait)},
+    {.name = "yes", .letter = 'y', .kind = OPT_FLAG,
+     .help = "Do not ask, also for more than five nodes.", AT(yes)},
 };
 /* clang-format on */
 
@@ -100,10 +136,38 @@ static json_t *start_call(const struct start_args *args)
     return call;
 }
 
-static int run_start(struct command_context *ctx, void *args)
+/* Nothing is left running for ever because somebody forgot it. */
+static void limit(struct command_context *ctx, const struct start_args *args, json_t *call)
 {
+    if (args->max_packets == 0 && args->max_bytes == 0 && args->duration_ns == 0) {
+        manage_set_duration(call, "duration", HOUR_NS);
+        if (!ctx->global.quiet) {
+            fputs("no limit was given: it ends after an hour (--duration)\n", stderr);
+        }
+    }
+}
+
+static int run_start(struct command_context *ctx, void *arg)
+{
+    const struct start_args *args = arg;
+    const struct job_call job = {.interfaces = &args->interfaces,
+                                 .nodes = &args->nodes,
+                                 .select = &args->select,
+                                 .all = args->all,
+                                 .start_at = args->start_at,
+                                 .policy = args->policy,
+                                 .late = args->late,
+                                 .quorum = args->quorum,
+                                 .wait = args->wait,
+                                 .yes = args->yes,
+                                 .args = start_call(args)};
     json_t *session = NULL;
-    int rc = manage_ask(ctx, "capture.start", start_call(args), &session);
+
+    if (job_call_is_meant(&job)) {
+        return job_call_start(ctx, &job);
+    }
+    limit(ctx, args, job.args);
+    int rc = manage_ask(ctx, "capture.start", job.args, &session);
 
     rc = rc < 0 ? rc : manage_check_object(ctx, "capture.start", &session);
     return rc < 0 ? rc : show(ctx, session);
@@ -123,6 +187,15 @@ const struct command cmd_manage_start_capture = {
             "Starts a capture into the store of the node and shows the session that it becomes; "
             "with --json as an object. The capture goes on by itself until a limit is reached or "
             "'manage stop-capture' ends it. Needs a key of the role capture.",
+            "With --nodes, --all or --select it is one job on many nodes: each makes ready "
+            "(filter, "
+            "interface, disk, rights), then all begin at the same instant, without another "
+            "message. "
+            "It prints one row a node: ready, or why not. Each capture ends by its own limits, "
+            "even "
+            "if nobody is left to stop it; nodes that come back go on with it, nodes that come too "
+            "late say so. Any node of the swarm shows ('capture-status') and ends ('stop-capture') "
+            "the job. Exit: 0 all nodes, 3 some, 1 none.",
             "The node leaves out its own traffic, so that a download of the session is not "
             "recorded into it.",
             NULL,
@@ -132,100 +205,9 @@ const struct command cmd_manage_start_capture = {
             {"manage start-capture -i eth0 -t 10m --name dns -- udp port 53",
              "ten minutes of DNS on the node"},
             {"manage start-capture -i eth0 -c 1000 --json | jq -r .id", "and its id for a script"},
+            {"manage start-capture -i 'eth*' --nodes n1,n2,n3 -t 60s --wait -- port 53",
+             "a minute of DNS on three nodes at once"},
             {NULL, NULL},
         },
     .run = run_start,
-};
-
-/* ---- captures ---- */
-
-static const struct command_word captures_words[] = {
-    {.name = "SESSION",
-     .help = "Only this capture, also when it has ended; with --json an object.",
-     .optional = true},
-};
-
-static int run_captures(struct command_context *ctx, void *args)
-{
-    const char *method = ctx->n_words > 0 ? "capture.stats" : "capture.list";
-    json_t *call = json_object();
-    json_t *answer = NULL;
-
-    (void)args;
-    manage_set_text(call, "session_id", ctx->n_words > 0 ? ctx->words[0] : NULL);
-    int rc = manage_ask(ctx, method, call, &answer);
-    if (rc == 0) {
-        rc = ctx->n_words > 0 ? manage_check_object(ctx, method, &answer)
-                              : manage_check_list(ctx, method, &answer);
-    }
-    if (rc < 0) {
-        return rc;
-    }
-    if (json_is_array(answer) && json_array_size(answer) == 0 && !ctx->global.quiet) {
-        fputs("no capture runs on the node\n", stderr);
-    }
-    return show(ctx, answer);
-}
-
-const struct command cmd_manage_captures = {
-    .name = "captures",
-    .summary = "list the captures that run on the node",
-    .words = captures_words,
-    .n_words = ARRAY_LEN(captures_words),
-    .uses_endpoint = true,
-    .uses_api_key = true,
-    .group = &cmd_manage,
-    .description =
-        (const char *const[]){
-            "Lists the captures that run on the node, oldest first, with what they have recorded "
-            "and lost until now. With --json an array of objects like those of 'sessions --json'.",
-            NULL,
-        },
-    .examples =
-        (const struct command_example[]){
-            {"manage captures", "what is being recorded"},
-            {"manage captures dns", "how far the one of that name is"},
-            {NULL, NULL},
-        },
-    .run = run_captures,
-};
-
-/* ---- stop-capture ---- */
-
-static const struct command_word stop_words[] = {
-    {.name = "SESSION", .help = "Id of the capture, a prefix of it, its name, or 'last'."},
-};
-
-static int run_stop(struct command_context *ctx, void *args)
-{
-    json_t *call = json_object();
-    json_t *session = NULL;
-
-    (void)args;
-    manage_set_text(call, "session_id", ctx->words[0]);
-    int rc = manage_ask(ctx, "capture.stop", call, &session);
-    rc = rc < 0 ? rc : manage_check_object(ctx, "capture.stop", &session);
-    return rc < 0 ? rc : show(ctx, session);
-}
-
-const struct command cmd_manage_stop_capture = {
-    .name = "stop-capture",
-    .summary = "end a capture on the node",
-    .words = stop_words,
-    .n_words = ARRAY_LEN(stop_words),
-    .uses_endpoint = true,
-    .uses_api_key = true,
-    .group = &cmd_manage,
-    .description =
-        (const char *const[]){
-            "Ends a capture, waits until every packet is stored, and shows the session as it is "
-            "then; with --json as an object. Needs a key of the role capture.",
-            NULL,
-        },
-    .examples =
-        (const struct command_example[]){
-            {"manage stop-capture dns", "the end of the one of that name"},
-            {NULL, NULL},
-        },
-    .run = run_stop,
 };

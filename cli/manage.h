@@ -90,6 +90,7 @@ extern const struct command cmd_manage_doctor;
 extern const struct command cmd_manage_audit;
 extern const struct command cmd_manage_start_capture;
 extern const struct command cmd_manage_captures;
+extern const struct command cmd_manage_capture_status;
 extern const struct command cmd_manage_stop_capture;
 extern const struct command cmd_manage_sessions;
 extern const struct command cmd_manage_query;

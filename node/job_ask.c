@@ -12,8 +12,9 @@
 #include "shared/base/clock_posix.h"
 #include "shared/base/mem.h"
 
-#define ANSWER_NS (2u * 1000000000ull) /* for one question to all, where the caller says nothing   \
-                                        */
+#define ANSWER_NS                                                                                  \
+    (2u * 1000000000ull) /* for one question to all, where the caller says nothing                 \
+                          */
 
 static void tell(const struct asker *asker, json_t *json, const struct err *err)
 {

@@ -27,10 +27,10 @@ struct job_asking *job_ask_start(struct node *node, const struct job_wish *wish,
 void job_asking_gone(struct job_asking *asking);
 
 /* One job of all nodes; only_here: the row of this node alone. */
-void job_ask_status(struct node *node, const char *id, bool only_here, uint64_t deadline_ns,
+void job_ask_status(struct node *node, const char *text, bool only_here, uint64_t deadline_ns,
                     const struct asker *asker);
 /* The same after the flag was raised on all nodes that can be reached. */
-void job_ask_stop(struct node *node, const char *id, unsigned flag, bool only_here,
+void job_ask_stop(struct node *node, const char *text, unsigned flag, bool only_here,
                   uint64_t deadline_ns, const struct asker *asker);
 /* From another node: as it is to be done here, answered with the row of this node when it is armed
  * in the journal. */

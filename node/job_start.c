@@ -18,11 +18,11 @@
 #include <string.h>
 
 #include <jansson.h>
-#include <sodium.h>
 
 #include "node/gossip.h"
 #include "node/job_json.h"
 #include "node/job_targets.h"
+#include "node/job_words.h"
 #include "shared/base/clock_posix.h"
 #include "shared/base/log.h"
 #include "shared/base/mem.h"
@@ -179,11 +179,9 @@ static void on_own(void *arg, const struct job_row *row)
 
 static json_t *arm_args(const struct job_spec *spec)
 {
-    uint8_t bytes[JOB_VALUE_MAX];
-    char text[2 * JOB_VALUE_MAX + 1];
-    size_t n = job_spec_write(spec, bytes);
+    char text[JOB_WORDS_MAX];
 
-    sodium_bin2hex(text, sizeof text, bytes, n);
+    job_spec_text(spec, text);
     return json_pack("{s:s}", "spec", text);
 }
 
@@ -274,13 +272,11 @@ struct job_asking *job_ask_start(struct node *node, const struct job_wish *wish,
 {
     struct job_asking *a = x_alloc(sizeof *a);
     int64_t now_ns = jobs_now_ns(node->jobs);
-    uint8_t random[ID_RANDOM_BYTES];
     struct err err = {0};
     char id[ID_TEXT_MAX];
 
     *a = (struct job_asking){.node = node, .asker = *asker, .spec = wish->spec};
-    randombytes_buf(random, sizeof random);
-    a->spec.id = id_make(clock_wall_ns() / 1000000u, random);
+    a->spec.id = job_id_new(clock_wall_ns());
     a->spec.version = 1;
     a->spec.creator = jobs_self(node->jobs);
     job_targets_of(node, &a->spec.selector, &a->targets);

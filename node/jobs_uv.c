@@ -377,10 +377,8 @@ static void restore(struct jobs *jobs, const struct buf *bytes)
 
 static void begin_again(struct jobs *jobs)
 {
-    struct job_entry *entry = TAILQ_FIRST(&jobs->all);
-
     make_room(jobs, jobs_now_ns(jobs));
-    entry = TAILQ_FIRST(&jobs->all);
+    struct job_entry *entry = TAILQ_FIRST(&jobs->all);
     while (entry != NULL) {
         struct job_entry *next = TAILQ_NEXT(entry, next);
         job_restore(&entry->job, jobs_now_ns(jobs));

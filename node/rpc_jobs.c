@@ -5,10 +5,10 @@
 #include <string.h>
 
 #include <jansson.h>
-#include <sodium.h>
 
 #include "node/job_ask.h"
 #include "node/job_targets.h"
+#include "node/job_words.h"
 #include "node/rpc_ask.h"
 #include "shared/base/clock_posix.h"
 #include "shared/base/mem.h"
@@ -109,13 +109,10 @@ static void start(struct rpc_call *call, struct node *node)
 static void arm(struct rpc_call *call, struct node *node)
 {
     const char *text = rpc_arg_text(rpc_call_args(call), "spec");
-    uint8_t bytes[JOB_VALUE_MAX];
     struct job_spec spec;
-    size_t n = 0;
     char id[ID_TEXT_MAX];
 
-    if (sodium_hex2bin(bytes, sizeof bytes, text, strlen(text), NULL, &n, NULL) != 0 ||
-        !job_spec_read(bytes, n, &spec)) {
+    if (!job_spec_of_text(text, &spec)) {
         rpc_call_fail(call, err_name(ERR_USAGE), "\"spec\" is no record of a job");
         return;
     }

@@ -17,7 +17,9 @@ void job_row_of(const struct job *job, uint64_t sid, const char *node, struct jo
     *out = (struct job_row){
         .sid = sid, .state = job_shown(job), .late_ns = job->late_ns, .tally = job->tally};
     snprintf(out->node, sizeof out->node, "%.*s", JOB_NODE_NAME_MAX, node);
-    memcpy(out->session, job->session, sizeof out->session);
+    if (job->state != JOB_ABORTED) { /* whose capture may be ending yet, and leaves nothing */
+        memcpy(out->session, job->session, sizeof out->session);
+    }
     snprintf(out->reason, sizeof out->reason, "%s",
              job->reason[0] == '\0' && job->is_resumed ? "resumed after the node was down"
                                                        : job->reason);

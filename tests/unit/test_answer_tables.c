@@ -15,6 +15,7 @@
 
 #include "cli/answer_fields.h"
 #include "cli/interface_table.h"
+#include "cli/job_table.h"
 #include "cli/key_table.h"
 #include "cli/output.h"
 #include "cli/packet_print.h"
@@ -170,6 +171,71 @@ static void a_packet_reads_as_that_of_a_store(void **state)
                                  "2023-11-14T22:13:20.000000001Z eth0 lies\n");
 }
 
+static const char job_text[] =
+    "{\"id\":\"J\",\"name\":\"dns\",\"state\":\"running\",\"start_at\":\"2023-11-14T22:13:20Z\","
+    "\"end_at\":\"2023-11-14T22:13:25Z\",\"interface\":\"eth*\",\"nodes\":["
+    "{\"node\":\"n1\",\"state\":\"done\",\"session\":\"S\",\"late_ns\":1500000,\"packets\":7,"
+    "\"bytes\":100,\"loss\":{\"kernel\":1,\"interface\":null,\"store\":2,\"limit\":9}},"
+    "{\"node\":\"n2\",\"state\":\"unreached\",\"session\":null,\"reason\":\"was\\u001b[2J armed\","
+    "\"late_ns\":null,\"packets\":null,\"bytes\":null,\"loss\":{}}]}";
+
+static void a_job_has_a_row_a_node(void **state)
+{
+    json_t *job = parse(job_text);
+    FILE *out = open_output();
+
+    (void)state;
+    job_table_print(job, out);
+    fclose(out);
+    assert_string_equal(printed,
+                        "NODE  STATE      SESSION  PACKETS       SIZE  LOST  NOTE\n"
+                        "n1    done       S              7  100 bytes     3  1.5ms late\n"
+                        "n2    unreached  -              -          -     -  was?[2J armed\n");
+    json_decref(job);
+}
+
+static void a_job_has_ended_when_all_have_or_nobody_can_say(void **state)
+{
+    json_t *job = parse(job_text);
+    json_t *second = json_array_get(json_object_get(job, "nodes"), 1);
+    struct err err = {0};
+
+    (void)state;
+    assert_false(job_has_ended(job, 1700000005000000000ULL));
+    assert_true(job_has_ended(job, 1700000009000000000ULL)); /* its end is over */
+    assert_int_equal(job_outcome(job, &err), ERR_PARTLY);
+    assert_string_equal(err.text, "1 of 2 nodes do or have done it");
+    json_object_set_new(second, "state", json_string("missed"));
+    assert_true(job_has_ended(job, 1700000005000000000ULL));
+    json_object_set_new(second, "state", json_string("armed"));
+    assert_int_equal(job_outcome(job, NULL), 0);
+    json_array_clear(json_object_get(job, "nodes"));
+    assert_int_equal(job_outcome(job, NULL), ERR_CAPTURE);
+    json_decref(job);
+}
+
+static void a_capture_of_one_node_has_the_shape_of_a_job(void **state)
+{
+    json_t *session = parse("{\"id\":\"S\",\"name\":null,\"node\":\"n1\",\"state\":\"complete\","
+                            "\"error\":null,\"started\":\"2023-11-14T22:13:20Z\",\"packets\":7,"
+                            "\"bytes\":8,\"loss\":{\"kernel\":0}}");
+    json_t *job = job_of_session(session);
+    const json_t *node = json_array_get(json_object_get(job, "nodes"), 0);
+
+    (void)state;
+    assert_string_equal(field_text(job, "id"), "S");
+    assert_string_equal(field_text(job, "start_at"), "2023-11-14T22:13:20Z");
+    assert_string_equal(field_text(node, "state"), "done");
+    assert_string_equal(field_text(node, "session"), "S");
+    assert_int_equal(field_count(node, "packets"), 7);
+    json_decref(job);
+    json_object_set_new(session, "error", json_string("the interface went down"));
+    job = job_of_session(session);
+    assert_string_equal(field_text(job, "state"), "failed");
+    json_decref(job);
+    json_decref(session);
+}
+
 static int tear_down(void **state)
 {
     (void)state;
@@ -186,6 +252,9 @@ int main(void)
         cmocka_unit_test(nothing_steers_the_terminal),
         cmocka_unit_test(what_is_harmless_stays_as_it_is),
         cmocka_unit_test(a_packet_reads_as_that_of_a_store),
+        cmocka_unit_test(a_job_has_a_row_a_node),
+        cmocka_unit_test(a_job_has_ended_when_all_have_or_nobody_can_say),
+        cmocka_unit_test(a_capture_of_one_node_has_the_shape_of_a_job),
     };
 
     return cmocka_run_group_tests(tests, NULL, tear_down);

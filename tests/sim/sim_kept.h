@@ -33,4 +33,5 @@ static const struct sim_kept sim_kept_seeds[] = {
     {30001024, 32, 60, "the seed starts last and has nobody to ask (L6)"},
     {30001772, 32, 60, "the same with a node that has the seed's address (L6)"},
     {50004095, 32, 60, "the unwell wait 86 s for the slow, and probe nobody meanwhile (L1)"},
+    {60005717, 32, 60, "a message waits for a lost one behind a late one: no end"},
 };

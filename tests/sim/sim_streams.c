@@ -151,13 +151,17 @@ static bool try_again(struct swim_sim *sim, struct sim_packet *packet)
 {
     struct sim_stream *s = &sim->streams.streams[packet->stream];
     uint64_t rto_ms = packet->what == SIM_STREAM_CONNECT ? SIM_CONNECT_RTO_MS : SIM_RTO_MS;
+    uint64_t *last_ns = &s->last_due_ns[packet->side];
+    uint64_t due_ns;
 
     packet->waited_ms += rto_ms << packet->tries;
     if (packet->waited_ms > SIM_STREAM_GIVE_UP_MS) {
         return true;
     }
-    s->last_due_ns[packet->side] = sim->now_ns + (rto_ms << packet->tries++) * SWIM_MS;
-    sim_events_put(&sim->events, &packet->event, s->last_due_ns[packet->side]);
+    due_ns = sim->now_ns + (rto_ms << packet->tries++) * SWIM_MS;
+    /* One behind it may be lost and due much later: those behind that wait for its end. */
+    *last_ns = due_ns > *last_ns ? due_ns : *last_ns;
+    sim_events_put(&sim->events, &packet->event, due_ns);
     return false;
 }
 

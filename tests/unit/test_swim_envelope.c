@@ -95,6 +95,57 @@ static void what_was_sealed_opens(void **state)
     }
 }
 
+/* S1: head and length are all that can be told, and equal words look different each time. */
+static void without_the_key_nothing_can_be_read(void **state)
+{
+    static const uint8_t words[600] = "the same member, again and again";
+    struct swim_keyring ring = swim_test_keyring();
+    uint8_t bytes[2][SWIM_DATAGRAM_MAX];
+
+    (void)state;
+    for (uint32_t i = 0; i < 2; i++) {
+        struct swim_envelope envelope = {.class = SWIM_CLASS_DATAGRAM, .counter = 1 + i};
+        memcpy(bytes[i] + SWIM_HEAD_BYTES, words, sizeof words);
+        assert_int_equal(swim_envelope_seal(&ring, swim_keyring_active(&ring), &swim_crypto_sodium,
+                                            &envelope, bytes[i], sizeof words),
+                         sizeof words + SWIM_SEALED_EXTRA);
+    }
+    uint32_t n_equal = 0;
+    for (size_t i = SWIM_HEAD_BYTES; i < sizeof words + SWIM_SEALED_EXTRA; i++) {
+        n_equal += bytes[0][i] == bytes[1][i];
+    }
+    assert_in_range(n_equal, 0, 20);                          /* 2.4 of 616 by chance */
+    for (size_t i = SWIM_HEAD_BYTES; i < sizeof words; i++) { /* neither words nor zeros */
+        assert_memory_not_equal(bytes[0] + i, words, 6);
+        assert_memory_not_equal(bytes[0] + i, words + 500, 6);
+    }
+}
+
+/* S2 */
+static void parts_of_two_make_no_third(void **state)
+{
+    struct swim_keyring ring = swim_test_keyring();
+    uint8_t one[128];
+    uint8_t other[128];
+    uint8_t mixed[128];
+
+    (void)state;
+    for (size_t t = 0; t < ARRAY_LEN(tables); t++) {
+        size_t n = seal_text(tables[t], one);
+        struct swim_envelope envelope = {.class = SWIM_CLASS_DATAGRAM, .counter = 9};
+        memcpy(other + SWIM_HEAD_BYTES, text, sizeof text);
+        assert_int_equal(swim_envelope_seal(&ring, swim_keyring_active(&ring), tables[t], &envelope,
+                                            other, sizeof text),
+                         n);
+        assert_true(is_accepted(&ring, tables[t], other, n));
+        for (size_t cut = 9; cut < n; cut++) { /* before that the heads are the same */
+            memcpy(mixed, one, cut);
+            memcpy(mixed + cut, other + cut, n - cut);
+            assert_false(is_accepted(&ring, tables[t], mixed, n));
+        }
+    }
+}
+
 static size_t seal_for(const uint8_t *life, uint8_t *bytes)
 {
     struct swim_keyring ring = swim_test_keyring();
@@ -298,6 +349,8 @@ int main(void)
         cmocka_unit_test(the_bytes_are_those_of_the_diagram),
         cmocka_unit_test(what_was_sealed_opens),
         cmocka_unit_test(what_is_bound_to_a_life_opens_in_no_other),
+        cmocka_unit_test(without_the_key_nothing_can_be_read),
+        cmocka_unit_test(parts_of_two_make_no_third),
         cmocka_unit_test(every_flipped_bit_is_refused),
         cmocka_unit_test(another_cluster_with_the_same_key_is_refused),
         cmocka_unit_test(a_key_is_found_by_its_id_and_one_is_active),

@@ -59,6 +59,53 @@ static struct said drain(struct fixture *f)
     return said;
 }
 
+/* S2: what it says itself comes back, from wherever. */
+static void what_it_said_itself_is_not_heard(void **state)
+{
+    uint8_t bytes[SWIM_DATAGRAM_MAX];
+    struct swim_action action;
+    struct fixture f;
+    uint64_t n_said = 0;
+
+    (void)state;
+    begin(&f);
+    swim_probe_begin(f.net.swim, swim_find(f.net.swim, f.peers[1].sid), PROBE_ROUTINE, 0);
+    while (swim_next(f.net.swim, f.net.now, &f.net.scratch, &action)) {
+        if (action.kind == SWIM_SEND) {
+            memcpy(bytes, action.bytes, action.n);
+            swim_on_datagram(f.net.swim, f.net.now, &f.peers[2].addr, bytes, action.n, 0);
+            assert_int_equal(swim_get_counters(f.net.swim)->reflected, ++n_said);
+        }
+    }
+    assert_true(n_said > 0);
+    assert_int_equal(swim_get_counters(f.net.swim)->datagrams_received, N_PEERS - 1);
+    swim_free(f.net.swim);
+}
+
+/* S5: once a key is out of the ring, what is said under it is that of a stranger. */
+static void a_key_that_was_removed_opens_nothing(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    begin(&f);
+    struct swim_keyring ring = f.net.ring;
+    for (uint32_t i = 0; i < ring.n; i++) {
+        ring.keys[i].key[0] ^= 0xff;
+        ring.keys[i].id = swim_key_id(ring.keys[i].key);
+    }
+    swim_set_keyring(f.net.swim, &ring);
+    f.peers[1].incarnation.seq++;
+    swim_test_say_alive(&f.net, &f.peers[1]);
+    assert_int_equal(swim_get_counters(f.net.swim)->foreign_key, 1);
+    assert_int_equal(swim_find(f.net.swim, f.peers[1].sid)->incarnation.seq, 0);
+    assert_int_equal(drain(&f).n_by_type[SWIM_ACK], 0);
+    f.net.ring = ring;
+    swim_test_say_alive(&f.net, &f.peers[1]);
+    assert_int_equal(swim_find(f.net.swim, f.peers[1].sid)->incarnation.seq, 1);
+    swim_free(f.net.swim);
+}
+
 /* A frame that asks for something. */
 static struct swim_frame question(const struct fixture *f, uint8_t type, uint8_t *bin)
 {
@@ -333,6 +380,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_recording_of_a_stranger_is_no_amplifier),
         cmocka_unit_test(an_older_life_that_says_hello_again_and_again_is_answered_seldom),
+        cmocka_unit_test(what_it_said_itself_is_not_heard),
+        cmocka_unit_test(a_key_that_was_removed_opens_nothing),
         cmocka_unit_test(one_message_gets_few_answers),
         cmocka_unit_test(nothing_of_a_message_with_a_bad_frame_is_done),
         cmocka_unit_test(our_record_goes_out_as_it_is_then),

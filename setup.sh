@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# setup.sh [build|demo|test]: installs the Debian packages that are missing (Debian 12 and 13).
+# setup.sh [build|demo|test|docker]: installs the Debian packages that are missing (Debian 12 and 13).
 #   build   what compiling the programs needs
 #   demo    build, and what demo.sh shows the result with
 #   test    demo, and everything that test.sh, .ci/run and tests/bench use (default)
+#   docker  a Docker engine with docker-compose, and what docker/test.sh needs besides it
 # Silent and done in an instant when all is there; then it needs neither root nor a network. On
 # Debian 12, SQLCipher comes from bookworm-backports, which is enabled when it is not: Debian's own
 # 3.4 cannot read the files of 4.x.
@@ -23,12 +24,14 @@ test_packages=(clang clang-format clang-tidy libclang-rt-dev libcmocka-dev git j
     tshark mandoc valgrind strace universal-ctags netbase procps zsh fish openssl nodejs node-ws
     python3-websockets python3-scapy python3-msgpack python3-nacl
     prometheus websocketd)
+docker_packages=(docker.io docker-compose debootstrap iptables iproute2 jq)
 
 # llhttp, the parser of Node.js: a library of its own since Debian 13.
 if grep -q '^VERSION_ID="12' /etc/os-release; then
     build_packages+=(node-llhttp)
 else
     build_packages+=(libllhttp-dev)
+    docker_packages+=(docker-cli)
 fi
 
 say() { printf 'setup: %s\n' "$*" >&2; }
@@ -39,6 +42,10 @@ die() {
 }
 
 wanted_packages() {
+    if [ "$1" = docker ]; then
+        printf '%s\n' "${docker_packages[@]}"
+        return
+    fi
     printf '%s\n' "${build_packages[@]}"
     [ "$1" = build ] || printf '%s\n' "${demo_packages[@]}"
     [ "$1" != test ] || printf '%s\n' "${test_packages[@]}"
@@ -146,9 +153,9 @@ install_packages() {
 main() {
     local mode=${1:-test} release missing
     case "$mode" in
-    build | demo | test) ;;
+    build | demo | test | docker) ;;
     *)
-        echo "usage: setup.sh [build|demo|test]" >&2
+        echo "usage: setup.sh [build|demo|test|docker]" >&2
         exit 2
         ;;
     esac

@@ -1,9 +1,11 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# test.sh [--long]: installs what is missing, builds, runs every test, and ends with the line
+# test.sh [--long|--docker]: installs what is missing, builds, runs every test, and ends with the line
 # `N passed, N failed, N skipped`; exit 0 only when nothing failed. --long runs the full counts
 # (200 kills, 5000 sessions, ten minutes of memory) in place of those that fit into a quarter hour.
+# docker/test.sh runs where a Docker engine answers; --docker and --long bring one, and build the base
+# image where no registry can be reached, which takes five minutes more.
 # Three builds: dev (ASan and UBSan), release, and plain (release without SQLCipher), which is built
 # and tested beside the system tests, since most of them wait most of the time. So does whoever holds
 # build/beside locked: the tests that want the machine for themselves wait for it (.ci/run).
@@ -11,12 +13,13 @@ set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")" || exit 1
 export LC_ALL=C.UTF-8
 
-long=0
+long=0 docker=0
 case "${1:-}" in
 '') ;;
---long) long=1 ;;
+--long) long=1 docker=1 ;;
+--docker) docker=1 ;;
 *)
-    echo "usage: test.sh [--long]" >&2
+    echo "usage: test.sh [--long|--docker]" >&2
     exit 2
     ;;
 esac
@@ -25,6 +28,7 @@ readonly ROOT=$PWD
 readonly LOGS=$ROOT/build/logs
 readonly UNIT_TIMEOUT_S=$((long ? 1200 : 120))
 readonly SYSTEM_TIMEOUT_S=$((long ? 3600 : 240))
+readonly DOCKER_TIMEOUT_S=1800
 readonly SCRIPTS_AT_ONCE=3
 jobs=$(nproc)
 
@@ -112,6 +116,28 @@ export PR_SESSIONS=${PR_SESSIONS:-$((long ? 5000 : 500))}
 export PR_FUZZ_SECONDS=${PR_FUZZ_SECONDS:-$((long ? 120 : 5))}
 export PR_MINUTES=${PR_MINUTES:-$((long ? 10 : 1))}
 
+# The reason why docker/test.sh is left out; empty where it runs.
+docker_reason() {
+    if [ "$(id -u)" != 0 ]; then
+        echo "needs root"
+    elif [ "$docker" = 0 ] && ! timeout 20 docker version >/dev/null 2>&1; then
+        echo "no Docker engine answers; test.sh --docker brings one"
+    fi
+}
+
+run_docker() {
+    local reason code=0 began=$SECONDS
+    reason=$(docker_reason)
+    if [ -n "$reason" ]; then
+        printf 'skip - docker # %s\nexit 0\n' "$reason" >"$LOGS/docker.script"
+        return
+    fi
+    timeout --kill-after=60 "$DOCKER_TIMEOUT_S" docker/test.sh >"$LOGS/docker.script" 2>&1 \
+        </dev/null || code=$?
+    printf '\nexit %d\n' "$code" >>"$LOGS/docker.script"
+    printf 'docker: %d s\n' $((SECONDS - began))
+}
+
 rm -rf "$LOGS"
 mkdir -p "$LOGS"
 if ./setup.sh test; then
@@ -126,6 +152,7 @@ if ./setup.sh test; then
         mapfile -t scripts < <(system_scripts)
         run_scripts "${scripts[@]}"
     fi
+    run_docker
 else
     note_failure "setup.sh test"
 fi

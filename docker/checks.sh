@@ -2,6 +2,7 @@
 # shellcheck shell=bash
 #
 # The checks of docker/test.sh, which sources this and has the words that they are written in.
+# shellcheck disable=SC2154  # id
 
 # --- the image
 runs_without_root() { [ "$(docker exec "${id[node1]}" id -u)" = 10001 ]; }
@@ -20,17 +21,13 @@ check "the image has less than 200 MB" is_small
 
 # --- they meet
 check "all see all" wait_for 30 all_see_all
-apart() { ! docker exec "${id[node1]}" bash -c "exec 3<>/dev/tcp/$1/50051" 2>/dev/null; }
-lan_address() {
-    docker inspect -f "{{(index .NetworkSettings.Networks \"${COMPOSE_PROJECT_NAME}_lan$1\").IPAddress}}" "${id[node$1]}"
-}
 declare -A lan
 for node in "${NODES[@]}"; do
     lan[$node]=$(lan_of "$node")
 done
 
 # --- a capture on one node, started from another's network
-check "a capture starts on one node" manage node2 start-capture -i "${lan[node2]}" --name alone -c 10 -- udp port $PORT
+check "a capture starts on one node" manage node2 start-capture -i "${lan[node2]}" --name alone -c 10 -- udp port "$PORT"
 check "it ends at its limit" wait_for 20 is_in_state node2 alone complete
 has_all_numbers() { numbers "$1" "$2" >"$SCRATCH/numbers" && no_gap "$SCRATCH/numbers" "$3"; }
 check "it holds what was sent, in order" has_all_numbers node2 alone 10
@@ -39,3 +36,60 @@ pulls_alone() {
         -r /tmp/alone.pcapng -w - | grep -qa 'packet [0-9]'
 }
 check "and comes home as a file" pulls_alone
+
+# --- a node is killed while it records: what it had stored stays
+starts_long() { manage node3 start-capture -i "${lan[node3]}" --name killed -t 10m -- udp port "$PORT"; }
+check "a long capture starts" starts_long
+check "it stores" wait_for 20 has_packets node3 killed 15
+stored=$(numbers node3 killed | tail -n 1)
+check "a node is killed" docker kill -s KILL "${id[node3]}"
+check "the others tell within ten seconds" wait_for 10 sees node1 "node1 node2"
+docker start "${id[node3]}" >/dev/null
+check "it is back as the same member" wait_for 30 all_see_all
+check "its session is recovered" wait_for 10 is_in_state node3 killed recovered
+kept_all() {
+    numbers node3 killed >"$SCRATCH/numbers"
+    no_gap "$SCRATCH/numbers" 15 && grep -qx "$stored" "$SCRATCH/numbers"
+}
+check "with all that was stored before" kept_all
+
+# --- a network is cut, and heals: the node that is alone goes on recording
+starts_cut() { manage node2 start-capture -i "${lan[node2]}" --name cut -t 10m -- udp port "$PORT"; }
+check "a capture starts on a node" starts_cut
+check "it stores" wait_for 20 has_packets node2 cut 5
+backbone=${COMPOSE_PROJECT_NAME}_backbone
+check "the node is cut off" docker network disconnect "$backbone" "${id[node2]}"
+check "the others tell" wait_for 10 sees node1 "node1 node3"
+inside() { docker exec "${id[node2]}" packetrecorder manage "$@"; }
+sees_itself() { [ "$(inside members --json | field '[.[] | select(.state == "alive")] | length')" = 1 ]; }
+check "it sees that it is alone" wait_for 10 sees_itself
+grows() { [ "$(inside captures --json | field '.[0].packets')" -gt "$1" ]; }
+check "and goes on recording" wait_for 10 grows "$(inside captures --json | field '.[0].packets')"
+check "the network heals" docker network connect --alias node2 "$backbone" "${id[node2]}"
+check "all see all again" wait_for 40 all_see_all
+check "the capture is stopped over it" manage node2 stop-capture cut
+check "it has no gap" has_all_numbers node2 cut 15
+
+# --- rolling restart
+counts() {
+    local node
+    for node in "${NODES[@]}"; do
+        manage "$node" sessions --json | field --arg node "$node" '.[] | "\($node) \(.name) \(.packets)"'
+    done
+}
+before=$(counts)
+for node in "${NODES[@]}"; do
+    check "$node restarts while the others go on" docker restart -t 10 "${id[$node]}"
+    check "and all see all" wait_for 30 all_see_all
+done
+keeps_all() { [ "$(counts)" = "$before" ]; }
+check "nothing that a node had stored is lost" keeps_all
+check "the nodes are healthy" wait_for 30 is_healthy node1
+compose stop --timeout 10 >/dev/null 2>&1
+ends_well() {
+    local node
+    for node in "${NODES[@]}"; do
+        [ "$(docker inspect -f '{{.State.ExitCode}}' "${id[$node]}")" = 0 ] || return 1
+    done
+}
+check "all end well when they are stopped" ends_well

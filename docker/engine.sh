@@ -28,7 +28,7 @@ engine_up() {
         echo "no docker engine answers, and only root can start one" >&2
         return 1
     fi
-    "$engine_root/../../setup.sh" docker || return 1
+    "$(dirname "${BASH_SOURCE[0]}")/../setup.sh" docker || return 1
     mkdir -p "$engine_root" "$run"
     at_exit rm -rf "$run"
     export DOCKER_HOST=unix://$run/sock

@@ -19,10 +19,9 @@ docker run --rm --network none --user 0 -v "$DIR:/secrets" "$IMAGE" bash -eu -c 
     owner=10001
     [ -s cluster.key ] || packetrecorder keys cluster-new >cluster.key
     if [ ! -s api.key ] || [ ! -s api-keys ]; then
-        packetrecorder keys add --role admin --name compose --database /tmp/new.db >api.key
+        packetrecorder keys add --role admin --name compose --database /tmp/new.db >api.key 2>/dev/null
         cp /tmp/new.db.d/api-keys api-keys
     fi
     chmod 400 cluster.key api.key api-keys
     chown $owner:$owner cluster.key api.key api-keys
-    chown $(stat -c %u:%g .) .
 '

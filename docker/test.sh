@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# docker/test.sh: builds the image, starts docker-compose.yml for real, in a project and with keys of its own, and
+# docker/test.sh [--image NAME]: builds the image (or takes NAME, and NAME-traffic), starts docker-compose.yml for real, in a project and with keys of its own, and
 # checks what a swarm of containers is for. As root it needs nothing installed: it brings an engine (engine.sh) and,
 # where no registry can be reached, the base image (base-image.sh). One line a check; the last line is
 # `N passed, N failed, N skipped`, and exit is 0 only when nothing failed and it could run.
@@ -33,18 +33,28 @@ cannot_run() {
 }
 step() { printf '# %d s: %s\n' "$SECONDS" "$*"; }
 
-export COMPOSE_PROJECT_NAME=prtest$$ PACKETRECORDER_IMAGE=packetrecorder-test
+case "$#:${1:-}" in
+0:) image='' ;;
+2:--image) image=$2 ;;
+*)
+    echo "usage: docker/test.sh [--image NAME]" >&2
+    exit 2
+    ;;
+esac
+export COMPOSE_PROJECT_NAME=prtest$$ PACKETRECORDER_IMAGE=${image:-packetrecorder-test}
 readonly NODES=(node1 node2 node3) PORT=4444
 
 engine_up || cannot_run "no engine"
 scratch_dir docker || cannot_run "no scratch folder"
 export PACKETRECORDER_SECRETS=$SCRATCH/secrets
-"$here/base-image.sh" || cannot_run "no base image"
-step "building"
-compose build >"$SCRATCH/build.log" 2>&1 || {
-    tail -n 30 "$SCRATCH/build.log"
-    cannot_run "the image does not build"
-}
+if [ -z "$image" ]; then
+    "$here/base-image.sh" || cannot_run "no base image"
+    step "building"
+    compose build >"$SCRATCH/build.log" 2>&1 || {
+        tail -n 30 "$SCRATCH/build.log"
+        cannot_run "the image does not build"
+    }
+fi
 "$here/make-secrets.sh" "$PACKETRECORDER_IMAGE" || cannot_run "no secrets"
 at_exit compose down -v --timeout 2
 step "starting"
@@ -88,7 +98,7 @@ numbers() {
     manage "$1" query -s "$2" -l 0 --json --show-data -f "udp port $PORT" | field .data | sed 's/../& /g' |
         while read -r -a bytes; do
             # Ethernet, IPv4 and UDP without options: 42 bytes.
-            printf "$(printf '\\x%s' "${bytes[@]:42}")"
+            printf '%b' "$(printf '\\x%s' "${bytes[@]:42}")"
         done | sed -n 's/^packet \([0-9]*\) .*/\1/p'
 }
 # FILE FROM: every number from the first on, without a gap or a double; FROM more than so many.

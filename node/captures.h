@@ -45,6 +45,9 @@ struct capture_request {
      * (session_posix.h). What ends before from_ns leaves no session. */
     uint64_t from_ns;
     uint64_t until_ns;
+    /* Goes on in the session that has exactly these tags, where there is one; its packets and bytes
+     * count against the limits. */
+    bool resumes;
     /* On the loop, after a start that went well: it has ended. session: as stored, borrowed, or
      * NULL: there is none. failure: NULL, or why it ended early. NULL: nobody wants to know. */
     void (*ended)(void *arg, const struct json_t *session, const struct err *failure);

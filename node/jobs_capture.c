@@ -240,12 +240,6 @@ static uint64_t wall_of(const struct jobs *jobs, int64_t swarm_ns)
     return wall > 0 ? (uint64_t)wall : 1;
 }
 
-/* What the job's limits leave for a session that goes on. */
-static uint64_t left_of(uint64_t limit, uint64_t used)
-{
-    return limit == 0 ? 0 : limit > used ? limit - used : 1;
-}
-
 static void start(struct chosen *chosen)
 {
     struct job_entry *entry = chosen->entry;
@@ -272,8 +266,9 @@ static void start(struct chosen *chosen)
         .filter = spec->filter,
         .name = spec->name,
         .tags = tags,
-        .max_packets = left_of(spec->max_packets, entry->job.tally.packets),
-        .max_bytes = left_of(spec->max_bytes, entry->job.tally.bytes),
+        .max_packets = spec->max_packets,
+        .max_bytes = spec->max_bytes,
+        .resumes = entry->job.is_resumed,
         .snaplen = spec->snaplen,
         .promisc = spec->promisc,
         .from_ns = wall_of(entry->jobs, spec->start_ns),

@@ -31,6 +31,7 @@ struct recording {
     uint64_t duration_ns;
     uint64_t from_ns;
     uint64_t until_ns;
+    bool resumes;
     uint32_t snaplen;
     bool promisc;
     struct recording_clock clock;
@@ -50,6 +51,7 @@ struct recording {
     struct recording_sample last;
     enum session_end end;
     struct err failure; /* code 0: it ended well */
+    bool is_resumed;    /* the session was there before */
     bool is_void;       /* it ended before its first instant: there is no session of it */
     struct json_t *result;
 };

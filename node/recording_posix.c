@@ -38,6 +38,7 @@ struct recording *recording_new(struct node *node, const struct capture_request 
     rec->duration_ns = request->duration_ns;
     rec->from_ns = request->from_ns;
     rec->until_ns = request->until_ns;
+    rec->resumes = request->resumes;
     rec->snaplen = request->snaplen;
     rec->promisc = request->promisc;
     recording_clock_init(&rec->clock, node, request->clock_reference);
@@ -100,11 +101,46 @@ static int open_sources(struct recording *rec, struct err *err)
     return r;
 }
 
+static int subtract(uint64_t *limit, uint64_t used, struct err *err)
+{
+    if (*limit != 0 && used >= *limit) {
+        return err_set(err, ERR_LIMIT, "the session had reached its limit when the node went down");
+    }
+    *limit -= *limit == 0 ? 0 : used;
+    return 0;
+}
+
+/* The newest session of these tags, "" for none. */
+static int find_resumed(struct recording *rec, char id[STORE_ID_TEXT], struct err *err)
+{
+    struct store_session *all = NULL;
+    size_t n = 0;
+    int r = store_sessions(rec->store, &all, &n, err);
+
+    id[0] = '\0';
+    for (size_t i = n; r == 0 && i > 0 && id[0] == '\0'; i--) {
+        const struct store_session *one = &all[i - 1];
+        if (strcmp(one->tags, rec->tags) == 0) {
+            memcpy(id, one->id, STORE_ID_TEXT);
+            rec->described.started_ns = one->started_ns;
+            rec->is_resumed = true;
+            r = subtract(&rec->max_packets, one->packets, err);
+            r = r < 0 ? r : subtract(&rec->max_bytes, one->bytes, err);
+        }
+    }
+    store_sessions_free(all, n);
+    return r;
+}
+
 static int open_writer(struct recording *rec, struct err *err)
 {
     uint64_t now_ns = clock_wall_ns();
     rec->described.started_ns = rec->from_ns > now_ns ? rec->from_ns : now_ns;
+    char old[STORE_ID_TEXT] = "";
+    int r = node_store_hold(rec->node->store, &rec->store, err);
+    r = r < 0 || !rec->resumes ? r : find_resumed(rec, old, err);
     const struct store_session_spec spec = {
+        .resume = old[0] == '\0' ? NULL : old,
         .name = rec->name,
         .node = rec->node->name,
         .filter = rec->filter,
@@ -116,7 +152,6 @@ static int open_writer(struct recording *rec, struct err *err)
         .clock_arg = &rec->clock,
     };
     char id[STORE_ID_TEXT];
-    int r = node_store_hold(rec->node->store, &rec->store, err);
 
     r = r < 0 ? r : store_writer_new(rec->store, &spec, &rec->writer, id, err);
     if (r == 0) {
@@ -171,7 +206,7 @@ static void forget_session(struct recording *rec)
 {
     struct store_session *session = NULL;
 
-    if (rec->described.id[0] != '\0' &&
+    if (rec->described.id[0] != '\0' && !rec->is_resumed &&
         store_session_find(rec->store, rec->described.id, &session, NULL) == 0) {
         (void)store_delete_session(rec->store, session, NULL);
         store_sessions_free(session, 1);

@@ -28,6 +28,9 @@ struct commit;
  * the committer until commit_free. */
 int commit_new(struct store *store, struct store_session *session, uint64_t quota_bytes,
                struct commit **out, struct err *err);
+/* The same for a session that is there: it is running again. */
+int commit_resume(struct store *store, struct store_session *session, uint64_t quota_bytes,
+                  struct commit **out, struct err *err);
 void commit_free(struct commit *c); /* takes NULL; stops the thread without finishing */
 
 void commit_open_segment(struct commit *c, struct open_segment *segment);

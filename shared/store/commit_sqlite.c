@@ -290,14 +290,9 @@ uint64_t commit_durable(struct commit *c)
     return durable;
 }
 
-int commit_new(struct store *store, struct store_session *session, uint64_t quota_bytes,
-               struct commit **out, struct err *err)
+static struct commit *begin(struct store *store, const struct store_session *session,
+                            uint64_t quota_bytes)
 {
-    int r = catalogue_put_session(&store->catalogue, session, err);
-
-    if (r < 0) {
-        return r;
-    }
     struct commit *c = x_alloc(sizeof *c);
     c->store = store;
     c->session = *session;
@@ -308,8 +303,30 @@ int commit_new(struct store *store, struct store_session *session, uint64_t quot
     c->state = session->state;
     c->last = &c->first;
     start(c);
-    *out = c;
-    return 0;
+    return c;
+}
+
+int commit_new(struct store *store, struct store_session *session, uint64_t quota_bytes,
+               struct commit **out, struct err *err)
+{
+    int r = catalogue_put_session(&store->catalogue, session, err);
+
+    if (r == 0) {
+        *out = begin(store, session, quota_bytes);
+    }
+    return r;
+}
+
+int commit_resume(struct store *store, struct store_session *session, uint64_t quota_bytes,
+                  struct commit **out, struct err *err)
+{
+    int r = catalogue_update_session(&store->catalogue, session, err);
+
+    if (r == 0) {
+        *out = begin(store, session, quota_bytes);
+        (*out)->durable = session->packets;
+    }
+    return r;
 }
 
 static void stop(struct commit *c)

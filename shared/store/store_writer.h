@@ -33,6 +33,9 @@ struct store_session_spec {
     const char *filter;   /* NULL = none */
     const char *excluded; /* what was left out of it as the node's own traffic; NULL = nothing */
     const char *tags;     /* JSON object text, NULL = {} */
+    /* A session that has ended goes on, in further segments and with the packets behind those that
+     * it has; of the rest only what says how counts. NULL = a new one. */
+    const char *resume;
     uint64_t started_ns;
     enum store_compression compression;
     enum store_full_rule full_rule;
@@ -51,8 +54,10 @@ struct store_session_spec {
 
 /* ERR_USAGE for a quota that is too small, and what the catalogue says.
  * The session is in the catalogue, running, when this returns; its id is in `id` (STORE_ID_TEXT
- * bytes). The store was opened for writing and must outlive the consumer, and its handle is not
- * used by anyone else until store_writer_free: a second session gets a share of its own. */
+ * bytes). Of one that is resumed: ERR_NOT_FOUND, ERR_IN_USE while it is written; its interfaces
+ * must be the first of the new ones, or begin gives ERR_EXISTS. The store was opened for writing
+ * and must outlive the consumer, and its handle is not used by anyone else until store_writer_free:
+ * a second session gets a share of its own. */
 int store_writer_new(struct store *store, const struct store_session_spec *spec,
                      struct consumer **out, char *id, struct err *err);
 void store_writer_free(

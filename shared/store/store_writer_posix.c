@@ -215,9 +215,29 @@ static void take_ifaces(struct store_writer *w, const struct iface *ifaces, uint
     commit_ifaces(w->commit, ifaces, known, n);
 }
 
+/* Packets of before have the numbers of these interfaces. */
+static int check_ifaces(const struct store_writer *w, const struct iface *ifaces, uint32_t n,
+                        struct err *err)
+{
+    bool same = n >= w->session.n_ifaces;
+
+    for (uint32_t i = 0; same && i < w->session.n_ifaces; i++) {
+        same = strcmp(w->session.ifaces[i].name, ifaces[i].name) == 0 &&
+               w->session.ifaces[i].link_type == ifaces[i].link_type;
+    }
+    return same ? 0
+                : err_set(err, ERR_EXISTS,
+                          "session %s cannot go on: it has other interfaces than these",
+                          w->session.id);
+}
+
 static int on_begin(struct consumer *c, const struct iface *ifaces, uint32_t n, struct err *err)
 {
     struct store_writer *w = writer_of(c);
+
+    if (check_ifaces(w, ifaces, n, err) < 0) {
+        return ERR_EXISTS;
+    }
     struct clock_samples fresh = {0};
 
     take_ifaces(w, ifaces, n);
@@ -239,6 +259,17 @@ static int on_ifaces(struct consumer *c, const struct iface *ifaces, uint32_t n,
     return r < 0 ? r : store_writer_describe(w, err);
 }
 
+static void add_loss(struct ledger *to, const struct ledger *more)
+{
+    to->captured += more->captured;
+    to->bytes += more->bytes;
+    to->limit += more->limit;
+    to->received = ledger_add(to->received, more->received);
+    to->kernel = ledger_add(to->kernel, more->kernel);
+    to->interface = ledger_add(to->interface, more->interface);
+    to->store = ledger_add(to->store, more->store);
+}
+
 static int on_finish(struct consumer *c, const struct ledger *ledgers, uint32_t n,
                      const struct ledger *total, uint64_t ended_ns, struct err *err)
 {
@@ -256,7 +287,10 @@ static int on_finish(struct consumer *c, const struct ledger *ledgers, uint32_t 
     w->finished = true;
     w->session.ended_ns = ended_ns;
     w->session.loss = *total;
-    w->session.loss.store = ledger_add(total->store, atomic_load(&w->lost));
+    if (w->resumed) {
+        add_loss(&w->session.loss, &w->loss_before);
+    }
+    w->session.loss.store = ledger_add(w->session.loss.store, atomic_load(&w->lost));
     enum store_state state = (enum store_state)atomic_load(&w->state);
     w->session.state = state == STORE_DISK_FULL ? STORE_DISK_FULL : STORE_COMPLETE;
     if (store_writer_describe(w, NULL) == 0) { /* for the day that the catalogue is lost */
@@ -301,6 +335,62 @@ static void describe(struct store_writer *w, const struct store_session_spec *sp
         .received = LEDGER_UNKNOWN, .kernel = LEDGER_UNKNOWN, .interface = LEDGER_UNKNOWN};
 }
 
+/* A copy of the session, with what it owns. */
+static void take_session(struct store_writer *w, const struct store_session *found)
+{
+    struct store_session *s = &w->session;
+
+    *s = *found;
+    s->ifaces = x_alloc((found->n_ifaces + 1) * sizeof *s->ifaces);
+    if (found->n_ifaces > 0) {
+        memcpy(s->ifaces, found->ifaces, found->n_ifaces * sizeof *s->ifaces);
+    }
+    s->clock = (struct clock_samples){0};
+    clock_samples_join(&s->clock, &found->clock);
+    w->resumed = true;
+    w->state_before = found->state;
+    w->loss_before = found->loss;
+    s->state = STORE_RUNNING;
+    s->ended_ns = 0;
+    atomic_store(&w->packets, found->packets);
+    atomic_store(&w->bytes, found->bytes);
+    atomic_store(&w->stored, found->stored_bytes);
+}
+
+/* Where the next segment goes on. */
+static int find_place(struct store_writer *w, struct err *err)
+{
+    struct catalogue_segment *segments = NULL;
+    size_t n = 0;
+    int r = catalogue_segments(&w->store->catalogue, w->session.row, &segments, &n, err);
+
+    for (size_t i = 0; r == 0 && i < n; i++) {
+        uint64_t behind = segments[i].first_number + segments[i].packets;
+        w->sequence = segments[i].sequence > w->sequence ? segments[i].sequence : w->sequence;
+        w->next_packet = behind > w->next_packet ? behind : w->next_packet;
+    }
+    mem_free(segments);
+    return r;
+}
+
+static int resume(struct store_writer *w, const struct store_session_spec *spec, struct err *err)
+{
+    struct store_session *found = NULL;
+    int r = store_session_find(w->store, spec->resume, &found, err);
+
+    if (r < 0) {
+        return r;
+    }
+    if (found->state == STORE_RUNNING) {
+        r = err_set(err, ERR_IN_USE, "session %s is written already", found->id);
+    } else {
+        take_session(w, found);
+        r = find_place(w, err);
+    }
+    store_sessions_free(found, 1);
+    return r < 0 ? r : commit_resume(w->store, &w->session, spec->quota_bytes, &w->commit, err);
+}
+
 /* Where the oldest segments give way, one is a small part of what the store may hold. */
 static uint64_t segment_size(const struct store *store, const struct store_session_spec *spec)
 {
@@ -337,11 +427,17 @@ int store_writer_new(struct store *store, const struct store_session_spec *spec,
     w->segment_bytes = segment_size(store, spec);
     w->next_packet = 1;
     atomic_init(&w->state, STORE_RUNNING);
-    describe(w, spec);
     store_reserve_hold(store);
-    int r = commit_new(store, &w->session, spec->quota_bytes, &w->commit, err);
+    int r;
+    if (spec->resume != NULL) {
+        r = resume(w, spec, err);
+    } else {
+        describe(w, spec);
+        r = commit_new(store, &w->session, spec->quota_bytes, &w->commit, err);
+    }
     if (r < 0) {
         store_reserve_release(store);
+        store_session_deinit(&w->session);
         mem_free(w);
         return r;
     }
@@ -366,13 +462,17 @@ void store_writer_free(struct consumer *consumer)
         return;
     }
     struct store_writer *w = writer_of(consumer);
-    bool begun_for_nothing = !w->finished && atomic_load(&w->packets) == 0;
+    bool begun_for_nothing = !w->finished && !w->resumed && atomic_load(&w->packets) == 0;
     char file[SEGMENT_FILE_MAX] = "?";
     if (begun_for_nothing && w->segment != NULL) {
         memcpy(file, w->segment->file.row.file, sizeof file);
     }
     frame_pool_free(w->pool);
     commit_free(w->commit);
+    if (w->resumed && !w->finished) { /* as it was */
+        w->session.state = w->state_before;
+        (void)catalogue_update_session(&w->store->catalogue, &w->session, NULL);
+    }
     if (begun_for_nothing) {
         store_delete_session(w->store, &w->session, NULL);
         segment_file_destroy(w->store, file, NULL);

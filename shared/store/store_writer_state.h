@@ -39,6 +39,9 @@ struct store_writer {
     bool full;            /* nothing can be written; what comes is counted as lost */
     uint64_t retry_at_ns; /* UINT64_MAX: never */
     bool finished;
+    bool resumed;
+    enum store_state state_before; /* of the session that was resumed, and what it had lost */
+    struct ledger loss_before;
 
     /* Under a quota: bytes of the store on disk when they were last measured, and w->stored then.
      */

@@ -9,6 +9,7 @@
 #include "shared/base/mem.h"
 #include "shared/store/retention.h"
 #include "shared/store/segment.h"
+#include "shared/store/verify.h"
 
 #define QUOTA (16u * 1024 * 1024)
 
@@ -225,6 +226,75 @@ static void packets_become_durable_while_it_records(void **state)
     place_deinit(&p);
 }
 
+static int resume(struct store *store, const char *id, const char *iface, struct consumer **c)
+{
+    struct store_session_spec spec = {.resume = id, .compression = STORE_COMPRESS_OFF};
+    struct iface f = ethernet(iface);
+    char same[STORE_ID_TEXT];
+    struct err err = {0};
+    int r = store_writer_new(store, &spec, c, same, &err);
+
+    if (r == 0) {
+        assert_string_equal(same, id);
+        r = (*c)->ops->begin(*c, &f, 1, &err);
+    }
+    return r;
+}
+
+static void check_session(struct store *store, const char *id, uint64_t packets)
+{
+    struct store_session *session = NULL;
+    struct verify_report report;
+    struct err err = {0};
+
+    assert_int_equal(store_session_find(store, id, &session, &err), 0);
+    assert_int_equal(session->packets, packets);
+    assert_int_equal(session->state, STORE_COMPLETE);
+    assert_int_equal(session->loss.captured, packets);
+    assert_int_equal(session->started_ns, 77);
+    assert_string_equal(session->name, "dns");
+    assert_int_equal(session->n_ifaces, 1);
+    store_sessions_free(session, 1);
+    assert_int_equal(store_verify(store, NULL, NULL, &report, &err), 0);
+    assert_int_equal(report.packets, packets);
+}
+
+static void a_session_goes_on_where_it_ended(void **state)
+{
+    struct place p;
+    char id[STORE_ID_TEXT];
+    struct consumer *c = NULL;
+    struct store_session_spec spec = {.name = "dns", .started_ns = 77};
+    struct iface f = ethernet("eth0");
+    struct store_writer_stats stats;
+    struct err err = {0};
+
+    (void)state;
+    place_init(&p, NULL);
+    struct store *store = open_store(&p, STORE_CREATE);
+    assert_int_equal(store_writer_new(store, &spec, &c, id, &err), 0);
+    assert_int_equal(c->ops->begin(c, &f, 1, &err), 0);
+    assert_int_equal(feed(c, 0, 10), 0);
+    finish(c, 10);
+    assert_int_equal(resume(store, id, "eth0", &c), 0);
+    store_writer_stats(c, &stats);
+    assert_int_equal(stats.packets, 10);
+    assert_int_equal(feed(c, 10, 25), 0);
+    finish(c, 15);
+    check_session(store, id, 25);
+    assert_int_equal(count_segments(&p), 2);
+    /* One that does not come to anything leaves it as it was. */
+    assert_int_equal(resume(store, id, "eth1", &c), ERR_EXISTS);
+    store_writer_free(c);
+    assert_int_equal(resume(store, id, "eth0", &c), 0);
+    store_writer_free(c);
+    check_session(store, id, 25);
+    assert_int_equal(resume(store, "00000000-0000-7000-8000-000000000000", "eth0", &c),
+                     ERR_NOT_FOUND);
+    store_close(store);
+    place_deinit(&p);
+}
+
 static void a_quota_for_no_packets_is_refused(void **state)
 {
     struct place p;
@@ -271,6 +341,7 @@ int main(void)
         cmocka_unit_test(a_capture_that_did_not_start_leaves_nothing),
         cmocka_unit_test(an_empty_block_is_no_packet),
         cmocka_unit_test(packets_become_durable_while_it_records),
+        cmocka_unit_test(a_session_goes_on_where_it_ended),
         cmocka_unit_test(a_quota_for_no_packets_is_refused),
         cmocka_unit_test(a_raw_payload_is_not_copied),
     };

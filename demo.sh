@@ -3,8 +3,8 @@
 #
 # demo.sh: the main job on real packets of this machine, on a fresh Debian 12 or 13. Installs what
 # building needs, builds, makes two network namespaces joined by a wire, lets them talk, records the
-# talk into an encrypted store, shows what can be done with it, and watches a node live. Leaves only
-# the build behind.
+# talk into an encrypted store, shows what can be done with it, and watches a node live.
+# Leaves only the build behind. Where namespaces are not allowed it does the same on the loopback interface.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 export LC_ALL=C.UTF-8
@@ -53,16 +53,24 @@ show packetrecorder --version
 . tests/support/netns.sh
 
 say "2. Two network namespaces, one wire: $NS_A 10.77.0.1 and $NS_B 10.77.0.2"
+at_a=(ip netns exec "$NS_A") at_b=(ip netns exec "$NS_B") host_b=10.77.0.2
 # shellcheck disable=SC2119
 if ! net_up; then
-    echo "demo.sh: network namespaces are not allowed here (in a container: --privileged)" >&2
-    exit 1
+    echo "demo.sh: network namespaces are not allowed here (in a container: --privileged):"
+    echo "one host on its loopback interface has to do"
+    at_a=() at_b=() host_b=127.0.0.1 IF_B=lo
 fi
+# start COMMAND…: in the background; $STARTED is its process id.
+start() {
+    "$@" &
+    STARTED=$!
+    at_exit kill -9 "$STARTED"
+}
 scratch_dir demo
 cd "$SCRATCH"
-show ip netns exec "$NS_B" packetrecorder list-interfaces
+show "${at_b[@]}" packetrecorder list-interfaces
 
-say "3. Make a key, and record what arrives in $NS_B into an encrypted store"
+say "3. Make a key, and record what arrives there into an encrypted store"
 (
     umask 077
     printf '$ packetrecorder keys db-new > store.key\n'
@@ -70,7 +78,7 @@ say "3. Make a key, and record what arrives in $NS_B into an encrypted store"
 )
 printf '$ packetrecorder capture -i %s -d demo.db --encryption-key-file store.key --name demo &\n' \
     "$IF_B"
-start_in "$NS_B" packetrecorder capture -i "$IF_B" -d demo.db --encryption-key-file store.key \
+start "${at_b[@]}" packetrecorder capture -i "$IF_B" -d demo.db --encryption-key-file store.key \
     --name demo 2>capture.log
 capture=$STARTED
 if ! wait_for 20 is_capturing capture.log; then
@@ -82,17 +90,17 @@ fi
 say "4. Real traffic: ping, a web server that sends 4 MB, and 200 UDP datagrams"
 mkdir web
 { printf 'the secret of the demo\n' && head -c 4000000 /dev/urandom; } >web/secret.bin
-start_in "$NS_B" python3 -m http.server --directory web 8080 >web.log 2>&1
-in_a ping -c 5 -i 0.2 10.77.0.2 | tail -n 2
-is_served() { in_a python3 -c 'import socket; socket.create_connection(("10.77.0.2", 8080), 1)'; }
+start "${at_b[@]}" python3 -m http.server --directory web 8080 >web.log 2>&1
+"${at_a[@]}" ping -c 5 -i 0.2 "$host_b" | tail -n 2
+is_served() { "${at_a[@]}" python3 -c 'import socket; socket.create_connection(("'"$host_b"'", 8080), 1)'; }
 wait_for 20 is_served
-in_a python3 - <<'PYTHON'
-import socket, urllib.request
-data = urllib.request.urlopen("http://10.77.0.2:8080/secret.bin", timeout=20).read()
+"${at_a[@]}" python3 - "$host_b" <<'PYTHON'
+import socket, sys, urllib.request
+data = urllib.request.urlopen(f"http://{sys.argv[1]}:8080/secret.bin", timeout=20).read()
 print(f"{len(data)} bytes over HTTP")
 udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 for i in range(200):
-    udp.sendto(b"datagram %d" % i, ("10.77.0.2", 5353))
+    udp.sendto(b"datagram %d" % i, (sys.argv[1], 5353))
 print("200 datagrams over UDP")
 PYTHON
 
@@ -134,13 +142,13 @@ if command -v tcpdump >/dev/null; then
     show tcpdump -nn -r demo.pcapng -c 5
 fi
 
-say "10. The same from elsewhere: a node in $NS_B, watched over HTTP and a WebSocket"
-node=10.77.0.2:8090
-rpc=10.77.0.2:50051
+say "10. The same from elsewhere: a node there, watched over HTTP and a WebSocket"
+node=$host_b:8090
+rpc=$host_b:50051
 (umask 077 && packetrecorder keys add -d node.db --role view >view.key 2>/dev/null &&
     packetrecorder keys add -d node.db --role capture >capture.key 2>/dev/null)
 printf '$ packetrecorder serve --http-addr %s --insecure --rpc-addr %s -d node.db &\n' "$node" "$rpc"
-start_in "$NS_B" packetrecorder serve --http-addr "$node" --insecure --rpc-addr "$rpc" \
+start "${at_b[@]}" packetrecorder serve --http-addr "$node" --insecure --rpc-addr "$rpc" \
     --rpc-socket "$SCRATCH/rpc.sock" -d node.db 2>node.log
 serving=$STARTED
 is_ready() { grep -q 'is ready' node.log; }
@@ -149,13 +157,13 @@ if ! wait_for 20 is_ready; then
     exit 1
 fi
 printf '$ curl -H "Authorization: Bearer $(cat view.key)" http://%s/interfaces\n' "$node"
-in_a curl -sf -K <(printf 'header = "Authorization: Bearer %s"' "$(cat view.key)") "http://$node/interfaces"
+"${at_a[@]}" curl -sf -K <(printf 'header = "Authorization: Bearer %s"' "$(cat view.key)") "http://$node/interfaces"
 echo
-start_in "$NS_A" ping -q -i 0.1 10.77.0.2 >/dev/null
-show ip netns exec "$NS_A" packetrecorder view "$node" --api-key-file view.key -i "$IF_B" -c 4 -- icmp
+start "${at_a[@]}" ping -q -i 0.1 "$host_b" >/dev/null
+show "${at_a[@]}" packetrecorder view "$node" --api-key-file view.key -i "$IF_B" -c 4 -- icmp
 
-say "11. Manage the node from $NS_A: record there, bring it home; no certificate, and nobody reads along"
-manage=(ip netns exec "$NS_A" packetrecorder manage --endpoint "$rpc" --api-key-file capture.key)
+say "11. Manage the node: record there, bring it home; no certificate, and nobody reads along"
+manage=("${at_a[@]}" packetrecorder manage --endpoint "$rpc" --api-key-file capture.key)
 show "${manage[@]}" start-capture -i "$IF_B" --name remote --max-packets 10 -- icmp
 is_recorded() { "${manage[@]}" captures remote | grep -q complete; }
 wait_for 20 is_recorded

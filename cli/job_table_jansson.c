@@ -107,11 +107,12 @@ bool job_has_ended(const json_t *job, uint64_t now_ns)
 {
     uint64_t end_ns = field_time_ns(job, "end_at");
     bool is_past = end_ns != 0 && now_ns > end_ns + UINT64_C(3000000000);
+    bool is_stopped = field_is_true(job, "stopped"); /* who does not answer is not waited for */
 
     for (size_t i = 0; i < json_array_size(nodes_of(job)); i++) {
         const json_t *node = json_array_get(nodes_of(job), i);
         bool goes_on = is_state(node, "arming") || is_state(node, "armed") ||
-                       is_state(node, "running") || is_state(node, "unreached");
+                       is_state(node, "running") || (is_state(node, "unreached") && !is_stopped);
         if (goes_on && !is_past) {
             return false;
         }

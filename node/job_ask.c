@@ -99,7 +99,7 @@ static void on_polled(struct job_fan *fan)
             (void)job_rows_take(&p->heard, &own);
         }
         add_forgotten(p);
-        tell(&p->asker, job_json(&job->spec, &p->heard, jobs_offset_ns(jobs)), NULL);
+        tell(&p->asker, job_json(job, &p->heard, jobs_offset_ns(jobs)), NULL);
     }
     job_targets_deinit(&p->targets);
     job_rows_deinit(&p->heard);
@@ -249,7 +249,7 @@ static void add_job(const struct job *job, void *arg)
     if (jobs_own_row(l->node->jobs, &job->spec.id, &own)) {
         (void)job_rows_take(&rows, &own);
     }
-    json_array_append_new(l->list, job_json(&job->spec, &rows, jobs_offset_ns(l->node->jobs)));
+    json_array_append_new(l->list, job_json(job, &rows, jobs_offset_ns(l->node->jobs)));
     job_rows_deinit(&rows);
 }
 

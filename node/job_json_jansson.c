@@ -72,8 +72,9 @@ static json_t *time_json(int64_t swarm_ns, int64_t offset_ns)
     return json_string(text);
 }
 
-json_t *job_json(const struct job_spec *spec, const struct job_rows *rows, int64_t offset_ns)
+json_t *job_json(const struct job *job, const struct job_rows *rows, int64_t offset_ns)
 {
+    const struct job_spec *spec = &job->spec;
     json_t *nodes = json_array();
     json_t *object = json_object();
     char id[ID_TEXT_MAX];
@@ -91,6 +92,7 @@ json_t *job_json(const struct job_spec *spec, const struct job_rows *rows, int64
     json_object_set_new(object, "filter", text_or_null(spec->filter));
     json_object_set_new(object, "late", json_string(job_late_words[spec->late]));
     json_object_set_new(object, "policy", json_string(job_policy_words[spec->policy]));
+    json_object_set_new(object, "stopped", json_boolean(job->flags != 0));
     json_object_set_new(object, "nodes", nodes);
     return object;
 }

@@ -89,12 +89,14 @@ static void answer(struct job_fan *fan)
 {
     struct job_asking *a = container_of(fan, struct job_asking, fan);
     struct jobs *jobs = a->node->jobs;
+    const struct job *known = jobs_get(jobs, &a->spec.id);
+    const struct job job = {.spec = a->spec, .flags = known == NULL ? 0 : known->flags};
     struct job_row own;
 
     if (jobs_own_row(jobs, &a->spec.id, &own)) {
         (void)job_rows_take(&a->rows, &own);
     }
-    json_t *json = job_json(&a->spec, &a->rows, jobs_offset_ns(jobs));
+    json_t *json = job_json(&job, &a->rows, jobs_offset_ns(jobs));
     json_object_set_new(json, "limit_given", json_boolean(a->limit_given));
     finish(a, json, NULL);
 }

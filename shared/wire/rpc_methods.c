@@ -134,7 +134,7 @@ static const struct rpc_param job_stop[] = {
     "`{node, id, state: unreached|arming|armed|running|done|failed|missed|aborted, session, "      \
     "reason, late_ns, packets, bytes, loss: {kernel, interface, store, limit}}`"
 #define JOB_OBJECT                                                                                 \
-    "`{id, name, state, start_at, end_at, interface, filter, late, policy, nodes: [row]}`; a row " \
+    "`{id, name, state, start_at, end_at, interface, filter, late, policy, stopped, nodes: [row]}`; a row " \
     "is " JOB_ROW
 
 /* ---- sessions ---- */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Records and the journal of jobs from anybody. What is read keeps to its bounds and, written again,
- * says the same.
+ * Records and the journal of jobs from anybody. What is read keeps to its bounds and, written
+ * again, says the same.
  */
 #include <stddef.h>
 #include <stdint.h>

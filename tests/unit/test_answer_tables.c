@@ -205,6 +205,9 @@ static void a_job_has_ended_when_all_have_or_nobody_can_say(void **state)
     assert_true(job_has_ended(job, 1700000009000000000ULL)); /* its end is over */
     assert_int_equal(job_outcome(job, &err), ERR_PARTLY);
     assert_string_equal(err.text, "1 of 2 nodes do or have done it");
+    json_object_set_new(job, "stopped", json_true());
+    assert_true(job_has_ended(job, 1700000005000000000ULL)); /* nobody waits for who is gone */
+    json_object_del(job, "stopped");
     json_object_set_new(second, "state", json_string("missed"));
     assert_true(job_has_ended(job, 1700000005000000000ULL));
     json_object_set_new(second, "state", json_string("armed"));

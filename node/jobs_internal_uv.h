@@ -65,5 +65,6 @@ void jobs_end(struct job_entry *entry);
 
 /* jobs_spread.c */
 void jobs_spread_open(struct jobs *jobs);
+void jobs_spread_close(struct jobs *jobs);
 void jobs_spread_entry(struct job_entry *entry);
 void jobs_spread_flag(struct job_entry *entry, unsigned flag);

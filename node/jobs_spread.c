@@ -137,3 +137,10 @@ void jobs_spread_open(struct jobs *jobs)
     gossip_kv_watch(jobs->node->gossip, on_changed, jobs);
     on_changed(jobs);
 }
+
+void jobs_spread_close(struct jobs *jobs)
+{
+    if (jobs->node->gossip != NULL) {
+        gossip_kv_watch(jobs->node->gossip, NULL, NULL);
+    }
+}

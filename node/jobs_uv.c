@@ -480,6 +480,7 @@ void jobs_close(struct node *node, void (*closed)(struct node *node))
 {
     node->jobs->is_ending = true;
     node->jobs->closed = closed;
+    jobs_spread_close(node->jobs);
     maybe_closed(node->jobs);
 }
 

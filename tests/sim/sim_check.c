@@ -559,10 +559,11 @@ struct sim_still sim_check_before(const struct swim_sim *sim, uint32_t node)
 void sim_check_still(struct swim_sim *sim, uint32_t node, const struct sim_still *before)
 {
     struct sim_still now = sim_check_before(sim, node);
+    bool is_view_same = now.view_hash == before->view_hash && now.n_live == before->n_live &&
+                        now.n_members == before->n_members && now.n_events == before->n_events;
 
-    if (now.view_hash != before->view_hash || now.n_live != before->n_live ||
-        now.n_members != before->n_members || swim_incarnation_compare(now.own, before->own) != 0 ||
-        now.n_events != before->n_events || now.n_sent != before->n_sent) {
+    if ((!is_view_same && !before->is_record_news) || now.n_sent != before->n_sent ||
+        swim_incarnation_compare(now.own, before->own) != 0) {
         (void)swim_sim_fail(sim, "I11",
                             "n%" PRIu32 " was changed by a datagram that proves nothing: "
                             "%" PRIu64 " sent, %" PRIu64 " events",

@@ -64,6 +64,9 @@ struct sim_still {
     uint32_t n_live, n_members;
     struct swim_incarnation own;
     uint64_t n_sent, n_events;
+    /* It is of a generation that its sender's record has left behind: what is signed in it counts,
+     * and is news when it could not be taken before (a farewell of somebody unknown). */
+    bool is_record_news;
 };
 struct sim_still sim_check_before(const struct swim_sim *sim, uint32_t node);
 void sim_check_still(struct swim_sim *sim, uint32_t node, const struct sim_still *before);

@@ -203,3 +203,14 @@ void sim_check_clock(struct swim_sim *sim, uint32_t node)
     }
     check_swarm_time(sim, node, peer);
 }
+
+bool sim_check_is_left_behind(const struct swim_sim *sim, uint32_t node,
+                              const struct sim_packet *packet)
+{
+    const struct swim_member *sender = swim_find(sim->nodes[node].swim, packet->from_sid);
+    const uint8_t *nonce = packet->bytes + 8;
+
+    return sender != NULL && packet->n >= SWIM_HEAD_BYTES &&
+           memcmp(nonce, sender->boot_nonce, SWIM_LIFE_BYTES) == 0 &&
+           memcmp(nonce, sender->boot_nonce, SWIM_NONCE_BYTES) != 0;
+}

@@ -7,9 +7,11 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
+struct sim_packet;
 struct swim_sim;
 
 /* Every so many datagrams and steps of a node one is looked at. */
@@ -19,3 +21,7 @@ struct swim_sim;
 void sim_check_wire(struct swim_sim *sim, uint32_t node, uint64_t to_sid, const uint8_t *bytes,
                     size_t n);
 void sim_check_clock(struct swim_sim *sim, uint32_t node);
+/* The datagram is of its sender's life as the node knows it, and under a nonce of before its last
+ * record: its counter is told by nothing. */
+bool sim_check_is_left_behind(const struct swim_sim *sim, uint32_t node,
+                              const struct sim_packet *packet);

@@ -34,4 +34,6 @@ static const struct sim_kept sim_kept_seeds[] = {
     {30001772, 32, 60, "the same with a node that has the seed's address (L6)"},
     {50004095, 32, 60, "the unwell wait 86 s for the slow, and probe nobody meanwhile (L1)"},
     {60005717, 32, 60, "a message waits for a lost one behind a late one: no end"},
+    {60012458, 32, 60, "a farewell of somebody unknown comes again when it is known (I11)"},
+    {60012908, 32, 60, "a full disk and a clock that went back give the same boot again (L8)"},
 };

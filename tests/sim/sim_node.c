@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "shared/swarm/swim_meta.h"
+#include "tests/sim/sim_check_inside.h"
 #include "tests/sim/sim_internal.h"
 
 #define SIM_PORT 7946
@@ -369,6 +370,7 @@ static void take_datagram(struct swim_sim *sim, uint32_t node, struct sim_packet
         /* What is due anyway may happen now. */
         is_inert = swim_deadline(n->swim) > now.mono_ns;
         before = sim_check_before(sim, node);
+        before.is_record_news = sim_check_is_left_behind(sim, node, packet);
     } else if (!packet->inert) {
         /* Of a stranger there is no replay window yet: the same words again may be believed. */
         packet->of_stranger = !knows_sender(n->swim, packet);

@@ -366,6 +366,16 @@ static void a_datagram_that_proves_nothing_and_changes_something_is_seen(void **
     sim_check_still(sim, 0, &before);
     assert_null(swim_sim_failure(sim));
     before.view_hash ^= 1;
+    before.is_record_news = true; /* of a nonce that was left behind: signed records count */
+    sim_check_still(sim, 0, &before);
+    assert_null(swim_sim_failure(sim));
+    before.is_record_news = false;
+    sim_check_still(sim, 0, &before);
+    assert_fails(sim, "I11");
+    sim = agreed(7, 3);
+    before = sim_check_before(sim, 0);
+    before.is_record_news = true;
+    before.n_sent--; /* but nothing is answered */
     sim_check_still(sim, 0, &before);
     assert_fails(sim, "I11");
 }

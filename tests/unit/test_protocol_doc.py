@@ -12,12 +12,19 @@ import sys
 COMPLETE = ("swim_limits.h", "swim_frame.h")
 DEFINE = re.compile(r"^#define (SWIM_\w+)(?:[ \t]|\\\n)+(\d+)u?\b", re.M)
 ROW = re.compile(r"^\| `(SWIM_\w+)` \| (\d+) \|", re.M)
+OF_FILE = re.compile(r"^#define ([A-Z_]+)(?:[ \t]+)\(?(\d+)u?(?: \* SWIM_MS\))?(?:[ \t]*/\*.*)?$", re.M)
+OF_FILE_ROW = re.compile(r"^\| `([A-Z_]+)` of `(swim\w*\.[ch])` \| (\d+) \|", re.M)
 FRAME = re.compile(r"^    SWIM_(\w+?)(?:_FRAME)? = (\d+),", re.M)
 FRAME_ROW = re.compile(r"^\| (\d+) ([A-Z]+) \|", re.M)
 
 
-def compare(headers, doc):
-    """What is wrong, one line each. headers: {name: text}"""
+def compare(files, doc):
+    """What is wrong, one line each. files: {name: text}"""
+    headers = {name: text for name, text in files.items() if name.endswith(".h")}
+    for name, file, value in OF_FILE_ROW.findall(doc):
+        is_now = dict(OF_FILE.findall(files.get(file, ""))).get(name, "gone")
+        if is_now != value:
+            yield f"{name} of {file} is {is_now}, not {value}"
     values = {n: v for text in headers.values() for n, v in DEFINE.findall(text)}
     rows = dict(ROW.findall(doc))
     for name, value in rows.items():
@@ -108,7 +115,7 @@ def compare_rules(text, doc):
 def main():
     root = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else __file__).resolve()
     root = root if root.is_dir() else root.parents[2]
-    headers = {p.name: p.read_text() for p in sorted((root / "shared/swarm").glob("*.h"))}
+    files = {p.name: p.read_text() for p in sorted((root / "shared/swarm").glob("*.[ch]"))}
     rules = (root / "shared/swarm/swim_rules.c").read_text()
     doc = (root / "docs/protocol-swarm.md").read_text()
     good = True
@@ -120,17 +127,19 @@ def main():
         for line in wrong:
             print(f"# {line}")
 
-    tell("limits and frames are those of the headers", list(compare(headers, doc)))
+    tell("limits and frames are those of the headers", list(compare(files, doc)))
     tell("the rule sets are those of swim_rules.c", list(compare_rules(rules, doc)))
     planted = (
         ("another value", doc.replace("| 16384 |", "| 16385 |")),
+        ("another value of one file", doc.replace("`HELLOS` of `swim_join.c` | 3 |",
+                                                  "`HELLOS` of `swim_join.c` | 4 |")),
         ("a limit without a row", re.sub(r"^\| `SWIM_SEEDS_MAX`.*\n", "", doc, flags=re.M)),
         ("a row of something gone", doc.replace("`SWIM_KEYS_MAX`", "`SWIM_LOCKS_MAX`")),
         ("a frame of another number", doc.replace("| 10 YOUARE |", "| 11 YOUARE |")),
         ("a frame without a row", re.sub(r"^\| 17 VIEW.*\n", "", doc, flags=re.M)),
     )
     tell("planted errors are found",
-         [name for name, text in planted if text == doc or not list(compare(headers, text))])
+         [name for name, text in planted if text == doc or not list(compare(files, text))])
     planted = (
         ("another interval", rules, doc.replace("| 1000 | 500 | 2000 |", "| 1000 | 501 | 2000 |")),
         ("a row that is gone", rules, re.sub(r"^\| isolated after.*\n", "", doc, flags=re.M)),

@@ -70,13 +70,13 @@ static void leave(struct rpc_call *call, struct node *node)
 
 static void forget(struct rpc_call *call, struct node *node)
 {
-    struct gossip *gossip = swarm_of(call, node);
     const char *text = rpc_arg_text(rpc_call_args(call), "node_id");
     bool ban = rpc_arg_bool(rpc_call_args(call), "ban", false);
     bool unban = rpc_arg_bool(rpc_call_args(call), "unban", false);
     enum swim_order_kind kind = ban ? SWIM_BAN : unban ? SWIM_UNBAN : SWIM_FORGET;
     struct gossip_member member;
     struct err err = {0};
+    struct gossip *gossip = swarm_of(call, node); /* last: without one the call is answered */
 
     if (gossip == NULL) {
         return;

@@ -31,10 +31,26 @@ static uint32_t seed_of(const struct swim_sim *sim)
     return sim->node_of_slot[0];
 }
 
+/* Knows nobody that runs; of the gone it may know some. */
+static bool is_alone(const struct swim_sim *sim, uint32_t node)
+{
+    struct swim_view view;
+
+    for (uint32_t i = 0; i < sim->opts.n_nodes; i++) {
+        const struct sim_node *other = &sim->nodes[i];
+        if (i != node && other->swim != NULL &&
+            swim_member_get(sim->nodes[node].swim, other->sid, &view) &&
+            (view.state == SWIM_ALIVE || view.state == SWIM_SUSPECT)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static bool is_anybody_alone(const struct swim_sim *sim)
 {
     for (uint32_t i = 0; i < sim->opts.n_nodes; i++) {
-        if (sim->nodes[i].swim != NULL && swim_n_live(sim->nodes[i].swim) <= 1) {
+        if (sim->nodes[i].swim != NULL && is_alone(sim, i)) {
             return true;
         }
     }

@@ -36,4 +36,5 @@ static const struct sim_kept sim_kept_seeds[] = {
     {60005717, 32, 60, "a message waits for a lost one behind a late one: no end"},
     {60012458, 32, 60, "a farewell of somebody unknown comes again when it is known (I11)"},
     {60012908, 32, 60, "a full disk and a clock that went back give the same boot again (L8)"},
+    {60021551, 32, 60, "one knows nobody but one that is gone, and tries its seed 30 s later (L6)"},
 };

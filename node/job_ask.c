@@ -127,8 +127,8 @@ static uint64_t earlier_of(uint64_t deadline_ns)
     return deadline_ns > margin && deadline_ns - margin < ours ? deadline_ns - margin : ours;
 }
 
-static void ask_all(struct node *node, const struct id *id, unsigned flag, uint64_t deadline_ns,
-                    const struct asker *asker)
+static void ask_all(struct node *node, const struct id *id, unsigned flag,
+                    const struct job_caller *caller, const struct asker *asker)
 {
     struct polling *p = x_alloc(sizeof *p);
     const struct job *job = jobs_get(node->jobs, id);
@@ -139,9 +139,11 @@ static void ask_all(struct node *node, const struct id *id, unsigned flag, uint6
                               .targets = p->targets.list,
                               .n = p->targets.n,
                               .method = flag == 0 ? "job.status" : "job.stop",
-                              .deadline_ns = earlier_of(deadline_ns),
+                              .deadline_ns = earlier_of(caller->deadline_ns),
+                              .rights = caller->rights,
                               .each = on_each,
                               .done = on_polled};
+    snprintf(p->fan.who, sizeof p->fan.who, "%s", caller->who);
     jobs_refresh(node->jobs, poll_all, p);
 }
 
@@ -178,8 +180,8 @@ static void ask_here(struct node *node, const struct id *id, const struct asker 
 
 /* ---- questions ---- */
 
-void job_ask_status(struct node *node, const char *text, bool only_here, uint64_t deadline_ns,
-                    const struct asker *asker)
+void job_ask_status(struct node *node, const char *text, bool only_here,
+                    const struct job_caller *caller, const struct asker *asker)
 {
     struct err err = {0};
     struct id id;
@@ -189,12 +191,12 @@ void job_ask_status(struct node *node, const char *text, bool only_here, uint64_
     } else if (only_here) {
         ask_here(node, &id, asker);
     } else {
-        ask_all(node, &id, 0, deadline_ns, asker);
+        ask_all(node, &id, 0, caller, asker);
     }
 }
 
 void job_ask_stop(struct node *node, const char *text, unsigned flag, bool only_here,
-                  uint64_t deadline_ns, const struct asker *asker)
+                  const struct job_caller *caller, const struct asker *asker)
 {
     struct err err = {0};
     struct id id;
@@ -207,7 +209,7 @@ void job_ask_stop(struct node *node, const char *text, unsigned flag, bool only_
     if (only_here) {
         ask_here(node, &id, asker);
     } else {
-        ask_all(node, &id, flag, deadline_ns, asker);
+        ask_all(node, &id, flag, caller, asker);
     }
 }
 

@@ -3,7 +3,10 @@
 
 #include <jansson.h>
 
+#include "node/peers.h"
 #include "shared/base/mem.h"
+
+#define VALUES_MAX 256u /* in a row of a job */
 
 struct calling {
     struct job_fan *fan;
@@ -12,33 +15,23 @@ struct calling {
 
 static void go_on(struct job_fan *fan);
 
-static void on_answer(void *arg, const json_t *result, const struct err *err)
+static void on_answer(void *arg, struct rpc_span result, const struct rpc_error *error)
 {
     struct calling *calling = arg;
     struct job_fan *fan = calling->fan;
+    json_t *json = NULL;
+    struct err err = {0};
 
-    fan->each(fan, calling->target, result, err);
+    if (error != NULL) {
+        err_set(&err, rpc_code_to_err(error->code), "%s", error->message);
+    } else if (rpc_to_json(result, VALUES_MAX, &json, &err) < 0) {
+        json = NULL;
+    }
+    fan->each(fan, calling->target, json, &err);
+    json_decref(json);
     mem_free(calling);
     fan->n_out--;
     go_on(fan);
-}
-
-/* Until members can call each other: what they do follows from the swarm's desired state, and
- * their answers are not heard. */
-static void call_member(struct node *node, uint64_t sid, const char *method, const json_t *args,
-                        uint64_t deadline_ns,
-                        void (*done)(void *arg, const json_t *result, const struct err *err),
-                        void *arg)
-{
-    struct err err = {0};
-
-    (void)node;
-    (void)sid;
-    (void)method;
-    (void)args;
-    (void)deadline_ns;
-    err_set(&err, ERR_UNSUPPORTED, "this node cannot call others");
-    done(arg, NULL, &err);
 }
 
 static void begin_one(struct job_fan *fan)
@@ -54,8 +47,13 @@ static void begin_one(struct job_fan *fan)
     struct calling *calling = x_alloc(sizeof *calling);
     *calling = (struct calling){fan, target};
     fan->n_out++;
-    call_member(fan->node, target->sid, fan->method, fan->args, fan->deadline_ns, on_answer,
-                calling);
+    const struct peers_call call = {.sid = target->sid,
+                                    .method = fan->method,
+                                    .args = {fan->packed.data, fan->packed.len},
+                                    .rights = fan->rights,
+                                    .who = fan->who,
+                                    .deadline_ns = fan->deadline_ns};
+    (void)peers_call(fan->node, &call, on_answer, calling);
 }
 
 /* Answers may come at once, which calls this again: `is_turning` makes it one loop. */
@@ -70,8 +68,7 @@ static void go_on(struct job_fan *fan)
     }
     fan->is_turning = false;
     if (fan->at == fan->n && fan->n_out == 0) {
-        json_decref(fan->args);
-        fan->args = NULL;
+        buf_deinit(&fan->packed);
         fan->done(fan);
     }
 }
@@ -80,5 +77,8 @@ void job_fan_start(struct job_fan *fan)
 {
     fan->at = fan->n_out = 0;
     fan->is_turning = false;
+    rpc_put_json(&fan->packed, fan->args);
+    json_decref(fan->args);
+    fan->args = NULL;
     go_on(fan);
 }

@@ -195,7 +195,7 @@ static uint64_t arm_deadline(struct job_asking *a, int64_t now_ns)
     return clock_monotonic_ns() + (left > 0 ? (uint64_t)left : 0);
 }
 
-static void arm(struct job_asking *a, int64_t now_ns)
+static void arm(struct job_asking *a, const struct job_caller *caller, int64_t now_ns)
 {
     struct err err = {0};
 
@@ -203,6 +203,7 @@ static void arm(struct job_asking *a, int64_t now_ns)
     a->fan_is_due = true;
     a->n_asked = (uint32_t)a->targets.n + (a->targets.has_self ? 1 : 0);
     a->fan = (struct job_fan){.node = a->node,
+                              .rights = caller->rights,
                               .targets = a->targets.list,
                               .n = a->targets.n,
                               .method = "job.arm",
@@ -210,6 +211,7 @@ static void arm(struct job_asking *a, int64_t now_ns)
                               .deadline_ns = arm_deadline(a, now_ns),
                               .each = on_each,
                               .done = on_all};
+    snprintf(a->fan.who, sizeof a->fan.who, "%s", caller->who);
     if (a->spec.policy == JOB_BEST_EFFORT) {
         jobs_spread(a->node->jobs, &a->spec.id);
     }
@@ -270,7 +272,7 @@ static void say_clocks(struct job_asking *a)
 }
 
 struct job_asking *job_ask_start(struct node *node, const struct job_wish *wish,
-                                 const struct asker *asker)
+                                 const struct job_caller *caller, const struct asker *asker)
 {
     struct job_asking *a = x_alloc(sizeof *a);
     int64_t now_ns = jobs_now_ns(node->jobs);
@@ -293,10 +295,10 @@ struct job_asking *job_ask_start(struct node *node, const struct job_wish *wish,
     }
     id_format(&a->spec.id, id);
     log_info("job %s for %zu nodes was asked for by %s", id,
-             a->targets.n + (a->targets.has_self ? 1 : 0), wish->who);
+             a->targets.n + (a->targets.has_self ? 1 : 0), caller->who);
     say_clocks(a);
     a->is_starting = true;
-    arm(a, now_ns);
+    arm(a, caller, now_ns);
     a->is_starting = false;
     if (!a->own_is_due && !a->fan_is_due) {
         decide(a);

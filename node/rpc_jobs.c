@@ -81,6 +81,13 @@ static int take_wish(const json_t *args, struct node *node, struct job_wish *wis
     return rc;
 }
 
+static struct job_caller caller_of(const struct rpc_call *call, char who[RPC_ASK_WHO_MAX])
+{
+    return (struct job_caller){.rights = rpc_call_rights(call),
+                               .who = rpc_ask_who(call, who),
+                               .deadline_ns = rpc_call_deadline_ns(call)};
+}
+
 static void on_gone(void *arg)
 {
     job_asking_gone(arg);
@@ -92,13 +99,13 @@ static void start(struct rpc_call *call, struct node *node)
     struct err err = {0};
     char who[RPC_ASK_WHO_MAX];
 
-    wish.who = rpc_ask_who(call, who);
+    const struct job_caller caller = caller_of(call, who);
     if (take_wish(rpc_call_args(call), node, &wish, &err) < 0) {
         rpc_call_fail_err(call, &err);
         return;
     }
     struct asker asker = rpc_asker(call);
-    struct job_asking *asking = job_ask_start(node, &wish, &asker);
+    struct job_asking *asking = job_ask_start(node, &wish, &caller, &asker);
     if (asking != NULL) {
         rpc_call_on_gone(call, on_gone, asking);
     }
@@ -126,20 +133,24 @@ static void stop(struct rpc_call *call, struct node *node)
 {
     const json_t *args = rpc_call_args(call);
     const char *id = rpc_arg_text(args, "job_id");
+    char who[RPC_ASK_WHO_MAX];
+    const struct job_caller caller = caller_of(call, who);
     struct asker asker = rpc_asker(call);
 
     rpc_call_set_target(call, id);
     job_ask_stop(node, id, rpc_arg_bool(args, "call_off", false) ? JOB_ABORT : JOB_STOP,
-                 rpc_arg_bool(args, "only_here", false), rpc_call_deadline_ns(call), &asker);
+                 rpc_arg_bool(args, "only_here", false), &caller, &asker);
 }
 
 static void status(struct rpc_call *call, struct node *node)
 {
     const json_t *args = rpc_call_args(call);
+    char who[RPC_ASK_WHO_MAX];
+    const struct job_caller caller = caller_of(call, who);
     struct asker asker = rpc_asker(call);
 
     job_ask_status(node, rpc_arg_text(args, "job_id"), rpc_arg_bool(args, "only_here", false),
-                   rpc_call_deadline_ns(call), &asker);
+                   &caller, &asker);
 }
 
 static void list(struct rpc_call *call, struct node *node)

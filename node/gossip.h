@@ -17,6 +17,7 @@
 #include "shared/base/buf.h"
 #include "shared/swarm/swim.h"
 #include "shared/swarm/swim_meta.h"
+#include "shared/wire/channel.h"
 
 struct gossip;
 struct json_t;
@@ -92,6 +93,21 @@ struct gossip_ring_action {
 int gossip_ring_do(struct gossip *gossip, const struct gossip_ring_action *action, struct err *err);
 /* Without the keys themselves. */
 void gossip_ring_get(struct gossip *gossip, struct gossip_ring *out);
+
+/* ---- calls between nodes: node/peers, node/rpc_conn_sealed_uv ---- */
+
+struct gossip_calls_key {
+    char key_id[CHANNEL_KEY_ID_CHARS + 1];
+    uint8_t psk[CHANNEL_PSK_BYTES]; /* to be wiped */
+};
+/* The key of that id, or the one that is in force (NULL). False: it is not in the ring. */
+bool gossip_calls_key(struct gossip *gossip, const char *key_id, struct gossip_calls_key *out);
+/* This node's key pair, for as long as the gossip is open. */
+const struct channel_node *gossip_calls_node(const struct gossip *gossip);
+/* Whose key that is. False: of nobody that is known and not banned. */
+bool gossip_member_of_key(struct gossip *gossip, const uint8_t *public_key,
+                          struct gossip_member *out);
+bool gossip_member(struct gossip *gossip, uint64_t sid, struct gossip_member *out);
 
 /* HOST[:PORT] besides those of --join, tried for ever. */
 int gossip_join(struct gossip *gossip, const char *text, struct err *err);

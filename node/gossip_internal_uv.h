@@ -30,6 +30,7 @@
 #define GOSSIP_TURN_MAX    256 /* datagrams of a turn of the loop */
 #define GOSSIP_SEEDS_MAX   64  /* names and addresses to join by */
 
+struct gossip_handed;
 struct gossip_lookup;
 struct gossip_stream;
 
@@ -116,7 +117,10 @@ struct gossip {
     size_t n_listeners;
     unsigned n_strangers; /* that connected and have not proven a key */
     uint32_t last_stream;
-    struct channel_node channel_node; /* our key, borrowed from the state */
+    struct channel_node channel_node;   /* our key, borrowed from the state */
+    struct channel_node calls_node;     /* the same, for the loop of the node */
+    TAILQ_HEAD(, gossip_handed) handed; /* connections that are for the loop of the node */
+    unsigned n_handed;
     uint8_t stream_bytes[GOSSIP_STREAM_READ];
 
     bool kv_is_new; /* records came or changed, and nobody was told */
@@ -171,6 +175,13 @@ void gossip_set_meta(struct gossip *g);
 
 /* ---- gossip_kv.c; the node's loop ---- */
 void gossip_kv_told(struct gossip *g);
+
+/* ---- gossip_calls_uv.c ---- */
+/* A connection for calls: fd and head (what was read of it) are moved. Gossip thread, locked. */
+void gossip_hand_over(struct gossip *g, int fd, const struct swim_addr *peer, struct buf *head);
+/* The node's loop, not locked. */
+void gossip_take_handed(struct gossip *g);
+void gossip_drop_handed(struct gossip *g);
 
 /* ---- gossip_watch_uv.c ---- */
 void gossip_watch_start(struct gossip *g); /* before the thread */

@@ -7,6 +7,7 @@
  * reset overtakes the last words.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -38,6 +39,7 @@ struct gossip_stream {
     struct buf message; /* of the one that is coming: its head and what is there */
     bool is_accepted;
     bool is_stranger; /* its key is not proven */
+    bool is_sorted;   /* accepted, and no connection for calls */
     bool is_told;     /* the core knows of it */
     bool is_done;     /* the core has closed it: what still comes is not read */
     bool is_closing;
@@ -284,6 +286,47 @@ static void take_bytes(struct gossip_stream *s, const uint8_t *bytes, size_t n)
     }
 }
 
+/* Calls of a member are for the node's loop, which gets the socket and what was read of it. True:
+ * it is gone from here, or cannot be told yet. */
+static bool is_for_calls(struct gossip_stream *s, const uint8_t *bytes, size_t n)
+{
+    int kind;
+    uv_os_fd_t fd;
+
+    if (!s->is_accepted || s->is_sorted) {
+        return false;
+    }
+    buf_append(&s->message, bytes, n);
+    kind = channel_peek_kind(s->message.data, s->message.len);
+    if (kind == CHANNEL_CLUSTER_CALLS && uv_fileno((uv_handle_t *)&s->tcp, &fd) == 0) {
+        int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+        if (copy >= 0) {
+            gossip_hand_over(s->gossip, copy, &s->peer, &s->message);
+        }
+        end(s);
+    }
+    return kind == 0 || s->is_closing;
+}
+
+/* Once it is known what it is: all that came so far. */
+static void take_first_bytes(struct gossip_stream *s, const uint8_t *bytes, size_t n)
+{
+    struct buf head;
+
+    if (is_for_calls(s, bytes, n)) {
+        return;
+    }
+    if (!s->is_accepted || s->is_sorted) {
+        take_bytes(s, bytes, n);
+        return;
+    }
+    s->is_sorted = true;
+    head = s->message;
+    s->message = (struct buf){0};
+    take_bytes(s, head.data, head.len);
+    buf_deinit(&head);
+}
+
 static void on_alloc(uv_handle_t *handle, size_t wanted, uv_buf_t *out)
 {
     struct gossip_stream *s = handle->data;
@@ -305,7 +348,7 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *read)
         }
         end(s);
     } else if (n > 0 && !s->is_done) {
-        take_bytes(s, (const uint8_t *)read->base, (size_t)n);
+        take_first_bytes(s, (const uint8_t *)read->base, (size_t)n);
     }
     gossip_drain_core(g);
     gossip_unlock(g);

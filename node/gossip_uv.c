@@ -318,6 +318,7 @@ static void on_told(uv_async_t *async);
 
 static void free_all(struct gossip *g)
 {
+    gossip_drop_handed(g);
     for (size_t i = 0; i < g->n_sockets; i++) {
         gossip_socket_close(&g->sockets[i]);
     }
@@ -336,6 +337,7 @@ static struct gossip *make(struct node *node)
     struct gossip *g = x_alloc(sizeof *g);
 
     g->node = node;
+    TAILQ_INIT(&g->handed);
     g->inbox = gossip_inbox_new();
     g->scratch = x_alloc(sizeof *g->scratch);
     REQUIRE(pthread_mutex_init(&g->mutex, NULL) == 0);
@@ -401,6 +403,7 @@ int gossip_open(struct node *node, struct err *err)
         free_all(g);
         return rc;
     }
+    g->calls_node = (struct channel_node){g->state.public_key, g->state.secret_key};
     say_where(g);
     add_endpoints(g);
     node->gossip = g;
@@ -440,6 +443,7 @@ static void on_told(uv_async_t *async)
 {
     struct gossip *g = async->data;
 
+    gossip_take_handed(g);
     gossip_lock(g);
     bool has_left = g->has_left;
     gossip_unlock(g);

@@ -7,6 +7,7 @@
 #include "node/events.h"
 #include "node/gauges.h"
 #include "node/gossip.h"
+#include "node/peers.h"
 #include "node/jobs.h"
 #include "node/http_server.h"
 #include "node/inject_hub.h"
@@ -83,8 +84,8 @@ static void write_rpc(struct node *node, struct buf *out)
 }
 
 const metrics_write_cb metrics_writers[] = {
-    captures_metrics, write_relay,  write_inject,   write_uplinks,  gauges_metrics,
-    write_auth,       write_http,   write_replays,  write_readings, write_rpc,
-    gossip_metrics,   jobs_metrics, events_metrics, write_build,
+    captures_metrics, write_relay,   write_inject,  write_uplinks,  gauges_metrics,
+    write_auth,       write_http,    write_replays, write_readings, write_rpc,
+    gossip_metrics,   peers_metrics, jobs_metrics,  events_metrics, write_build,
 };
 const size_t n_metrics_writers = ARRAY_LEN(metrics_writers);

@@ -24,6 +24,7 @@ struct http_server;
 struct inject_hub;
 struct node_sources;
 struct pcapng_listen;
+struct peers;
 struct node_store;
 struct readings;
 struct replays;
@@ -57,5 +58,6 @@ struct node {
     struct http_server *http;     /* listeners and connections */
     struct rpc_server *rpc;       /* the same for RPC */
     struct gossip *gossip;        /* the swarm; NULL: there is none */
+    struct peers *peers;          /* calls to its other members */
     struct jobs *jobs;            /* captures on many nodes, planned */
 };

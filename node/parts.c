@@ -18,6 +18,7 @@
 #include "node/readings.h"
 #include "node/relay.h"
 #include "node/replays.h"
+#include "node/peers.h"
 #include "node/rpc_server.h"
 #include "node/store_access.h"
 #include "node/uplinks.h"
@@ -119,6 +120,7 @@ const struct node_part node_parts[] = {
     /* It tells the other nodes where the rest listens. */
     {.name = "swarm", .open = gossip_open, .drain = gossip_drain, .close = gossip_close},
     {.name = "jobs", .open = jobs_open, .drain = jobs_drain, .close = jobs_close},
+    {.name = "peers", .open = peers_open, .drain = peers_drain, .close = peers_close},
     /* But this: it has to know where the others listen. No request is read before the loop runs. */
     {.name = "own traffic", .open = node_sources_settle, .close = close_nothing},
 };

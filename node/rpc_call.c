@@ -114,6 +114,16 @@ static struct rpc_conn *leave(struct rpc_call *call)
     return conn;
 }
 
+/* A part's answer. */
+static void pour(struct rpc_call *call, struct rpc_span result, const struct rpc_error *error)
+{
+    struct rpc_conn *conn = leave(call);
+
+    call->sink(call->sink_arg, result, error);
+    rpc_conn_go_on(conn);
+    rpc_call_unref(call);
+}
+
 /* Sends the answer (if any) and ends the call. */
 static void answer(struct rpc_call *call, struct buf *message)
 {
@@ -164,7 +174,9 @@ static void audit(struct rpc_call *call, const char *outcome)
 void rpc_call_reply_packed(struct rpc_call *call, struct buf *result)
 {
     audit(call, "ok");
-    if (call->conn != NULL) {
+    if (call->conn != NULL && call->sink != NULL) {
+        pour(call, (struct rpc_span){.bytes = result->data, .n = result->len}, NULL);
+    } else if (call->conn != NULL) {
         struct buf message = {0};
         call->conn->server->counters.answered++;
         buf_reserve(&message, result->len + 32);
@@ -191,7 +203,13 @@ void rpc_call_fail_of(struct rpc_call *call, const char *node, const char *code,
                       const char *message_text)
 {
     audit(call, code);
-    if (call->conn != NULL) {
+    if (call->conn != NULL && call->sink != NULL) {
+        struct rpc_error error = {0};
+        snprintf(error.code, sizeof error.code, "%s", code);
+        snprintf(error.message, sizeof error.message, "%s", message_text);
+        snprintf(error.node, sizeof error.node, "%s", node);
+        pour(call, (struct rpc_span){0}, &error);
+    } else if (call->conn != NULL) {
         struct buf message = {0};
         call->conn->server->counters.failed++;
         rpc_put_error(&message, call->id, code, message_text, node);
@@ -242,7 +260,7 @@ static struct rpc_call *find_call(struct rpc_conn *conn, uint32_t id)
     struct rpc_call *call;
 
     LIST_FOREACH (call, &conn->calls, link) {
-        if (call->id == id) {
+        if (call->id == id && call->sink == NULL) {
             return call;
         }
     }
@@ -271,20 +289,30 @@ void rpc_calls_end(struct rpc_conn *conn)
     }
 }
 
+/* The first whose time is over, and the earliest deadline of the others. */
+static struct rpc_call *find_late(struct rpc_conn *conn, uint64_t now_ns, uint64_t *next_ns)
+{
+    struct rpc_call *call;
+
+    *next_ns = UINT64_MAX;
+    LIST_FOREACH (call, &conn->calls, link) {
+        if (call->deadline_ns <= now_ns) {
+            return call;
+        }
+        *next_ns = call->deadline_ns < *next_ns ? call->deadline_ns : *next_ns;
+    }
+    return NULL;
+}
+
 uint64_t rpc_calls_expire(struct rpc_conn *conn, uint64_t now_ns)
 {
-    uint64_t next_ns = UINT64_MAX;
-    struct rpc_call *call = LIST_FIRST(&conn->calls);
+    struct rpc_call *late;
+    uint64_t next_ns;
 
-    while (call != NULL) {
-        struct rpc_call *following = LIST_NEXT(call, link);
-        if (call->deadline_ns <= now_ns) {
-            conn->server->counters.late++;
-            give_up(call, RPC_CODE_DEADLINE, "the time that the caller gave is over");
-        } else if (call->deadline_ns < next_ns) {
-            next_ns = call->deadline_ns;
-        }
-        call = following;
+    /* One that ends takes its parts along, and the last part ends the whole: from the start. */
+    while ((late = find_late(conn, now_ns, &next_ns)) != NULL) {
+        conn->server->counters.late++;
+        give_up(late, RPC_CODE_DEADLINE, "the time that the caller gave is over");
     }
     return next_ns;
 }
@@ -321,14 +349,23 @@ static void refuse_unknown(struct rpc_call *call, const char *name)
 /* Stands in for a method that is not known, so that its call can be refused like any other. */
 static const struct rpc_method unknown_method = {.name = "unknown", .right = RIGHT_ADMIN};
 
+static void join(struct rpc_call *call, struct rpc_conn *conn)
+{
+    call->conn = conn;
+    call->n_refs = 1; /* until it is answered */
+    LIST_INSERT_HEAD(&conn->calls, call, link);
+    conn->n_large += call->method->is_large;
+    conn->server->n_large += call->method->is_large;
+    conn->n_calls++;
+    conn->server->n_calls++;
+}
+
 static struct rpc_call *make_call(struct rpc_conn *conn, const struct rpc_message *message)
 {
     struct rpc_call *call = x_alloc(sizeof *call);
     const struct rpc_method *method = rpc_method_find(message->method);
 
-    call->conn = conn;
     call->node = conn->server->node;
-    call->n_refs = 1; /* until it is answered */
     call->id = message->id;
     call->method = method == NULL ? &unknown_method : method;
     call->rights = conn->rights;
@@ -336,25 +373,75 @@ static struct rpc_call *make_call(struct rpc_conn *conn, const struct rpc_messag
     memcpy(call->who, conn->who, sizeof call->who);
     memcpy(call->key_id, conn->key_id, sizeof call->key_id);
     snprintf(call->peer, sizeof call->peer, "%s", stream_peer(conn->stream));
-    LIST_INSERT_HEAD(&conn->calls, call, link);
-    conn->n_large += call->method->is_large;
-    conn->server->n_large += call->method->is_large;
-    conn->n_calls++;
-    conn->server->n_calls++;
+    join(call, conn);
     return call;
 }
 
-/* False: the call is answered with what is wrong with it. */
-static bool read_call(struct rpc_call *call, const struct rpc_message *message)
+struct rpc_call *rpc_call_part(struct rpc_call *whole,
+                               void (*sink)(void *arg, struct rpc_span result,
+                                            const struct rpc_error *error),
+                               void *arg)
 {
-    struct rpc_call_options options;
-    struct rpc_span args;
-    struct err err = {0};
+    struct rpc_call *part = x_alloc(sizeof *part);
 
-    if (rpc_decode_params(message->params, &args, &options, &err) < 0) {
-        rpc_call_fail(call, RPC_CODE_BAD_REQUEST, "%s", err.text);
+    part->node = whole->node;
+    part->id = whole->id;
+    part->method = whole->method;
+    part->args = json_incref(whole->args);
+    part->rights = whole->rights;
+    part->deadline_ns = whole->deadline_ns;
+    memcpy(part->who, whole->who, sizeof part->who);
+    memcpy(part->key_id, whole->key_id, sizeof part->key_id);
+    memcpy(part->peer, whole->peer, sizeof part->peer);
+    part->sink = sink;
+    part->sink_arg = arg;
+    join(part, whole->conn);
+    return rpc_call_ref(part);
+}
+
+void rpc_call_end_part(struct rpc_call *part)
+{
+    if (part->conn != NULL) {
+        leave(part);
+        tell_gone(part);
+        rpc_call_unref(part);
+    }
+    rpc_call_unref(part);
+}
+
+/* A node's word for whom it asks; everybody else speaks for himself. */
+static bool take_rights(struct rpc_call *call, const struct rpc_call_options *options)
+{
+    const struct rpc_conn *conn = call->conn;
+
+    if (conn->is_node != options->is_forwarded) {
+        rpc_call_fail(call, "permission",
+                      conn->is_node ? "a node calls on behalf of somebody: \"forwarded\" is missing"
+                                    : "\"forwarded\" is for nodes, in the channel of nodes");
         return false;
     }
+    if (conn->is_node) {
+        call->rights = options->rights & api_role_rights(ROLE_ADMIN);
+        call->key_id[0] = '\0';
+        snprintf(call->who, sizeof call->who, "%.60s via %.30s", options->who, conn->who);
+    }
+    if (call->method->of_nodes && !conn->is_node) {
+        rpc_call_fail(call, "permission", "%s is what nodes ask each other", call->method->name);
+        return false;
+    }
+    if ((call->rights & call->method->right) != call->method->right) {
+        conn->server->counters.rejected[RPC_REJECTED_RIGHT]++;
+        rpc_call_fail(call, "permission", "%s needs a key with the right '%s'", call->method->name,
+                      api_right_name(call->method->right));
+        return false;
+    }
+    return true;
+}
+
+static bool take_args(struct rpc_call *call, struct rpc_span args)
+{
+    struct err err = {0};
+
     if (args.bytes == NULL) {
         call->args = json_object();
     } else if (rpc_to_json(args, RPC_VALUES_MAX, &call->args, &err) < 0) {
@@ -365,11 +452,41 @@ static bool read_call(struct rpc_call *call, const struct rpc_message *message)
         rpc_call_fail_err(call, &err);
         return false;
     }
+    return true;
+}
+
+/* True: it is this node's to answer. False: it was answered with what is wrong with it, or goes to
+ * others. */
+static bool read_call(struct rpc_call *call, const struct rpc_message *message)
+{
+    struct rpc_call_options options;
+    struct rpc_span args;
+    struct err err = {0};
+
+    if (rpc_decode_params(message->params, &args, &options, &err) < 0) {
+        rpc_call_fail(call, RPC_CODE_BAD_REQUEST, "%s", err.text);
+        return false;
+    }
+    if (!take_rights(call, &options) || !take_args(call, args)) {
+        return false;
+    }
     if (options.deadline_ms > 0) {
         call->deadline_ns = clock_monotonic_ns() + options.deadline_ms * 1000000u;
         rpc_server_watch_deadline(call->conn->server, call->deadline_ns);
     }
-    return true;
+    return !rpc_forward(call, args, &options);
+}
+
+void rpc_call_handle(struct rpc_call *call)
+{
+    rpc_handle_cb handle = find_handler(call->method->name);
+
+    if (handle != NULL) {
+        call->is_entered = true;
+        handle(call, call->node);
+    } else {
+        rpc_call_fail(call, RPC_CODE_NOT_IMPLEMENTED, "this node cannot do %s", call->method->name);
+    }
 }
 
 void rpc_call_begin(struct rpc_conn *conn, const struct rpc_message *message)
@@ -378,8 +495,6 @@ void rpc_call_begin(struct rpc_conn *conn, const struct rpc_message *message)
     bool is_twice = find_call(conn, message->id) != NULL || rpc_subscription_has(conn, message->id);
     bool is_full = server->n_calls >= RPC_CALLS_MAX;
     struct rpc_call *call = make_call(conn, message);
-    const struct rpc_method *method = call->method;
-    rpc_handle_cb handle = find_handler(method->name);
 
     if (is_twice) {
         rpc_call_fail(call, RPC_CODE_BAD_REQUEST, "a call with this id is not answered yet");
@@ -389,18 +504,9 @@ void rpc_call_begin(struct rpc_conn *conn, const struct rpc_message *message)
         server->counters.rejected[RPC_REJECTED_BUSY]++;
         rpc_call_fail(call, RPC_CODE_BUSY, "%d calls are in flight: try again later",
                       RPC_CALLS_MAX);
-    } else if (method == &unknown_method) {
+    } else if (call->method == &unknown_method) {
         refuse_unknown(call, message->method);
-    } else if ((conn->rights & method->right) != method->right) {
-        server->counters.rejected[RPC_REJECTED_RIGHT]++;
-        rpc_call_fail(call, "permission", "%s needs a key with the right '%s'", method->name,
-                      api_right_name(method->right));
     } else if (read_call(call, message)) {
-        if (handle != NULL) {
-            call->is_entered = true;
-            handle(call, server->node);
-        } else {
-            rpc_call_fail(call, RPC_CODE_NOT_IMPLEMENTED, "this node cannot do %s", method->name);
-        }
+        rpc_call_handle(call);
     }
 }

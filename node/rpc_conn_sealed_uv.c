@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "node/auth.h"
+#include "node/gossip.h"
 #include "node/rpc_internal_uv.h"
 #include "shared/base/clock_posix.h"
 
@@ -20,7 +21,7 @@ static enum channel_refusal look_up(void *arg, enum channel_kind kind, const cha
     struct api_key key;
 
     if (kind != CHANNEL_API_KEY) {
-        return CHANNEL_BAD_KIND;
+        return CHANNEL_BAD_KIND; /* members call at the swarm's port */
     }
     if (!auth_has_keys(auth, now_ns)) {
         return CHANNEL_NO_KEYS;
@@ -34,11 +35,30 @@ static enum channel_refusal look_up(void *arg, enum channel_kind kind, const cha
     return CHANNEL_NOT_REFUSED;
 }
 
-void rpc_conn_enter(void *arg, int fd, const struct sockaddr_storage *peer)
+static enum channel_refusal look_up_node(void *arg, enum channel_kind kind, const char *key_id,
+                                         struct channel_key *out)
+{
+    struct gossip *gossip = ((struct rpc_server *)arg)->node->gossip;
+    struct gossip_calls_key key;
+
+    if (kind != CHANNEL_CLUSTER_CALLS || gossip == NULL) {
+        return CHANNEL_BAD_KIND;
+    }
+    if (!gossip_calls_key(gossip, key_id, &key)) {
+        return CHANNEL_NO_SUCH_KEY;
+    }
+    memcpy(out->psk, key.psk, sizeof out->psk);
+    out->refusal = CHANNEL_NOT_REFUSED;
+    explicit_bzero(&key, sizeof key);
+    return CHANNEL_NOT_REFUSED;
+}
+
+void rpc_conn_enter(void *arg, int fd, const struct sockaddr_storage *peer, const struct buf *head)
 {
     struct rpc_server *server = arg;
+    struct gossip *gossip = server->node->gossip;
 
-    if (server->draining) {
+    if (server->draining || (head != NULL && gossip == NULL)) {
         rpc_door_turn_away(fd);
         rpc_door_left(server->door, peer);
         return;
@@ -50,7 +70,14 @@ void rpc_conn_enter(void *arg, int fd, const struct sockaddr_storage *peer)
     }
     conn->is_stranger = true;
     snprintf(conn->who, sizeof conn->who, "nobody");
-    conn->channel = channel_new_server(&(struct channel_server){.lookup = look_up, .arg = server});
+    conn->is_node = head != NULL;
+    conn->channel = channel_new_server(
+        &(struct channel_server){.lookup = conn->is_node ? look_up_node : look_up,
+                                 .arg = server,
+                                 .node = conn->is_node ? gossip_calls_node(gossip) : NULL});
+    if (head != NULL) {
+        rpc_conn_on_sealed(conn, head->data, head->len);
+    }
 }
 
 static void leave_door(struct rpc_conn *conn)
@@ -59,6 +86,22 @@ static void leave_door(struct rpc_conn *conn)
         conn->is_stranger = false;
         rpc_door_left(conn->server->door, stream_peer_address(conn->stream));
     }
+}
+
+/* It has the cluster key and a key pair; who that is the swarm knows. */
+static void on_node_opened(struct rpc_conn *conn)
+{
+    struct gossip *gossip = conn->server->node->gossip;
+    struct gossip_member member;
+
+    leave_door(conn);
+    if (gossip == NULL || !gossip_member_of_key(gossip, channel_peer(conn->channel), &member)) {
+        conn->server->counters.rejected[RPC_REJECTED_PEER]++;
+        rpc_conn_goodbye(conn, "permission", "no member of the swarm has this node key");
+        return;
+    }
+    snprintf(conn->who, sizeof conn->who, "node %s", member.meta.name);
+    conn->active_ms = uv_now(conn->server->node->loop);
 }
 
 /* The key is proven; whether it is still one, and of which role, is looked up now. */
@@ -121,6 +164,8 @@ void rpc_conn_on_sealed(struct rpc_conn *conn, const uint8_t *data, size_t n)
         }
         if (event < 0) {
             on_refused(conn, &err);
+        } else if (event == CHANNEL_OPENED && conn->is_node) {
+            on_node_opened(conn);
         } else if (event == CHANNEL_OPENED) {
             on_opened(conn);
         } else if (event == CHANNEL_DATA) {
@@ -130,6 +175,25 @@ void rpc_conn_on_sealed(struct rpc_conn *conn, const uint8_t *data, size_t n)
 }
 
 /* ---- the end ---- */
+
+/* A member that was banned, or whose cluster key was retired, has no say any more. */
+static void tick_node(struct rpc_conn *conn)
+{
+    struct gossip *gossip = conn->server->node->gossip;
+    struct gossip_calls_key key;
+    struct gossip_member member;
+
+    if (conn->is_ending) {
+        return;
+    }
+    if (gossip == NULL || !gossip_calls_key(gossip, channel_key_id(conn->channel), &key) ||
+        !gossip_member_of_key(gossip, channel_peer(conn->channel), &member)) {
+        conn->server->counters.rejected[RPC_REJECTED_KEY_ENDED]++;
+        rpc_conn_goodbye(conn, err_name(ERR_KEY),
+                         "the member was banned, or its cluster key was retired");
+    }
+    explicit_bzero(&key, sizeof key);
+}
 
 void rpc_conn_tick_tcp(struct rpc_conn *conn, uint64_t now_ms)
 {
@@ -142,6 +206,10 @@ void rpc_conn_tick_tcp(struct rpc_conn *conn, uint64_t now_ms)
             server->counters.rejected[RPC_REJECTED_SLOW]++;
             stream_abort(conn->stream, "the handshake took too long");
         }
+        return;
+    }
+    if (conn->is_node) {
+        tick_node(conn);
         return;
     }
     uint64_t generation = auth_generation(auth, now_ns);

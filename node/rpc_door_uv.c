@@ -15,6 +15,8 @@ struct waiting {
     int fd;
     struct sockaddr_storage peer;
     uint64_t since_ms;
+    bool has_head;
+    struct buf head;
 };
 
 struct rpc_door {
@@ -48,6 +50,7 @@ static void forget(struct rpc_door *door, struct waiting *waiting)
 {
     TAILQ_REMOVE(&door->waiting, waiting, link);
     door->n_waiting--;
+    buf_deinit(&waiting->head);
     mem_free(waiting);
 }
 
@@ -83,10 +86,11 @@ static void let_in(struct rpc_door *door)
     }
     door->is_letting_in = true;
     while ((next = find_next(door)) != NULL) {
-        int fd = next->fd;
-        struct sockaddr_storage peer = next->peer;
+        struct waiting one = *next;
+        next->head = (struct buf){0};
         forget(door, next);
-        door->enter(door->arg, fd, &peer);
+        door->enter(door->arg, one.fd, &one.peer, one.has_head ? &one.head : NULL);
+        buf_deinit(&one.head);
     }
     door->is_letting_in = false;
 }
@@ -142,10 +146,11 @@ void rpc_door_close(struct rpc_door *door, void (*closed)(void *arg))
     uv_close((uv_handle_t *)&door->look, on_closed);
 }
 
-void rpc_door_knock(struct rpc_door *door, int fd, const struct sockaddr_storage *peer)
+void rpc_door_knock(struct rpc_door *door, int fd, const struct sockaddr_storage *peer,
+                    const struct buf *head)
 {
     if (may_enter(door, peer)) {
-        door->enter(door->arg, fd, peer);
+        door->enter(door->arg, fd, peer, head);
         return;
     }
     if (door->n_waiting == RPC_DOOR_WAITING_MAX) {
@@ -156,6 +161,10 @@ void rpc_door_knock(struct rpc_door *door, int fd, const struct sockaddr_storage
     waiting->fd = fd;
     waiting->peer = *peer;
     waiting->since_ms = uv_now(door->look.loop);
+    if (head != NULL) {
+        waiting->has_head = true;
+        buf_append(&waiting->head, head->data, head->len);
+    }
     TAILQ_INSERT_TAIL(&door->waiting, waiting, link);
     if (door->n_waiting++ == 0) {
         uv_timer_start(&door->look, on_look, LOOK_MS, LOOK_MS);

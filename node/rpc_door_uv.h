@@ -14,19 +14,24 @@
 
 #include <uv.h>
 
+#include "shared/base/buf.h"
+
 #define RPC_DOOR_WAITING_MAX 1024
 
 struct rpc_door;
 
-typedef void (*rpc_door_enter_cb)(void *arg, int fd, const struct sockaddr_storage *peer);
+/* head: what was read of it already, elsewhere; borrowed. NULL: nothing was. */
+typedef void (*rpc_door_enter_cb)(void *arg, int fd, const struct sockaddr_storage *peer,
+                                  const struct buf *head);
 
 struct rpc_door *rpc_door_open(uv_loop_t *loop, rpc_door_enter_cb enter, void *arg);
 /* Who waits is dropped. closed(arg) follows. */
 void rpc_door_close(struct rpc_door *door, void (*closed)(void *arg));
 
-/* Calls enter now or later, or refuses; fd is moved. Each that entered is one stranger until
- * rpc_door_left. */
-void rpc_door_knock(struct rpc_door *door, int fd, const struct sockaddr_storage *peer);
+/* Calls enter now or later, or refuses; fd is moved, head (or NULL) is copied when it waits. Each
+ * that entered is one stranger until rpc_door_left. */
+void rpc_door_knock(struct rpc_door *door, int fd, const struct sockaddr_storage *peer,
+                    const struct buf *head);
 /* It is known now, or gone. */
 void rpc_door_left(struct rpc_door *door, const struct sockaddr_storage *peer);
 /* Sends the byte that says "busy", and closes. */

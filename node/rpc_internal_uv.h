@@ -19,7 +19,6 @@
 #include "shared/wire/channel.h"
 
 #define RPC_LISTENERS_MAX 16
-#define RPC_WHO_MAX       32
 #define RPC_WIPED_MAX     4096 /* bytes of an answer that are wiped */
 
 /* Why a connection or call was refused; a label in /metrics. */
@@ -39,8 +38,9 @@ enum rpc_rejected {
 struct rpc_counters {
     uint64_t accepted_unix;
     uint64_t accepted_tcp;
-    uint64_t answered; /* with a result */
-    uint64_t failed;   /* with an error */
+    uint64_t accepted_nodes; /* members, at the swarm's port */
+    uint64_t answered;       /* with a result */
+    uint64_t failed;         /* with an error */
     uint64_t cancelled;
     uint64_t held; /* large calls that had to wait */
     uint64_t late; /* the caller's time was over */
@@ -62,6 +62,9 @@ struct rpc_call {
     char peer[STREAM_PEER_MAX];
     char *target;    /* owned */
     bool is_entered; /* a handler had it */
+    /* A part of another call, which is answered here instead of on the connection: */
+    void (*sink)(void *arg, struct rpc_span result, const struct rpc_error *error);
+    void *sink_arg;
     uint64_t deadline_ns;
     void (*gone)(void *arg);
     void *gone_arg;
@@ -77,6 +80,7 @@ struct rpc_conn {
     LIST_HEAD(, rpc_subscription) subscriptions;
     size_t n_subscriptions;
     bool is_unix;
+    bool is_node;            /* a member of the swarm, who calls on behalf of others */
     bool is_stranger;        /* counted at the door */
     struct channel *channel; /* of TCP */
     uint64_t generation;     /* of the keys, when they were looked at */
@@ -139,7 +143,7 @@ void rpc_conn_drain(struct rpc_conn *conn);
 void rpc_conn_go_on(struct rpc_conn *conn);
 
 /* rpc_conn_sealed_uv.c: the secure channel of a connection. */
-void rpc_conn_enter(void *arg, int fd, const struct sockaddr_storage *peer);
+void rpc_conn_enter(void *arg, int fd, const struct sockaddr_storage *peer, const struct buf *head);
 void rpc_conn_on_sealed(struct rpc_conn *conn, const uint8_t *data, size_t n);
 /* Once a sweep: handshakes that take too long, keys that ended. */
 void rpc_conn_tick_tcp(struct rpc_conn *conn, uint64_t now_ms);
@@ -147,6 +151,22 @@ void rpc_conn_deinit_tcp(struct rpc_conn *conn);
 
 /* rpc_call.c: begins a call of a connection whose message is sound. */
 void rpc_call_begin(struct rpc_conn *conn, const struct rpc_message *message);
+/* Hands it to its handler. */
+void rpc_call_handle(struct rpc_call *call);
+/* The same method with the same arguments, as a part of a call: its answer goes to sink(arg, …),
+ * now or later, borrowed. Gives a reference, for rpc_call_end_part. */
+struct rpc_call *rpc_call_part(struct rpc_call *whole,
+                               void (*sink)(void *arg, struct rpc_span result,
+                                            const struct rpc_error *error),
+                               void *arg);
+/* Nobody waits for it any more; sink is not called. Takes the reference. */
+void rpc_call_end_part(struct rpc_call *part);
+
+/* rpc_forward.c: true when the options say that others are to answer (then it is answered, now or
+ * later); false: this node, and nobody else. args: as they came. */
+bool rpc_forward(struct rpc_call *call, struct rpc_span args,
+                 const struct rpc_call_options *options);
+
 void rpc_call_cancel(struct rpc_conn *conn, uint32_t id);
 /* The connection is gone: so are its calls. */
 void rpc_calls_end(struct rpc_conn *conn);

@@ -75,6 +75,7 @@ void rpc_server_metrics(struct node *node, struct buf *out)
     metrics_family(out, "packetrecorder_rpc_accepted_total", "counter", "RPC connections taken.");
     put_labelled(out, "packetrecorder_rpc_accepted_total", "over", "unix", c->accepted_unix);
     put_labelled(out, "packetrecorder_rpc_accepted_total", "over", "tcp", c->accepted_tcp);
+    put_labelled(out, "packetrecorder_rpc_accepted_total", "over", "swarm", c->accepted_nodes);
     metrics_family(out, "packetrecorder_rpc_bytes_total", "counter",
                    "Bytes of RPC on the wire, by direction.");
     put_labelled(out, "packetrecorder_rpc_bytes_total", "direction", "in",

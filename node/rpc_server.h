@@ -27,8 +27,9 @@
 #define RPC_CONN_LARGE_MAX 8                      /* in flight, of one connection */
 #define RPC_UNSENT_MAX     (256u * 1024u * 1024u) /* unsent of all, those in flight counted whole */
 
-struct rpc_server;
 struct own_endpoint;
+struct rpc_server;
+struct sockaddr_storage;
 
 /* While the process still has its rights: makes the UNIX socket, binds ports that need one. */
 int rpc_server_bind(const struct node_options *options, struct err *err);
@@ -37,6 +38,12 @@ int rpc_server_bind(const struct node_options *options, struct err *err);
 int rpc_server_open(struct node *node, struct err *err);
 void rpc_server_drain(struct node *node, uint64_t deadline_ns, void (*done)(struct node *node));
 void rpc_server_close(struct node *node, void (*closed)(struct node *node));
+
+/* A connection for calls that came in at the swarm's port: fd is moved, head is what was read of
+ * it.
+ */
+void rpc_server_adopt(struct node *node, int fd, const struct sockaddr_storage *peer,
+                      const struct buf *head);
 
 /* Where it listens on TCP. */
 size_t rpc_server_listeners(const struct rpc_server *server);

@@ -50,7 +50,23 @@ static void on_accepted(struct listener *listener, int fd, const struct sockaddr
         rpc_door_turn_away(fd);
         return;
     }
-    rpc_door_knock(server->door, fd, peer);
+    rpc_door_knock(server->door, fd, peer, NULL);
+}
+
+void rpc_server_adopt(struct node *node, int fd, const struct sockaddr_storage *peer,
+                      const struct buf *head)
+{
+    struct rpc_server *server = node->rpc;
+
+    if (server == NULL || server->draining || server->streams.n >= RPC_CONNECTIONS_MAX) {
+        if (server != NULL) {
+            server->counters.rejected[RPC_REJECTED_CONNECTIONS]++;
+        }
+        rpc_door_turn_away(fd);
+        return;
+    }
+    server->counters.accepted_nodes++;
+    rpc_door_knock(server->door, fd, peer, head);
 }
 
 /* ---- deadlines ---- */

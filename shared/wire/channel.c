@@ -96,3 +96,19 @@ bool channel_cluster_key_id_parse(const char *text, uint32_t *id)
     *id = value;
     return true;
 }
+
+int channel_peek_kind(const uint8_t *bytes, size_t n)
+{
+    static const uint8_t begin[] = {0xd7, 'P', 'R', 'C', CHANNEL_VERSION};
+
+    for (size_t i = 0; i < n && i < sizeof begin; i++) {
+        if (bytes[i] != begin[i]) {
+            return CHANNEL_CLUSTER_GOSSIP;
+        }
+    }
+    if (n <= sizeof begin) {
+        return 0;
+    }
+    return bytes[sizeof begin] == CHANNEL_CLUSTER_CALLS ? CHANNEL_CLUSTER_CALLS
+                                                        : CHANNEL_CLUSTER_GOSSIP;
+}

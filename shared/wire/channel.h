@@ -132,6 +132,10 @@ void channel_seal(struct channel *channel, const void *plain, size_t n, struct b
 /* The sentence for a connection that ended now: what it means in this state. Negative. */
 int channel_ended(const struct channel *channel, struct err *err);
 
+/* What a preamble asks for, before there is a channel: 0 while it cannot be told from n bytes; else
+ * the kind, or CHANNEL_CLUSTER_GOSSIP of what is no preamble at all, for a channel to refuse. */
+int channel_peek_kind(const uint8_t *bytes, size_t n);
+
 enum channel_state channel_state(const struct channel *channel);
 /* From the preamble on; before: 0 and "". */
 enum channel_kind channel_kind(const struct channel *channel);

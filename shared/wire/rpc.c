@@ -205,6 +205,38 @@ static bool key_is(const char *key, size_t n, const char *word)
     return key != NULL && n == strlen(word) && memcmp(key, word, n) == 0;
 }
 
+/* Cut to size; what would steer a terminal is replaced. */
+static void take_words(struct unpack *u, char *out, size_t size)
+{
+    size_t n = 0;
+    const char *text = unpack_str(u, RPC_RESPONSE_MAX, &n);
+
+    for (size_t i = 0; text != NULL && i < n && i < size - 1; i++) {
+        unsigned char c = (unsigned char)text[i];
+        out[i] = c < 0x20 || c == 0x7f ? '?' : (char)c;
+        out[i + 1] = '\0';
+    }
+}
+
+/* {who, rights}. */
+static void take_forwarded(struct unpack *u, struct rpc_call_options *options)
+{
+    uint32_t pairs = unpack_map(u, RPC_VALUES_MAX);
+
+    for (uint32_t i = 0; i < pairs && !unpack_failed(u); i++) {
+        size_t n = 0;
+        const char *key = unpack_str(u, RPC_TEXT_KEY_MAX, &n);
+        if (key_is(key, n, "who")) {
+            take_words(u, options->who, sizeof options->who);
+        } else if (key_is(key, n, "rights")) {
+            options->rights = (unsigned)unpack_u64_most(u, UINT32_MAX);
+        } else {
+            unpack_skip(u, UNPACK_DEPTH_MAX);
+        }
+    }
+    options->is_forwarded = true;
+}
+
 static void take_options(struct unpack *u, struct rpc_call_options *options)
 {
     uint32_t pairs = unpack_map(u, RPC_VALUES_MAX);
@@ -214,6 +246,14 @@ static void take_options(struct unpack *u, struct rpc_call_options *options)
         const char *key = unpack_str(u, RPC_TEXT_KEY_MAX, &n);
         if (key_is(key, n, "deadline_ms")) {
             options->deadline_ms = unpack_u64(u);
+        } else if (key_is(key, n, "node")) {
+            options->node = take_value(u);
+        } else if (key_is(key, n, "nodes")) {
+            options->nodes = take_value(u);
+        } else if (key_is(key, n, "select")) {
+            options->select = take_value(u);
+        } else if (key_is(key, n, "forwarded")) {
+            take_forwarded(u, options);
         } else {
             unpack_skip(u, UNPACK_DEPTH_MAX);
         }
@@ -263,19 +303,6 @@ int rpc_decode_cancel(struct rpc_span params, uint32_t *id, struct err *err)
     }
     *id = (uint32_t)v;
     return 0;
-}
-
-/* Cut to size; what would steer a terminal is replaced. */
-static void take_words(struct unpack *u, char *out, size_t size)
-{
-    size_t n = 0;
-    const char *text = unpack_str(u, RPC_RESPONSE_MAX, &n);
-
-    for (size_t i = 0; text != NULL && i < n && i < size - 1; i++) {
-        unsigned char c = (unsigned char)text[i];
-        out[i] = c < 0x20 || c == 0x7f ? '?' : (char)c;
-        out[i + 1] = '\0';
-    }
 }
 
 int rpc_decode_error(struct rpc_span error, struct rpc_error *out, struct err *err)

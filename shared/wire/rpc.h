@@ -8,7 +8,8 @@
  *   notification  [2, "method", [params]]
  *
  * args is a map from parameter to value; options is a map: deadline_ms is what is left of the
- * caller's time. An error is a map {code, message, node}. Cancelling is the notification rpc.cancel
+ * caller's time; node, nodes and select say whose answer is wanted; forwarded is a node's word for
+ * whom it asks. An error is a map {code, message, node}. Cancelling is the notification rpc.cancel
  * [id]. Events come as notifications events.event [{…}], and before the node ends a connection of
  * its own accord it says rpc.closing [{code, message}].
  *
@@ -79,8 +80,18 @@ struct rpc_message {
 int rpc_decode(const uint8_t *message, size_t n, struct rpc_message *out, bool *has_id,
                struct err *err);
 
+#define RPC_WHO_MAX 96 /* "key pr_ID via NODE" */
+
+/* The options of a call. node, nodes and select say whom it is for (docs/protocol-rpc.md); none of
+ * them: the node asked. */
 struct rpc_call_options {
-    uint64_t deadline_ms; /* 0: the caller did not say */
+    uint64_t deadline_ms;   /* 0: the caller did not say */
+    struct rpc_span node;   /* a text: one member, whose answer is given as it is */
+    struct rpc_span nodes;  /* "all" or an array of texts: the answers of several, in one */
+    struct rpc_span select; /* an array of "tag=value": the same, of those that have all of them */
+    bool is_forwarded;      /* by a node, on behalf of `who`, who has `rights` there */
+    unsigned rights;        /* api_right bits */
+    char who[RPC_WHO_MAX];
 };
 
 /* The params of a request: args.bytes is NULL for none (`[]`). ERR_USAGE. Unknown options are read
@@ -114,6 +125,9 @@ int rpc_code_to_err(const char *code);
 /* Encoding, appended to out. args: a msgpack map, or none (bytes NULL) for {}. */
 void rpc_put_request(struct buf *out, uint32_t id, const char *method, struct rpc_span args,
                      uint64_t deadline_ms);
+/* The same with options; those that are zero are left out. */
+void rpc_put_request_with(struct buf *out, uint32_t id, const char *method, struct rpc_span args,
+                          const struct rpc_call_options *options);
 void rpc_put_cancel(struct buf *out, uint32_t id);
 /* result: bytes NULL is nil. */
 void rpc_put_response(struct buf *out, uint32_t id, struct rpc_span result);

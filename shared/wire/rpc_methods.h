@@ -45,6 +45,8 @@ struct rpc_method {
     enum api_right right;
     bool changes;  /* something: audited */
     bool streams;  /* notifications follow its answer */
+    bool fans_out; /* takes the options nodes and select */
+    bool of_nodes; /* what nodes ask each other: nobody else may */
     bool is_large; /* its answer may have megabytes */
     const char *what;
     const char *result;

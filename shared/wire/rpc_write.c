@@ -101,24 +101,61 @@ static void put_span(struct buf *out, struct rpc_span span)
     }
 }
 
-void rpc_put_request(struct buf *out, uint32_t id, const char *method, struct rpc_span args,
-                     uint64_t deadline_ms)
+static void put_option(struct buf *out, const char *name, struct rpc_span value)
 {
+    if (value.bytes != NULL) {
+        rpc_put_text(out, name);
+        put_span(out, value);
+    }
+}
+
+static void put_options(struct buf *out, const struct rpc_call_options *options, uint32_t n)
+{
+    rpc_put_map(out, n);
+    if (options->deadline_ms > 0) {
+        rpc_put_text(out, "deadline_ms");
+        rpc_put_u64(out, options->deadline_ms);
+    }
+    put_option(out, "node", options->node);
+    put_option(out, "nodes", options->nodes);
+    put_option(out, "select", options->select);
+    if (options->is_forwarded) {
+        rpc_put_text(out, "forwarded");
+        rpc_put_map(out, 2);
+        rpc_put_text(out, "who");
+        rpc_put_text(out, options->who);
+        rpc_put_text(out, "rights");
+        rpc_put_u64(out, options->rights);
+    }
+}
+
+void rpc_put_request_with(struct buf *out, uint32_t id, const char *method, struct rpc_span args,
+                          const struct rpc_call_options *options)
+{
+    uint32_t n_options = (options->deadline_ms > 0) + (options->node.bytes != NULL) +
+                         (options->nodes.bytes != NULL) + (options->select.bytes != NULL) +
+                         options->is_forwarded;
+
     rpc_put_array(out, 4);
     rpc_put_u64(out, RPC_REQUEST);
     rpc_put_u64(out, id);
     rpc_put_text(out, method);
-    rpc_put_array(out, deadline_ms > 0 ? 2 : 1);
+    rpc_put_array(out, n_options > 0 ? 2 : 1);
     if (args.bytes == NULL) {
         rpc_put_map(out, 0);
     } else {
         put_span(out, args);
     }
-    if (deadline_ms > 0) {
-        rpc_put_map(out, 1);
-        rpc_put_text(out, "deadline_ms");
-        rpc_put_u64(out, deadline_ms);
+    if (n_options > 0) {
+        put_options(out, options, n_options);
     }
+}
+
+void rpc_put_request(struct buf *out, uint32_t id, const char *method, struct rpc_span args,
+                     uint64_t deadline_ms)
+{
+    rpc_put_request_with(out, id, method, args,
+                         &(struct rpc_call_options){.deadline_ms = deadline_ms});
 }
 
 void rpc_put_cancel(struct buf *out, uint32_t id)

@@ -35,10 +35,11 @@ struct world {
     bool closed;
 };
 
-static void on_enter(void *arg, int fd, const struct sockaddr_storage *peer)
+static void on_enter(void *arg, int fd, const struct sockaddr_storage *peer, const struct buf *head)
 {
     struct world *w = arg;
 
+    assert_null(head);
     assert_true(w->n_entered < ENTERED_MAX);
     w->entered[w->n_entered++] = *peer;
     close(fd);
@@ -105,7 +106,7 @@ static int knock(struct world *w, uint32_t host)
     int fds[2];
 
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
-    rpc_door_knock(w->door, fds[0], &peer);
+    rpc_door_knock(w->door, fds[0], &peer, NULL);
     return fds[1];
 }
 

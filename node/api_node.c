@@ -99,19 +99,54 @@ static void reply_health_text(struct exchange *ex, unsigned status, const json_t
     buf_deinit(&out);
 }
 
-static void get_health(struct exchange *ex, struct node *node)
+static void on_health_refreshed(void *arg)
 {
+    struct exchange *ex = arg;
     const char *accept = exchange_header(ex, "accept");
     bool ok = false;
-    json_t *health = health_check(node, &ok);
-    unsigned status = ok ? 200 : 503;
 
+    if (exchange_is_gone(ex)) {
+        exchange_unref(ex);
+        return;
+    }
+    json_t *health = health_check(exchange_node(ex), &ok);
+    unsigned status = ok ? 200 : 503;
     if (accept != NULL && strstr(accept, "text/plain") != NULL) {
         reply_health_text(ex, status, health);
         json_decref(health);
     } else {
         exchange_reply_json(ex, status, health);
     }
+    exchange_unref(ex);
+}
+
+static void get_health(struct exchange *ex, struct node *node)
+{
+    gauges_refresh(node, on_health_refreshed, exchange_ref(ex));
+}
+
+/* ---- counters of captures, then of store and process ---- */
+
+struct refresh {
+    struct node *node;
+    void (*done)(void *arg);
+    void *arg;
+};
+
+static void on_captures_refreshed(void *arg)
+{
+    struct refresh *refresh = arg;
+
+    gauges_refresh(refresh->node, refresh->done, refresh->arg);
+    mem_free(refresh);
+}
+
+void api_node_refresh(struct node *node, void (*done)(void *arg), void *arg)
+{
+    struct refresh *refresh = x_alloc(sizeof *refresh);
+
+    *refresh = (struct refresh){.node = node, .done = done, .arg = arg};
+    captures_refresh(node->captures, on_captures_refreshed, refresh);
 }
 
 /* ---- metrics ---- */
@@ -133,7 +168,7 @@ static void on_metrics_refreshed(void *arg)
 
 static void get_metrics(struct exchange *ex, struct node *node)
 {
-    captures_refresh(node->captures, on_metrics_refreshed, exchange_ref(ex));
+    api_node_refresh(node, on_metrics_refreshed, exchange_ref(ex));
 }
 
 /* ---- stats ---- */
@@ -248,7 +283,7 @@ static void on_stats_refreshed(void *arg)
 
 static void get_stats(struct exchange *ex, struct node *node)
 {
-    captures_refresh(node->captures, on_stats_refreshed, exchange_ref(ex));
+    api_node_refresh(node, on_stats_refreshed, exchange_ref(ex));
 }
 
 static const struct route routes[] = {

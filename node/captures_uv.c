@@ -64,6 +64,8 @@ static void publish_end(const struct capture *capture)
 
 /* ---- the list ---- */
 
+static void on_tick(uv_timer_t *timer);
+
 void capture_unref(struct capture *capture)
 {
     if (--capture->refs == 0) {
@@ -74,6 +76,9 @@ void capture_unref(struct capture *capture)
 
 static void append(struct captures *c, struct capture *capture)
 {
+    if (TAILQ_EMPTY(&c->all)) {
+        uv_timer_start(&c->tick, on_tick, TICK_MS, TICK_MS);
+    }
     TAILQ_INSERT_TAIL(&c->all, capture, next);
     c->node->n_recordings += capture->is_counted ? 1 : 0;
 }
@@ -367,7 +372,9 @@ static void on_tick(uv_timer_t *timer)
         }
         look_at_disk(capture);
     }
-    if (!TAILQ_EMPTY(&c->all)) {
+    if (TAILQ_EMPTY(&c->all)) {
+        uv_timer_stop(timer);
+    } else {
         captures_sample(c);
     }
 }
@@ -386,7 +393,6 @@ int captures_open(struct node *node, struct err *err)
     REQUIRE(uv_timer_init(node->loop, &c->deadline) == 0);
     REQUIRE(uv_async_init(node->loop, &c->wake, on_wake) == 0);
     c->open_handles = 3;
-    REQUIRE(uv_timer_start(&c->tick, on_tick, TICK_MS, TICK_MS) == 0);
     node->captures = c;
     return 0;
 }

@@ -59,6 +59,9 @@ static void on_beat(uv_timer_t *timer)
         next = LIST_NEXT(w, link);
         w->beat(w);
     }
+    if (e->n_watchers == 0) {
+        uv_timer_stop(timer);
+    }
 }
 
 int events_open(struct node *node, struct err *err)
@@ -71,7 +74,6 @@ int events_open(struct node *node, struct err *err)
     pthread_mutex_init(&e->lock, NULL);
     REQUIRE(uv_async_init(node->loop, &e->wake, on_wake) == 0);
     REQUIRE(uv_timer_init(node->loop, &e->beat) == 0);
-    REQUIRE(uv_timer_start(&e->beat, on_beat, EVENTS_BEAT_MS, EVENTS_BEAT_MS) == 0);
     e->open_handles = 2;
     node->events = e;
     return 0;
@@ -230,7 +232,9 @@ bool events_put(struct events *events, uint64_t *after, struct buf *out, size_t 
 void events_watch(struct events *e, struct events_watcher *watcher)
 {
     LIST_INSERT_HEAD(&e->watchers, watcher, link);
-    e->n_watchers++;
+    if (e->n_watchers++ == 0) {
+        uv_timer_start(&e->beat, on_beat, EVENTS_BEAT_MS, EVENTS_BEAT_MS);
+    }
 }
 
 void events_unwatch(struct events *e, struct events_watcher *watcher)

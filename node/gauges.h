@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What blocks to find out about store, disk and process, looked at once a second by a worker, so
- * that /health, /metrics and /api/v1/stats answer from memory whoever asks how often. The same beat
- * closes readers of the store that stand idle.
+ * What blocks to find out about store, disk and process. A worker looks at it for those who ask
+ * (/health, /metrics, /api/v1/stats), once a second at most whoever asks how often, and every ten
+ * seconds while nobody does: a node that has nothing to do is to cost nothing. The same beat closes
+ * readers of the store that stand idle.
  */
 #pragma once
 
@@ -44,6 +45,12 @@ struct gauges;
 int gauges_open(struct node *node, struct err *err);
 /* node->gauges is NULL when closed is called. */
 void gauges_close(struct node *node, void (*closed)(struct node *node));
+/* Calls done(arg) on the loop, now or later, when what gauges_newest gives is not older than a
+ * second; also when the disk does not answer for two, and when the node is ending. */
+void gauges_refresh(struct node *node, void (*done)(void *arg), void *arg);
+/* A look has been under way for long: a dead disk, a full work queue. */
+#define GAUGES_HANG_NS (15u * 1000000000ull)
+bool gauges_hang(const struct gauges *gauges);
 /* The newest one. Borrowed. */
 const struct gauges_sample *gauges_newest(const struct gauges *gauges);
 

@@ -17,7 +17,12 @@
 #include "shared/base/clock_posix.h"
 #include "shared/base/mem.h"
 
-#define LOOK_MS 1000
+#define LOOK_MS 1000 /* while somebody asks */
+#define REST_MS 10000
+/* As long as this after the last question somebody is still asking. */
+#define ASKED_MS 15000
+/* Nobody waits longer for a disk that hangs. */
+#define WAIT_NS (2u * 1000000000ull)
 
 /* When the catalogue was last written to. */
 struct gauges_mark {
@@ -26,9 +31,18 @@ struct gauges_mark {
     struct timespec log;
 };
 
+struct gauges_waiter {
+    struct gauges_waiter *next;
+    void (*done)(void *arg);
+    void *arg;
+};
+
 struct gauges {
     struct node *node;
     uv_timer_t timer;
+    uint64_t asked_ms; /* loop time of the last question */
+    uint64_t began_ns; /* of the look that is under way, or was the last */
+    struct gauges_waiter *waiters;
     struct gauges_sample newest;
     struct gauges_sample next; /* the worker's while is_looking */
     struct gauges_mark mark;   /* the same; of what newest says */
@@ -159,6 +173,19 @@ static void on_closed(uv_handle_t *handle)
     closed(node);
 }
 
+static void tell_waiters(struct gauges *g)
+{
+    struct gauges_waiter *waiters = g->waiters;
+
+    g->waiters = NULL;
+    while (waiters != NULL) {
+        struct gauges_waiter *waiter = waiters;
+        waiters = waiter->next;
+        waiter->done(waiter->arg);
+        mem_free(waiter);
+    }
+}
+
 static void on_looked(void *arg, bool cancelled)
 {
     struct gauges *g = arg;
@@ -167,18 +194,58 @@ static void on_looked(void *arg, bool cancelled)
     if (!cancelled) {
         g->newest = g->next;
     }
+    tell_waiters(g);
     if (g->is_closing) {
         uv_close((uv_handle_t *)&g->timer, on_closed);
+    }
+}
+
+static void look(struct gauges *g)
+{
+    if (!g->is_looking) {
+        g->began_ns = clock_monotonic_ns();
+        g->is_looking = work_run(g->node, run_look, on_looked, g);
     }
 }
 
 static void on_timer(uv_timer_t *timer)
 {
     struct gauges *g = container_of(timer, struct gauges, timer);
+    bool is_asked = uv_now(g->node->loop) - g->asked_ms < ASKED_MS;
 
-    if (!g->is_looking) {
-        g->is_looking = work_run(g->node, run_look, on_looked, g);
+    if (g->is_looking && clock_monotonic_ns() - g->began_ns > WAIT_NS) {
+        tell_waiters(g);
     }
+    look(g);
+    uv_timer_start(timer, on_timer, is_asked ? LOOK_MS : REST_MS, 0);
+}
+
+void gauges_refresh(struct node *node, void (*done)(void *arg), void *arg)
+{
+    struct gauges *g = node->gauges;
+    uint64_t now_ns = clock_monotonic_ns();
+    bool is_new = now_ns - g->newest.taken_ns < LOOK_MS * 1000000ull;
+    bool hangs = g->is_looking && now_ns - g->began_ns > WAIT_NS;
+
+    g->asked_ms = uv_now(node->loop);
+    if (!is_new && !hangs && !g->is_closing) {
+        look(g);
+    }
+    if (is_new || hangs || !g->is_looking || g->is_closing) {
+        done(arg);
+        return;
+    }
+    struct gauges_waiter *waiter = x_alloc(sizeof *waiter);
+    *waiter = (struct gauges_waiter){.next = g->waiters, .done = done, .arg = arg};
+    g->waiters = waiter;
+    if (uv_timer_get_due_in(&g->timer) > LOOK_MS) {
+        uv_timer_start(&g->timer, on_timer, LOOK_MS, 0);
+    }
+}
+
+bool gauges_hang(const struct gauges *g)
+{
+    return g->is_looking && clock_monotonic_ns() - g->began_ns > GAUGES_HANG_NS;
 }
 
 int gauges_open(struct node *node, struct err *err)
@@ -191,7 +258,7 @@ int gauges_open(struct node *node, struct err *err)
     run_look(g); /* nobody waits yet */
     g->newest = g->next;
     REQUIRE(uv_timer_init(node->loop, &g->timer) == 0);
-    REQUIRE(uv_timer_start(&g->timer, on_timer, LOOK_MS, LOOK_MS) == 0);
+    REQUIRE(uv_timer_start(&g->timer, on_timer, LOOK_MS, 0) == 0);
     return 0;
 }
 
@@ -202,6 +269,7 @@ void gauges_close(struct node *node, void (*closed)(struct node *node))
     g->closed = closed;
     g->is_closing = true;
     uv_timer_stop(&g->timer);
+    tell_waiters(g);
     if (!g->is_looking) {
         uv_close((uv_handle_t *)&g->timer, on_closed);
     }

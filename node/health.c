@@ -16,9 +16,6 @@
 #include "shared/base/mem.h"
 #include "shared/base/text.h"
 
-/* When the look at store and disk itself hangs: a dead disk, a full work queue. */
-#define STALE_NS (15u * 1000000000ull)
-
 struct checks {
     json_t *list;
     bool ok;
@@ -44,10 +41,9 @@ static void add(struct checks *checks, const char *name, bool ok, const char *fm
 
 static void check_store(struct checks *checks, const struct node *node)
 {
-    const struct gauges_sample *sample = gauges_newest(node->gauges);
-    const struct gauges_store *store = &sample->store;
+    const struct gauges_store *store = &gauges_newest(node->gauges)->store;
 
-    if (clock_monotonic_ns() - sample->taken_ns > STALE_NS) {
+    if (gauges_hang(node->gauges)) {
         add(checks, "store", false, "no answer from the disk for more than 15 s");
     } else if (!store->is_readable) {
         add(checks, "store", false, "%s", store->why_not);

@@ -225,6 +225,8 @@ static struct slot *find(struct readings *readings, const char *cursor, size_t m
     return NULL;
 }
 
+static void on_sweep(uv_timer_t *timer);
+
 /* A free slot, else the one that rests longest. */
 static struct slot *make_room(struct readings *readings)
 {
@@ -233,7 +235,9 @@ static struct slot *make_room(struct readings *readings)
     for (size_t i = 0; i < STORE_DOWNLOADS_MAX; i++) {
         struct slot *slot = &readings->slots[i];
         if (!slot->is_used) {
-            readings->n_used++;
+            if (readings->n_used++ == 0) {
+                uv_timer_start(&readings->sweep, on_sweep, SWEEP_MS, SWEEP_MS);
+            }
             return slot;
         }
         if (!slot->is_working &&
@@ -329,6 +333,9 @@ static void on_sweep(uv_timer_t *timer)
             close_slot(slot);
         }
     }
+    if (readings->n_used == 0) {
+        uv_timer_stop(timer);
+    }
 }
 
 int readings_open(struct node *node, struct err *err)
@@ -341,7 +348,6 @@ int readings_open(struct node *node, struct err *err)
         readings->slots[i].readings = readings;
     }
     uv_timer_init(node->loop, &readings->sweep);
-    uv_timer_start(&readings->sweep, on_sweep, SWEEP_MS, SWEEP_MS);
     uv_unref((uv_handle_t *)&readings->sweep);
     node->readings = readings;
     return 0;

@@ -77,6 +77,8 @@ int relay_make_room(struct node *node, struct err *err)
     return 0;
 }
 
+static void on_sweep(uv_timer_t *timer);
+
 void relay_join(struct relay *relay, const struct relay_request *request,
                 void (*done)(void *arg, struct relay_stream *stream, const struct err *err),
                 void *arg)
@@ -98,6 +100,9 @@ void relay_join(struct relay *relay, const struct relay_request *request,
             return;
         }
         stream = relay_stream_new(relay, request);
+        if (relay->streams == NULL) {
+            uv_timer_start(&relay->sweep, on_sweep, SWEEP_MS, SWEEP_MS);
+        }
         stream->next = relay->streams;
         relay->streams = stream;
         relay->n_streams++;
@@ -132,6 +137,9 @@ static void on_sweep(uv_timer_t *timer)
         for (struct viewer *v = stream->viewers; v != NULL; v = v->next) {
             viewer_tick(v, now_ms);
         }
+    }
+    if (relay->streams == NULL) {
+        uv_timer_stop(timer);
     }
 }
 
@@ -169,7 +177,6 @@ int relay_open(struct node *node, struct err *err)
     REQUIRE(uv_timer_init(node->loop, &relay->deadline) == 0);
     relay->sweep.data = relay->deadline.data = relay;
     relay->n_handles = 2;
-    uv_timer_start(&relay->sweep, on_sweep, SWEEP_MS, SWEEP_MS);
     uv_unref((uv_handle_t *)&relay->sweep);
     node->relay = relay;
     node_sources_watch_swaps(node, on_swapped);

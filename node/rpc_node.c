@@ -4,8 +4,8 @@
 #include <jansson.h>
 
 #include "node/api_node.h"
-#include "node/captures.h"
 #include "node/devices_uv.h"
+#include "node/gauges.h"
 #include "node/node.h"
 #include "node/node_doctor.h"
 #include "node/uplinks.h"
@@ -24,7 +24,7 @@ static void on_info(void *arg)
 
 static void info(struct rpc_call *call, struct node *node)
 {
-    captures_refresh(node->captures, on_info, rpc_call_ref(call));
+    api_node_refresh(node, on_info, rpc_call_ref(call));
 }
 
 /* Each with the name of the node: what is asked of many is told apart. */
@@ -62,9 +62,19 @@ static void interfaces(struct rpc_call *call, struct node *node)
     devices_ask(node, on_devices, rpc_call_ref(call));
 }
 
+static void on_doctor(void *arg)
+{
+    struct rpc_call *call = arg;
+
+    if (!rpc_call_is_gone(call)) {
+        rpc_call_reply(call, node_doctor(rpc_call_node(call)));
+    }
+    rpc_call_unref(call);
+}
+
 static void doctor(struct rpc_call *call, struct node *node)
 {
-    rpc_call_reply(call, node_doctor(node));
+    gauges_refresh(node, on_doctor, rpc_call_ref(call));
 }
 
 static const struct rpc_handler handlers[] = {

@@ -14,6 +14,9 @@ static void on_sweep(uv_timer_t *timer)
     LIST_FOREACH (s, &streams->all, link) {
         stream_tick(s, at_ms);
     }
+    if (LIST_EMPTY(&streams->all)) {
+        uv_timer_stop(timer);
+    }
 }
 
 static void on_turn(uv_idle_t *idle)
@@ -39,7 +42,6 @@ void streams_open(struct streams *streams, uv_loop_t *loop, const struct streams
     streams->read_buffer = x_alloc(STREAM_READ_BYTES);
     uv_timer_init(loop, &streams->sweep);
     uv_idle_init(loop, &streams->turn);
-    uv_timer_start(&streams->sweep, on_sweep, opts->sweep_ms, opts->sweep_ms);
     uv_unref((uv_handle_t *)&streams->sweep);
 }
 
@@ -87,6 +89,9 @@ void streams_start_turn(struct streams *streams)
 
 void streams_remember(struct streams *streams, struct stream *s)
 {
+    if (LIST_EMPTY(&streams->all)) {
+        uv_timer_start(&streams->sweep, on_sweep, streams->opts.sweep_ms, streams->opts.sweep_ms);
+    }
     LIST_INSERT_HEAD(&streams->all, s, link);
     streams->n++;
 }

@@ -519,7 +519,7 @@ static void the_end_is_told_to_zstd_viewers(void **state)
         assert_int_equal(peers[i]->code, 1001);
         decode(&peers[i]->data, &plain);
         struct reading r = read_pcapng(&plain);
-        assert_true(r.packets > 5);
+        assert_true(r.packets >= 5);
         assert_int_equal(r.position, r.packets);
     }
     buf_deinit(&plain);

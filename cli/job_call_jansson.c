@@ -18,9 +18,10 @@
 #include "shared/base/text.h"
 #include "shared/base/to_json.h"
 
-#define ASK_ABOVE 5u
-#define LOOK_MS   500
-#define STOP_NS   UINT64_C(15000000000) /* so long a stop may take on all nodes */
+#define ASK_ABOVE     5u
+#define LOOK_MS       500
+#define CLOCK_WARN_NS UINT64_C(1000000)
+#define STOP_NS       UINT64_C(15000000000) /* so long a stop may take on all nodes */
 
 bool job_call_is_meant(const struct job_call *call)
 {
@@ -229,6 +230,30 @@ static void say_limit(struct command_context *ctx, const json_t *job)
     }
 }
 
+/* Packets of a LAN that follow from each other are often no further apart. */
+static void say_clock(struct command_context *ctx, const json_t *job)
+{
+    const json_t *worst = json_object_get(job, "least_known_clock");
+    const char *node = field_text(worst, "node");
+    uint64_t bound_ns = field_count(worst, "bound_ns");
+
+    if (ctx->global.quiet || node == NULL || bound_ns <= CLOCK_WARN_NS) {
+        return;
+    }
+    char *clean = x_strdup(node);
+    output_clean(clean);
+    if (bound_ns == UINT64_MAX) {
+        fprintf(stderr, "the clock of '%s' is not known: its packets may come in the wrong order\n",
+                clean);
+    } else {
+        fprintf(stderr,
+                "the clock of '%s' is known to within %.1f ms: packets that are closer may come in "
+                "the wrong order\n",
+                clean, (double)bound_ns / 1e6);
+    }
+    mem_free(clean);
+}
+
 static int show(struct command_context *ctx, json_t *job)
 {
     int rc = 0;
@@ -259,6 +284,7 @@ static int start(struct command_context *ctx, struct manage **manage, const stru
         fprintf(stderr, "job %s\n", id);
     }
     say_limit(ctx, job);
+    say_clock(ctx, job);
     if (call->wait && id != NULL) {
         char *kept = x_strdup(id);
         rc = job_call_wait(ctx, manage, kept, &job);

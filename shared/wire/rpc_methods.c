@@ -352,7 +352,9 @@ const struct rpc_method rpc_methods[] = {
              "start itself needs no message. Nodes that come back, or join, before the start take "
              "part. Packets are cut by their stamps. Where the caller goes before the answer, the "
              "job is called off.",
-     .result = JOB_OBJECT ", and `limit_given`: false where it got its hour.",
+     .result = JOB_OBJECT ", `limit_given`: false where it got its hour, and "
+                          "`least_known_clock`: null or {node, bound_ns} of the clock that is "
+                          "known least against that of the node asked.",
      .limits = "256 jobs are known at a time (`limit`).",
      PARAMS(job_start)},
     {.name = "job.arm",

@@ -233,6 +233,17 @@ def check_set(lab, clock):
               wrong_offsets(lab.nodes[:6], shifts))
 
 
+def check_warning(lab):
+    """A job says whose clock is known least, and whether that is too little."""
+    words = ("start-capture", "--interface", "eth0", "--nodes", "n0,n1,n2", "--duration", "100ms",
+             "--start-at", "+1200ms", "--yes")
+    code, out, err = manage(lab.nodes[0], *words, "--json")
+    found = json.loads(out or "{}").get("least_known_clock") or {}
+    tap.check(f"a job says whose clock is known least ({found})", code == 0 and
+              found.get("node") in ("n1", "n2") and 0 < found.get("bound_ns", 0) < 1000000, out, err)
+    tap.check("and does not warn of a LAN", "is known to within" not in err, err)
+
+
 def main():
     with Lab(SCRATCH, 6, binary=os.environ["PR_FAKED"]) as lab:
         clock = start_all(lab)
@@ -244,6 +255,7 @@ def main():
         code, out, err = manage(nodes[3], "info")
         tap.check("a node half a minute ahead answers its operator", code == 0, err)
         check_sessions(lab)
+        check_warning(lab)
         check_set(lab, clock)
         tap.check("nobody was suspected for its clock", nobody_doubted(nodes))
     sys.exit(tap.failures > 0)

@@ -22,7 +22,8 @@ struct viewer;
 struct viewer_write;
 struct relay_stream;
 
-enum viewer_kind { VIEWER_RAW, VIEWER_PCAPNG, VIEWER_TCP, N_VIEWER_KINDS };
+/* The first two by WebSocket. */
+enum viewer_kind { VIEWER_RAW, VIEWER_PCAPNG, VIEWER_TCP, VIEWER_RPC, N_VIEWER_KINDS };
 
 /* All count from the start of the node. */
 struct relay_counters {
@@ -110,8 +111,10 @@ struct relay_stream {
 
     uv_mutex_t mutex; /* guards what follows */
     struct relay_ring ring;
-    struct ledger ledger; /* of the running capture */
-    struct ledger before; /* of those before it, added up */
+    uint64_t newest_ns;    /* time stamp in what was published; 0 = none */
+    uint64_t newest_at_ns; /* monotonic, when */
+    struct ledger ledger;  /* of the running capture */
+    struct ledger before;  /* of those before it, added up */
 };
 
 /* relay_uv.c */
@@ -146,6 +149,10 @@ struct ledger relay_stream_ledger(struct relay_stream *stream);
 /* Tells viewers when another part of the host's traffic is left out than was told before. */
 void relay_stream_check_excluded(struct relay_stream *stream);
 void relay_stream_event(struct relay_stream *stream, const char *type, const char *text);
+
+/* relay_watermark_uv.c: a time of the clock that stamps the stream's packets; none that is older
+ * will come behind the cursor. 0 = not known. */
+uint64_t relay_stream_watermark(struct relay_stream *stream, struct relay_cursor cursor);
 
 /* relay_lane_uv.c */
 void relay_lane_init(struct relay_stream *stream);

@@ -10,6 +10,7 @@
 
 #include <string.h>
 
+#include "shared/base/clock_posix.h"
 #include "shared/base/mem.h"
 
 /* How often the capture is asked for its counters. */
@@ -105,6 +106,19 @@ static void append(struct relay_stream *stream, const uint8_t *run, uint32_t len
     }
 }
 
+/* Behind append: who sees it may believe that all of the block is there. */
+static void note_newest(struct relay_stream *stream, uint64_t max_ns)
+{
+    uint64_t now_ns = clock_monotonic_ns();
+
+    uv_mutex_lock(&stream->mutex);
+    if (max_ns > stream->newest_ns) {
+        stream->newest_ns = max_ns;
+        stream->newest_at_ns = now_ns;
+    }
+    uv_mutex_unlock(&stream->mutex);
+}
+
 static int lane_block(struct consumer *c, struct block *block, const struct consumer_load *load,
                       struct err *err)
 {
@@ -113,6 +127,7 @@ static int lane_block(struct consumer *c, struct block *block, const struct cons
     (void)load;
     (void)err;
     append(stream, block->data, block->len, block->n_packets);
+    note_newest(stream, block->max_ns);
     uv_async_send(&stream->wake);
     return 0;
 }

@@ -13,7 +13,7 @@
 #include "shared/base/mem.h"
 
 static const char *const kinds[N_VIEWER_KINDS] = {
-    [VIEWER_RAW] = "raw", [VIEWER_PCAPNG] = "pcapng", [VIEWER_TCP] = "tcp"};
+    [VIEWER_RAW] = "raw", [VIEWER_PCAPNG] = "pcapng", [VIEWER_TCP] = "tcp", [VIEWER_RPC] = "rpc"};
 
 static void by_kind(const struct relay *relay, struct buf *out, const char *name,
                     uint64_t (*value)(const struct relay *relay, int kind))

@@ -286,6 +286,7 @@ static void on_room(struct stream *stream, void *arg)
 {
     (void)stream;
     rpc_subscriptions_go_on(arg);
+    rpc_lives_go_on(arg);
     rpc_conn_go_on(arg);
 }
 
@@ -334,6 +335,7 @@ static void on_closed(struct stream *stream, void *arg, const char *why)
     (void)stream;
     log_debug("rpc: connection of %s is over: %s", conn->who, why);
     rpc_subscriptions_end(conn);
+    rpc_lives_end(conn);
     rpc_calls_end(conn);
     rpc_conn_deinit_tcp(conn);
     LIST_REMOVE(conn, link);

@@ -79,6 +79,8 @@ struct rpc_conn {
     size_t n_large; /* of them */
     LIST_HEAD(, rpc_subscription) subscriptions;
     size_t n_subscriptions;
+    LIST_HEAD(, rpc_live) lives;
+    size_t n_lives;
     bool is_unix;
     bool is_node;            /* a member of the swarm, who calls on behalf of others */
     bool is_stranger;        /* counted at the door */
@@ -115,6 +117,7 @@ struct rpc_server {
     LIST_HEAD(, rpc_conn) conns;
     size_t n_calls;
     size_t n_large;
+    size_t n_lives;
     uv_timer_t deadline; /* the earliest of all calls */
     uv_timer_t drain_deadline;
     uint64_t deadline_ns;
@@ -180,6 +183,12 @@ void rpc_subscription_cancel(struct rpc_conn *conn, uint32_t call_id);
 /* There is room again. */
 void rpc_subscriptions_go_on(struct rpc_conn *conn);
 void rpc_subscriptions_end(struct rpc_conn *conn);
+
+/* rpc_live_uv.c: live streams of a connection. */
+struct rpc_live;
+/* There is room again. */
+void rpc_lives_go_on(struct rpc_conn *conn);
+void rpc_lives_end(struct rpc_conn *conn);
 
 /* rpc_server_uv.c */
 void rpc_server_watch_deadline(struct rpc_server *server, uint64_t deadline_ns);

@@ -101,6 +101,32 @@ static bool next_run(struct viewer *viewer, struct relay_run *run)
     }
 }
 
+/* Cuts the run to whole packets that the peer has room for; one, however large, where it has
+ * nothing else. False: no more of it now. */
+static bool cut_to_room(const struct viewer *viewer, const struct viewer_write *write,
+                        struct relay_run *run)
+{
+    size_t used = write->held + viewer->pending.len;
+    size_t left = viewer->room > used ? viewer->room - used : 0;
+    uint32_t taken = 0;
+    uint32_t n = 0;
+
+    if (viewer->room == 0 || run->n_bytes <= left) {
+        return true;
+    }
+    while (taken < run->n_bytes) {
+        uint32_t one = get_le32(run->data + taken + 4);
+        if (taken + one > left && (n > 0 || write->n > 0)) {
+            break;
+        }
+        taken += one;
+        n++;
+    }
+    run->n_bytes = taken;
+    run->n_packets = n;
+    return n > 0;
+}
+
 /* Statistics tell the place in the stream where they stand, so a loss ends the batch before it. */
 bool viewer_take_runs(struct viewer *viewer, struct viewer_write *write)
 {
@@ -117,6 +143,10 @@ bool viewer_take_runs(struct viewer *viewer, struct viewer_write *write)
                 break;
             }
             viewer_tell(viewer, false);
+        }
+        if (!cut_to_room(viewer, write, &run)) {
+            block_unref(run.block);
+            break;
         }
         relay_cursor_advance(&viewer->cursor, run.n_bytes, run.n_packets);
         write->blocks[write->n] = run.block;
@@ -140,7 +170,7 @@ static void on_released(void *arg)
 static unsigned add_part(struct viewer_write *write, struct iovec *iov, unsigned n,
                          const void *data, size_t n_bytes)
 {
-    if (write->viewer->kind != VIEWER_TCP) {
+    if (write->viewer->kind <= VIEWER_PCAPNG) {
         uint8_t *header = write->headers[n / 2];
         iov[n++] = (struct iovec){header, ws_put_header(header, WS_BINARY, false, n_bytes)};
     }

@@ -47,6 +47,7 @@ struct viewer {
     uint16_t end_code; /* with its reason: close when what is being compressed is out; 0 = no */
     const char *end_reason;
     struct relay_cursor cursor;
+    size_t room;      /* VIEWER_RPC: bytes that the peer takes at once; 0 = as they come */
     size_t in_flight; /* memory that is held for the peer */
     uint32_t n_writes;
 

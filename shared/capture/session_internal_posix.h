@@ -47,6 +47,9 @@ struct session {
     atomic_bool abort;
     atomic_bool snapshot_wanted;
 
+    /* What came before it was given to the lanes; 0 = not known. */
+    atomic_uint_fast64_t idle_ns;
+
     pthread_mutex_t mutex; /* guards what follows */
     pthread_cond_t change;
     struct session_counters snapshot;

@@ -25,6 +25,9 @@
  * kernel's block timeouts (10 ms), each rounded up to a tick of the kernel. */
 #define DRAIN_MS 40
 #define EARLY_MS 5
+/* So old a packet may be that the kernel has not shown yet: a block that is not full, its timer (10
+ * ms, rounded up to ticks), and what a loaded processor adds. */
+#define SETTLE_NS 25000000u
 
 static uint64_t kernel_drops(const struct session *s)
 {
@@ -390,6 +393,21 @@ static void end_lanes(struct session *s)
     }
 }
 
+/* Nothing older than this will be read once all sources have nothing more. */
+static uint64_t sources_watermark(const struct session *s)
+{
+    uint64_t least = clock_wall_ns() - SETTLE_NS;
+
+    for (uint32_t i = 0; i < s->n_sources; i++) {
+        struct source *source = s->feeds[i].source;
+        if (source->ops->watermark != NULL) {
+            uint64_t one = source->ops->watermark(source);
+            least = s->n_sources == 1 || one < least ? one : least;
+        }
+    }
+    return least;
+}
+
 void session_loop(struct session *s)
 {
     while (!s->ended) {
@@ -399,9 +417,13 @@ void session_loop(struct session *s)
         if (s->ended) {
             break;
         }
+        uint64_t watermark = s->live ? sources_watermark(s) : 0;
         bool more = read_sources(s, false);
         now = s->live ? clock_monotonic_ns() : now;
         seal_when_old(s, now, more);
+        if (!more && (s->intake.open == NULL || s->intake.open->n_packets == 0)) {
+            atomic_store(&s->idle_ns, watermark);
+        }
         if (!more && !s->ended) {
             wait_for_packets(s, now, next_due(s, now));
         }

@@ -135,6 +135,18 @@ static struct timespec after_ns(uint64_t ns)
                              .tv_nsec = (long)(at % 1000000000u)};
 }
 
+uint64_t session_settled_ns(struct session *s)
+{
+    uint64_t idle_ns = atomic_load(&s->idle_ns); /* first: what came behind it only adds */
+
+    for (uint32_t i = 0; i < s->n_lanes; i++) {
+        if (lane_queue(s->lanes[i]).bytes > 0) {
+            return 0;
+        }
+    }
+    return idle_ns;
+}
+
 void session_snapshot(struct session *s, struct session_counters *out)
 {
     struct timespec until = after_ns(SNAPSHOT_WAIT_NS);

@@ -115,6 +115,11 @@ bool session_wait(struct session *session, uint32_t timeout_ms);
  * half a second. Not from a signal handler. */
 void session_snapshot(struct session *session, struct session_counters *out);
 
+/* Live: a time of the clock that stamps the packets; those stamped before are with the consumers,
+ * who are done with them, or lost, and none will follow. 0 = not known at the moment. Any thread;
+ * what follows may be newer than what the last call said, and never older. */
+uint64_t session_settled_ns(struct session *session);
+
 /* After the end; joins the threads at the first call. Valid until session_free. */
 const struct session_result *session_result(struct session *session);
 void session_free(struct session *session); /* ended, or NULL */

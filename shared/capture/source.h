@@ -54,6 +54,10 @@ struct source_ops {
      * (DNS). Any thread, one at a time, while the source is open. ERR_FILTER; ERR_UNSUPPORTED where
      * the kernel does not filter: open it anew. May be NULL. */
     int (*swap_filter)(struct source *source, const char *expression, struct err *err);
+    /* Live, of packets that are stamped elsewhere: a time of that clock before which no packet
+     * comes any more once a read, begun after this was asked, said SOURCE_IDLE; 0 = not known. Any
+     * thread. NULL: this host's clock stamps them when they come. */
+    uint64_t (*watermark)(struct source *source);
     void (*close)(struct source *source); /* frees it */
 };
 

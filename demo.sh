@@ -3,10 +3,12 @@
 #
 # demo.sh: the main job on real packets of this machine, on a fresh Debian 12 or 13. Installs what
 # building needs, builds, makes two network namespaces joined by a wire, lets them talk, records the
-# talk into an encrypted store, shows what can be done with it, and watches a node live.
-# Leaves only the build behind. Where namespaces are not allowed it does the same on the loopback interface.
+# talk into an encrypted store, shows what can be done with it, watches a node live, and in the end
+# captures on three hosts at once. Leaves only the build behind. Where namespaces are not allowed, one
+# host does what it can on its loopback interface.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
+ROOT=$PWD
 export LC_ALL=C.UTF-8
 
 say() { printf '\n\033[1m%s\033[0m\n' "$*"; }
@@ -53,12 +55,12 @@ show packetrecorder --version
 . tests/support/netns.sh
 
 say "2. Two network namespaces, one wire: $NS_A 10.77.0.1 and $NS_B 10.77.0.2"
-at_a=(ip netns exec "$NS_A") at_b=(ip netns exec "$NS_B") host_b=10.77.0.2
+at_a=(ip netns exec "$NS_A") at_b=(ip netns exec "$NS_B") host_b=10.77.0.2 namespaces=1
 # shellcheck disable=SC2119
 if ! net_up; then
     echo "demo.sh: network namespaces are not allowed here (in a container: --privileged):"
     echo "one host on its loopback interface has to do"
-    at_a=() at_b=() host_b=127.0.0.1 IF_B=lo
+    at_a=() at_b=() host_b=127.0.0.1 IF_B=lo namespaces=0
 fi
 # start COMMAND…: in the background; $STARTED is its process id.
 start() {
@@ -174,5 +176,13 @@ code=0
 stop "$serving" || code=$?
 tail -n 1 node.log
 [ "$code" = 0 ] || exit 1
+
+say "12. Three hosts, one swarm: one capture on all of them at the same instant"
+if [ "$namespaces" = 0 ]; then
+    echo "left out: it takes network namespaces, which are not allowed here"
+else
+    # shellcheck source=tests/support/demo_swarm.sh
+    . "$ROOT/tests/support/demo_swarm.sh"
+fi
 
 say "Done. The programs are in build/release/cli and build/release/node; start with: packetrecorder help"

@@ -37,6 +37,27 @@ pulls_alone() {
 }
 check "and comes home as a file" pulls_alone
 
+# --- one capture on all of them
+status_of() { manage "$1" capture-status "$2" --json | field '[.nodes[] | "\(.node) \(.state)"] | sort | join(", ")'; }
+has_status() { [ "$(status_of "$1" "$2")" = "$3" ]; }
+starts_all() { manage node1 start-capture --all -i 'eth*' --name together --start-at +2s -t 6s -- udp port "$PORT"; }
+check "a capture starts on all nodes" starts_all
+all_run() { has_status "$1" together "node1 running, node2 running, node3 running"; }
+check "any other node tells that all run" wait_for 15 all_run node3
+all_done() { has_status "$1" together "node1 done, node2 done, node3 done"; }
+check "they end by themselves" wait_for 30 all_done node2
+# The same datagrams went to each node at once, 0.2 s apart: what one began with, the others began with.
+same_on_all() {
+    local node
+    for node in "${NODES[@]}"; do
+        numbers "$node" together >"$SCRATCH/all.$node"
+        no_gap "$SCRATCH/all.$node" 20 || return 1
+        [ "$(head -n 1 "$SCRATCH/all.$node")" -ge $(($(head -n 1 "$SCRATCH/all.node1") - 1)) ] &&
+            [ "$(head -n 1 "$SCRATCH/all.$node")" -le $(($(head -n 1 "$SCRATCH/all.node1") + 1)) ] || return 1
+    done
+}
+check "all began at the same datagram, or its neighbour" same_on_all
+
 # --- a node is killed while it records: what it had stored stays
 starts_long() { manage node3 start-capture -i "${lan[node3]}" --name killed -t 10m -- udp port "$PORT"; }
 check "a long capture starts" starts_long

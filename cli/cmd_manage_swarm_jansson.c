@@ -51,6 +51,18 @@ static const char *format_clock(const json_t *member, char *out, size_t n)
     return out;
 }
 
+/* 255 is all that fits on the wire: that or more. */
+static const char *format_load(const json_t *member, char *out, size_t n)
+{
+    uint64_t load = field_count(member, "load");
+
+    if (load == UINT64_MAX) {
+        return NULL;
+    }
+    snprintf(out, n, "%s%" PRIu64 "%%", load >= UINT8_MAX ? "\xE2\x89\xA5" : "", load);
+    return out;
+}
+
 static const char *format_keys(const json_t *member, struct buf *out)
 {
     const json_t *keys = json_object_get(member, "keys");
@@ -80,11 +92,7 @@ static void print_members(const json_t *members)
     for (size_t i = 0; i < json_array_size(members); i++) {
         const json_t *member = json_array_get(members, i);
         char clock[64];
-        char load[TEXT_NUMBER_MAX + 1];
-        const char *percent = field_count_cell(member, "load", load);
-        if (percent != NULL) {
-            strncat(load, "%", sizeof load - strlen(load) - 1);
-        }
+        char load[32];
         const char *cells[] = {
             field_text(member, "name"),
             field_text(member, "id"),
@@ -93,7 +101,7 @@ static void print_members(const json_t *members)
             field_text(member, "address"),
             field_text(member, "version"),
             format_clock(member, clock, sizeof clock),
-            percent,
+            format_load(member, load, sizeof load),
             format_keys(member, &keys),
         };
         output_table_add(table, cells);

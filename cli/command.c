@@ -22,8 +22,9 @@ const struct command_option global_options[] = {
      .kind = OPT_LIST,
      .placeholder = "ENDPOINT",
      .help = "The node that manage asks: HOST:PORT or unix:PATH. Several, with commas or given "
-             "again: the first that answers. Without it what PACKETRECORDER_ENDPOINT says, else "
-             "unix:/run/packetrecorder/rpc.sock.",
+             "again: the first that answers. Without it what PACKETRECORDER_ENDPOINT says (for "
+             "manage the address of RPC; packetrecorder-extcap takes the same variable for "
+             "that of HTTP), else unix:/run/packetrecorder/rpc.sock.",
      .offset = offsetof(struct global_args, endpoints)},
     {.name = "api-key-file",
      .kind = OPT_STRING,

@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include <jansson.h>
@@ -33,7 +34,8 @@ struct manage {
     uint64_t timeout_ns;
     struct rpc_endpoint endpoints[ENDPOINTS_MAX];
     size_t n_endpoints;
-    char *key; /* sodium memory; NULL = none */
+    bool is_from_environment; /* the endpoints */
+    char *key;                /* sodium memory; NULL = none */
     struct rpc_client *client;
     size_t answer_bytes;
 };
@@ -43,6 +45,7 @@ struct manage {
 /* One manage command a process; the handler needs to find it. */
 static struct rpc_client *volatile interruptible;
 static volatile sig_atomic_t interrupted;
+static volatile sig_atomic_t stop_fd; /* readable then: who is still connecting; 0 = none */
 
 static void on_interrupt(int number)
 {
@@ -53,6 +56,10 @@ static void on_interrupt(int number)
         _exit(EXIT_INTERRUPTED);
     }
     interrupted = 1;
+    if (stop_fd > 0) {
+        const uint64_t one = 1;
+        (void)!write(stop_fd, &one, sizeof one);
+    }
     if (interruptible != NULL) {
         rpc_client_interrupt(interruptible);
     }
@@ -65,6 +72,9 @@ void manage_catch_interrupts(struct manage *manage)
     struct sigaction action = {.sa_handler = on_interrupt, .sa_flags = SA_RESTART};
 
     interruptible = manage->client;
+    if (stop_fd <= 0) {
+        stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK); /* without one, it is waited for */
+    }
     for (size_t i = 0; i < ARRAY_LEN(numbers); i++) {
         struct sigaction before;
         sigaction(numbers[i], NULL, &before);
@@ -120,6 +130,7 @@ static int find_endpoints(struct manage *manage, struct err *err)
         return rc;
     }
     if (environment != NULL && environment[0] != '\0') {
+        manage->is_from_environment = true;
         rc = add_endpoints(manage, environment, err);
         return rc < 0 ? err_wrap(err, "PACKETRECORDER_ENDPOINT") : 0;
     }
@@ -191,19 +202,26 @@ static int no_node(const struct manage *manage, int rc, struct err *err)
     return err_set(err, rc, "no node answers at %s: %.800s", name, why);
 }
 
-static int connect_one(struct manage *manage, uint64_t deadline_ns, struct err *err)
+/* An endpoint that says nothing leaves time for those behind it. */
+static uint64_t until_next(uint64_t deadline_ns, size_t n_left)
 {
     uint64_t now_ns = clock_monotonic_ns();
+    uint64_t share_ns = deadline_ns > now_ns ? (deadline_ns - now_ns) / n_left : 0;
+
+    return now_ns + (share_ns < ONE_OF_MANY_NS ? share_ns : ONE_OF_MANY_NS);
+}
+
+static int connect_one(struct manage *manage, uint64_t deadline_ns, struct err *err)
+{
     int rc = ERR_NOT_FOUND;
 
     for (size_t i = 0; i < manage->n_endpoints; i++) {
         const struct rpc_client_opts opts = {.endpoint = &manage->endpoints[i],
-                                             .api_key = manage->key};
-        uint64_t until_ns = deadline_ns;
-        if (manage->n_endpoints > 1 && now_ns < UINT64_MAX - ONE_OF_MANY_NS &&
-            deadline_ns > clock_monotonic_ns() + ONE_OF_MANY_NS) {
-            until_ns = clock_monotonic_ns() + ONE_OF_MANY_NS;
-        }
+                                             .api_key = manage->key,
+                                             .stop_fd = stop_fd > 0 ? stop_fd : 0};
+        uint64_t until_ns = manage->n_endpoints == 1
+                                ? deadline_ns
+                                : until_next(deadline_ns, manage->n_endpoints - i);
         rc = rpc_client_open(&opts, until_ns, &manage->client, err);
         if (rc == 0 || was_answered(rc)) {
             return rc;
@@ -226,7 +244,13 @@ int manage_open(struct command_context *ctx, struct manage **out)
     *manage = (struct manage){.ctx = ctx, .timeout_ns = manage_args_of(ctx)->timeout_ns};
     int rc = find_endpoints(manage, &ctx->err);
     rc = rc < 0 ? rc : find_key(manage, &ctx->err);
-    rc = rc < 0 ? rc : connect_one(manage, deadline_of(manage), &ctx->err);
+    if (rc == 0) {
+        rc = connect_one(manage, deadline_of(manage), &ctx->err);
+        if (rc < 0 && rc != ERR_KEY && manage->is_from_environment) {
+            err_wrap(&ctx->err, "PACKETRECORDER_ENDPOINT (here the address of RPC; --endpoint "
+                                "overrides it)");
+        }
+    }
     if (rc < 0) {
         manage_close(manage);
         return rc;
@@ -255,6 +279,9 @@ int manage_open_again(struct manage *manage, uint64_t deadline_ns, struct err *e
     }
     if (rc == 0 && catches) {
         interruptible = manage->client;
+        if (manage_was_interrupted()) { /* since the last look, when nobody was told */
+            return err_set(err, ERR_INTERRUPTED, "interrupted");
+        }
     }
     return rc;
 }

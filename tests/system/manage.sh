@@ -208,6 +208,14 @@ test_keys() {
     check_equal "the list is that of the store" "$("$PR_BIN" keys list -d packets.db)" "$(manage keys list)"
     PACKETRECORDER_API_KEY=$(cat view.key) check_exit "the environment may hold it" 0 \
         pr manage --endpoint "127.0.0.1:$RPC_PORT" info
+    PACKETRECORDER_API_KEY=$(cat view.key) check_exit "an endpoint that is silent leaves time for the next" 0 \
+        in_b timeout 20 "$PR_PYTHON" -c 'import socket, subprocess, sys
+s = socket.create_server(("127.0.0.1", 0))
+at = "127.0.0.1:%d," % s.getsockname()[1] + sys.argv[1]
+sys.exit(subprocess.run(sys.argv[2:] + ["--endpoint", at, "--timeout", "3", "info"]).returncode)' \
+        "127.0.0.1:$RPC_PORT" "$PR_BIN" manage
+    PACKETRECORDER_ENDPOINT=unix:$SCRATCH/none check "a failure names the variable that the endpoint is from" \
+        says "PACKETRECORDER_ENDPOINT (here the address of RPC" pr manage info
     check "a key on the command line works, and warns" says "prefer --api-key-file" \
         pr manage --endpoint "127.0.0.1:$RPC_PORT" --api-key "$(cat view.key)" info
     chmod 644 view.key

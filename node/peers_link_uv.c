@@ -314,16 +314,16 @@ static void on_writable(uv_poll_t *poll, int status, int events)
     struct peer *peer = poll->data;
     struct sockaddr_storage to = {0};
     socklen_t length = sizeof to;
-    int why = -status;
+    int why = 0;
     socklen_t size = sizeof why;
 
+    (void)status;
     (void)events;
     if (peer->fd < 0) {
         return;
     }
-    if (status == 0) {
-        (void)getsockopt(peer->fd, SOL_SOCKET, SO_ERROR, &why, &size);
-    }
+    /* libuv says EBADF for whatever broke. */
+    (void)getsockopt(peer->fd, SOL_SOCKET, SO_ERROR, &why, &size);
     if (why == 0 && getpeername(peer->fd, (struct sockaddr *)&to, &length) < 0) {
         why = errno;
     }

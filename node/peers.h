@@ -45,14 +45,14 @@ struct peers_call {
     uint64_t deadline_ns; /* monotonic; UINT64_MAX: PEERS_DEADLINE_MS */
 };
 
-/* Its answer, borrowed for the call: a msgpack value, or error (never both). Codes beside those that
- * the member gives: "unreachable" (no connection, or it broke: whether the call was done is not
- * known), RPC_CODE_DEADLINE, RPC_CODE_BUSY, RPC_CODE_ENDING, "damaged" (it answers what is no
+/* Its answer, borrowed for the call: a msgpack value, or error (never both). Codes beside those
+ * that the member gives: "unreachable" (no connection, or it broke: whether the call was done is
+ * not known), RPC_CODE_DEADLINE, RPC_CODE_BUSY, RPC_CODE_ENDING, "damaged" (it answers what is no
  * answer). error->node is the member's name. */
 typedef void (*peers_cb)(void *arg, struct rpc_span result, const struct rpc_error *error);
 
-/* answered(arg, …) comes once, later, on the loop, whatever happens. What the call borrows is copied.
- * Gives a number for peers_cancel, never 0. node->gossip must not be NULL. */
+/* answered(arg, …) comes once, later, on the loop, whatever happens. What the call borrows is
+ * copied. Gives a number for peers_cancel, never 0. node->gossip must not be NULL. */
 uint64_t peers_call(struct node *node, const struct peers_call *call, peers_cb answered, void *arg);
 /* Nobody waits for it any more: answered is not called; the member is told. */
 void peers_cancel(struct node *node, uint64_t number);

@@ -27,6 +27,7 @@ struct pcapng_listen;
 struct peers;
 struct node_store;
 struct readings;
+struct remotes;
 struct replays;
 struct relay;
 struct rpc_server;
@@ -45,6 +46,7 @@ struct node {
     struct node_store *store;     /* readers and the writer's lock (node/store_access) */
     struct node_devices *devices; /* of this host, remembered (node/devices_uv) */
     struct node_sources *sources; /* interfaces, and what of their traffic is ours */
+    struct remotes *remotes;      /* interfaces of other members */
     struct auth *auth;            /* API keys, tickets, Host and Origin */
     struct captures *captures;    /* recordings */
     uint32_t n_recordings;        /* of them, of interfaces; they and streams are --max-captures */

@@ -17,6 +17,7 @@
 #include "node/pcapng_listen.h"
 #include "node/readings.h"
 #include "node/relay.h"
+#include "node/remotes.h"
 #include "node/replays.h"
 #include "node/peers.h"
 #include "node/rpc_server.h"
@@ -96,6 +97,8 @@ const struct node_part node_parts[] = {
     {.name = "gauges", .open = gauges_open, .close = gauges_close},
     {.name = "devices", .open = devices_open, .close = devices_close},
     {.name = "sources", .open = node_sources_open, .close = node_sources_close},
+    /* Before those whose captures follow other nodes, so that it closes when these have ended. */
+    {.name = "remotes", .open = remotes_open, .close = remotes_close},
     {.name = "auth", .open = auth_open, .close = close_auth},
     {.name = "captures", .open = captures_open, .drain = drain_captures, .close = close_captures},
     {.name = "relay", .open = relay_open, .drain = relay_drain, .close = relay_close},

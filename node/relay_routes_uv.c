@@ -197,9 +197,8 @@ static void answer_without_upgrade(struct exchange *ex, struct node *node, const
     }
 }
 
-static void handle(struct exchange *ex, struct node *node)
+static void watch(struct exchange *ex, struct node *node, const char *interface)
 {
-    const char *interface = exchange_path(ex, "iface");
     struct relay_params params = {0};
     struct err err = {0};
 
@@ -224,6 +223,19 @@ static void handle(struct exchange *ex, struct node *node)
     relay_join(node->relay, &request, on_joined, watcher);
 }
 
+static void handle(struct exchange *ex, struct node *node)
+{
+    watch(ex, node, exchange_path(ex, "iface"));
+}
+
+static void handle_of_node(struct exchange *ex, struct node *node)
+{
+    char *interface = x_sprintf("%s/%s", exchange_path(ex, "node"), exchange_path(ex, "iface"));
+
+    watch(ex, node, interface);
+    mem_free(interface);
+}
+
 static const struct route_param params[] = {
     {"filter", "string", "BPF expression, as tcpdump takes it"},
     {"format", "string", "raw (each packet one message) or pcapng"},
@@ -246,6 +258,15 @@ static const struct route routes[] = {
         .params = params,
         .summary = "Packets of an interface, live; binary messages from the client are transmitted",
         .handle = handle,
+    },
+    {
+        .method = "GET",
+        .path = "/connections/{node}/{iface}",
+        .right = RIGHT_VIEW,
+        .is_websocket = true,
+        .params = params,
+        .summary = "The same of an interface of another member of the swarm",
+        .handle = handle_of_node,
     },
 };
 

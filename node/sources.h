@@ -44,12 +44,16 @@ int node_source_find(struct node *node, const char *interface, struct err *err);
 void node_source_names(struct node *node, void (*each)(const char *name, void *arg),
                        void (*end)(void *arg), void *arg);
 
-/* Where interfaces come from that are not this host's: uplinks. Their names hold a ':'. */
+/* Where interfaces come from that are not this host's: uplinks (NAME:IFACE), and other members
+ * (NODE/IFACE). */
+#define SOURCE_PROVIDERS_MAX 4
 struct source_provider {
+    char mark; /* that their names hold */
     int (*open)(struct node *node, const struct source_request *request, struct source **out,
                 char **excluded, struct err *err);
     int (*find)(struct node *node, const char *interface, struct err *err);
     void (*names)(struct node *node, void (*each)(const char *name, void *arg), void *arg);
 };
-/* At most one; const and there for as long as the node is. */
+/* At most SOURCE_PROVIDERS_MAX, the marks of those registered first are looked for first; const and
+ * there for as long as the node is. */
 void node_source_register(struct node *node, const struct source_provider *provider);

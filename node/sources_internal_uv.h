@@ -45,7 +45,8 @@ struct node_sources {
     char *own;        /* "" = none */
     struct err unfit; /* code < 0: there is no expression that is short enough */
     struct local_source *open;
-    const struct source_provider *provider;
+    const struct source_provider *providers[SOURCE_PROVIDERS_MAX];
+    size_t n_providers;
 
     /* Alone, and never while a filter is compiled, which may wait for the DNS: the loop asks. */
     uv_mutex_t told;

@@ -186,7 +186,14 @@ void node_sources_watch_swaps(struct node *node, void (*swapped)(struct node *no
 
 static const struct source_provider *provider_for(struct node *node, const char *interface)
 {
-    return strchr(interface, ':') == NULL ? NULL : node->sources->provider;
+    const struct node_sources *sources = node->sources;
+
+    for (size_t i = 0; i < sources->n_providers; i++) {
+        if (strchr(interface, sources->providers[i]->mark) != NULL) {
+            return sources->providers[i];
+        }
+    }
+    return NULL;
 }
 
 int node_source_open(struct node *node, const struct source_request *request, struct source **out,
@@ -221,14 +228,14 @@ struct names_question {
 static void on_devices(const struct json_t *all, const struct interface_list *list, void *arg)
 {
     struct names_question *question = arg;
-    const struct source_provider *provider = question->node->sources->provider;
+    const struct node_sources *sources = question->node->sources;
 
     (void)all;
     for (size_t i = 0; i < list->n; i++) {
         question->each(list->items[i].name, question->arg);
     }
-    if (provider != NULL) {
-        provider->names(question->node, question->each, question->arg);
+    for (size_t i = 0; i < sources->n_providers; i++) {
+        sources->providers[i]->names(question->node, question->each, question->arg);
     }
     question->end(question->arg);
     mem_free(question);
@@ -245,5 +252,8 @@ void node_source_names(struct node *node, void (*each)(const char *name, void *a
 
 void node_source_register(struct node *node, const struct source_provider *provider)
 {
-    node->sources->provider = provider;
+    struct node_sources *sources = node->sources;
+
+    REQUIRE(sources->n_providers < SOURCE_PROVIDERS_MAX);
+    sources->providers[sources->n_providers++] = provider;
 }

@@ -147,6 +147,7 @@ static void provide_names(struct node *node, void (*each)(const char *name, void
 }
 
 const struct source_provider uplink_provider = {
+    .mark = ':',
     .open = provide,
     .find = provide_find,
     .names = provide_names,

@@ -71,10 +71,11 @@ static uint64_t newest_ns(struct relay_stream *stream)
 }
 
 /* A viewer sees what is stamped from now on; what is still on its way from the kernel is older. The
- * packets of an uplink have the clock of another host: there the newest one decides. */
+ * packets of an uplink or another node have the clock of another host: there the newest one
+ * decides. */
 static uint64_t begins_at(struct relay_stream *stream)
 {
-    if (strchr(stream->interface, ':') == NULL) {
+    if (strpbrk(stream->interface, ":/") == NULL) {
         return clock_wall_ns();
     }
     uint64_t newest = newest_ns(stream);

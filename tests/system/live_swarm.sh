@@ -1,0 +1,13 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# Interfaces of other members, followed through one node, on three real nodes.
+set -uo pipefail
+# shellcheck source=../support/node.sh
+. "$(dirname "${BASH_SOURCE[0]}")/../support/node.sh"
+node_place live_swarm
+{ find_python && "$PR_PYTHON" -c 'import msgpack, nacl' 2>/dev/null; } ||
+    skip_all "no python3-msgpack or python3-nacl: ./setup.sh test installs them"
+command -v tshark >/dev/null || skip_all "no tshark: ./setup.sh test installs it"
+"$PR_PYTHON" "$PR_SUPPORT/live_checks.py" "$SCRATCH" || tap_failures=$((tap_failures + 1))
+tap_done

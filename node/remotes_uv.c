@@ -18,6 +18,7 @@
 #include "node/gossip.h"
 #include "node/peers.h"
 #include "node/remote_feed.h"
+#include "node/remote_name.h"
 #include "node/sources.h"
 #include "shared/base/clock_posix.h"
 #include "shared/base/mem.h"
@@ -441,34 +442,17 @@ static const struct source_ops remote_ops = {
     .close = remote_close,
 };
 
-/* Splits at the first '/'. */
-static int split(const char *name, size_t *n_node, struct err *err)
-{
-    const char *slash = strchr(name, '/');
-
-    if (slash == NULL || slash == name || slash[1] == '\0') {
-        return err_set(err, ERR_NOT_FOUND, "'%s' is no NODE/IFACE", name);
-    }
-    if (strchr(slash + 1, '/') != NULL) {
-        return err_set(err, ERR_USAGE,
-                       "'%s' goes over two nodes: a node relays its own interfaces to others, ask "
-                       "the one that has it",
-                       name);
-    }
-    *n_node = (size_t)(slash - name);
-    return 0;
-}
-
+/* node and interface are moved. */
 static struct remote *remote_new(struct remotes *remotes, const struct source_request *request,
-                                 size_t n_node)
+                                 char *node, char *interface)
 {
     struct remote *remote = x_alloc(sizeof *remote);
 
     remote->source = (struct source){
         .ops = &remote_ops, .ifaces = &remote->iface, .n_ifaces = 1, .buffer_bytes = QUEUE_BYTES};
     remote->remotes = remotes;
-    remote->node = x_sprintf("%.*s", (int)n_node, request->interface);
-    remote->interface = x_strdup(request->interface + n_node + 1);
+    remote->node = node;
+    remote->interface = interface;
     remote->filter = x_strdup(request->filter == NULL ? "" : request->filter);
     remote->snaplen = request->snaplen;
     remote->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -476,7 +460,8 @@ static struct remote *remote_new(struct remotes *remotes, const struct source_re
     remote->last = &remote->first;
     remote->feed.kernel = remote->feed.interface = UINT64_MAX;
     remote->iface.ts_digits = 9;
-    snprintf(remote->iface.name, sizeof remote->iface.name, "%s", request->interface);
+    snprintf(remote->iface.name, sizeof remote->iface.name, "%s",
+             remote_name_plain(request->interface));
     snprintf(remote->iface.filter, sizeof remote->iface.filter, "%s", remote->filter);
     return remote;
 }
@@ -486,13 +471,14 @@ static int provide(struct node *node, const struct source_request *request, stru
 {
     struct remotes *remotes = node->remotes;
     uint64_t until_ns = clock_monotonic_ns() + OPEN_NS;
-    size_t n_node = 0;
-    int rc = split(request->interface, &n_node, err);
+    char *far = NULL;
+    char *interface = NULL;
+    int rc = remote_name_split(request->interface, &far, &interface, err);
 
     if (rc < 0) {
         return rc;
     }
-    struct remote *remote = remote_new(remotes, request, n_node);
+    struct remote *remote = remote_new(remotes, request, far, interface);
     uv_mutex_lock(&remotes->mutex);
     post(remote);
     if (remotes->is_ending || remote->fd < 0) {
@@ -519,20 +505,21 @@ static int provide(struct node *node, const struct source_request *request, stru
 static int provide_find(struct node *node, const char *interface, struct err *err)
 {
     struct gossip_member member;
-    size_t n_node = 0;
-    int rc = split(interface, &n_node, err);
+    char *far = NULL;
+    char *name = NULL;
+    int rc = remote_name_split(interface, &far, &name, err);
 
-    if (rc == 0 && node->gossip == NULL) {
+    if (rc < 0) {
+        return rc;
+    }
+    if (node->gossip == NULL) {
         rc = err_set(err, ERR_NOT_FOUND, "'%s': this node is in no swarm", interface);
+    } else if ((rc = gossip_find(node->gossip, far, &member, err)) == 0 && member.is_self) {
+        rc = err_set(err, ERR_USAGE, "'%s' is of this node: leave out its name", interface);
     }
-    if (rc == 0) {
-        char *name = x_sprintf("%.*s", (int)n_node, interface);
-        rc = gossip_find(node->gossip, name, &member, err);
-        mem_free(name);
-    }
-    return rc == 0 && member.is_self
-               ? err_set(err, ERR_USAGE, "'%s' is of this node: leave out its name", interface)
-               : rc;
+    mem_free(far);
+    mem_free(name);
+    return rc;
 }
 
 static void provide_names(struct node *node, void (*each)(const char *name, void *arg), void *arg)

@@ -18,6 +18,7 @@
 
 #include "node/gossip.h"
 #include "node/node.h"
+#include "node/remote_name.h"
 #include "node/rpc_internal_uv.h"
 #include "node/sources.h"
 #include "node/viewer_uv.h"
@@ -46,6 +47,8 @@ struct rpc_live {
     struct node *node;
     uint64_t id;
     char who[RPC_WHO_MAX];
+    char of[256]; /* the node that has the interface, and its sid; 0: this one */
+    uint64_t sid;
     struct viewer *viewer; /* NULL when it has ended */
     struct waiting waiting[WAITING_MAX];
     unsigned n_waiting;
@@ -59,11 +62,26 @@ struct rpc_live {
 
 /* ---- answers ---- */
 
+/* Of whose clock stamps the packets, against swarm time. */
+static bool find_clock(const struct rpc_live *live, struct gossip_clock *clock)
+{
+    struct gossip *gossip = live->node->gossip;
+    struct swim_wall_offset far = {0};
+
+    if (gossip == NULL || !gossip_clock_get(gossip, NULL, 0, clock) ||
+        (live->sid != 0 && !gossip_clock_of(gossip, live->sid, &far))) {
+        return false;
+    }
+    clock->offset_ns += far.offset_ns;
+    clock->bound_ns += far.bound_ns;
+    return true;
+}
+
 static void put_clock(struct buf *out, const struct rpc_live *live)
 {
     struct gossip_clock clock;
 
-    if (live->node->gossip == NULL || !gossip_clock_get(live->node->gossip, NULL, 0, &clock)) {
+    if (!find_clock(live, &clock)) {
         rpc_put_nil(out);
         return;
     }
@@ -101,7 +119,7 @@ static void put_head(struct buf *out, struct rpc_live *live)
     rpc_put_text(out, "clock");
     put_clock(out, live);
     rpc_put_text(out, "node");
-    rpc_put_text(out, live->node->name);
+    rpc_put_text(out, live->of);
     rpc_put_text(out, "end");
     rpc_put_bool(out, is_over);
     if (is_over) {
@@ -305,6 +323,24 @@ static int check_room(const struct rpc_conn *conn, struct err *err)
                : err_set(err, ERR_LIMIT, "%d live streams are open: try again later", STREAMS_MAX);
 }
 
+/* Whose interface it is. */
+static void find_owner(struct rpc_live *live, const char *interface)
+{
+    struct gossip_member member;
+    char *node = NULL;
+    char *name = NULL;
+
+    snprintf(live->of, sizeof live->of, "%s", live->node->name);
+    if (live->node->gossip != NULL && remote_name_split(interface, &node, &name, NULL) == 0) {
+        if (gossip_find(live->node->gossip, node, &member, NULL) == 0) {
+            live->sid = member.sid;
+            snprintf(live->of, sizeof live->of, "%s", member.has_meta ? member.meta.name : node);
+        }
+        mem_free(node);
+        mem_free(name);
+    }
+}
+
 static struct rpc_live *live_new(struct rpc_call *call, struct relay_stream *stream)
 {
     static const struct viewer_opts opts = {.kind = VIEWER_RPC};
@@ -315,6 +351,7 @@ static struct rpc_live *live_new(struct rpc_call *call, struct relay_stream *str
     (void)uv_random(NULL, NULL, &live->id, sizeof live->id, 0, NULL);
     live->id = (live->id >> 16) + 1; /* any client can hold 48 bits */
     snprintf(live->who, sizeof live->who, "%s", rpc_call_who(call));
+    find_owner(live, stream->interface);
     REQUIRE(uv_timer_init(live->node->loop, &live->timer) == 0);
     live->timer.data = live;
     LIST_INSERT_HEAD(&live->conn->lives, live, link);
@@ -340,13 +377,12 @@ static void on_joined(void *arg, struct relay_stream *stream, const struct err *
         rpc_call_fail_err(call, &full);
     } else {
         const struct rpc_live *live = live_new(call, stream);
-        rpc_call_reply(call,
-                       json_pack("{s:I, s:s, s:s, s:I, s:I, s:s, s:s}", "stream",
-                                 (json_int_t)live->id, "interface", stream->interface, "filter",
-                                 stream->filter, "snaplen", (json_int_t)stream->snaplen,
-                                 "link_type", (json_int_t)stream->iface.link_type, "excluded",
-                                 stream->excluded == NULL ? "" : stream->excluded, "node",
-                                 live->node->name));
+        rpc_call_reply(
+            call, json_pack("{s:I, s:s, s:s, s:I, s:I, s:s, s:s}", "stream", (json_int_t)live->id,
+                            "interface", stream->interface, "filter", stream->filter, "snaplen",
+                            (json_int_t)stream->snaplen, "link_type",
+                            (json_int_t)stream->iface.link_type, "excluded",
+                            stream->excluded == NULL ? "" : stream->excluded, "node", live->of));
     }
     rpc_call_unref(call);
 }

@@ -64,9 +64,11 @@ def read_some(c, stream, wanted):
 
 def by_http(lab):
     path = f"{SCRATCH}/view.pcapng"
-    code, out, err = done(view(lab.nodes[0], "n2/eth0", path, "-c", "200"))
+    code, out, err = done(view(lab.nodes[0], "swarm:n2/eth0", path, "-c", "200"))
     tap.check("view follows the interface of another node", code == 0, code, out, err)
     got = numbers(path) if code == 0 else []
+    names = subprocess.run(["capinfos", "-I", path], capture_output=True, text=True).stdout
+    tap.check("the interface in the file has its node's name", "Name = n2/eth0" in names, names)
     tap.check("tshark reads 200 packets, in order, none missing",
               len(got) == 200 and got == list(range(got[0], got[0] + 200)), got)
     answer = lab.nodes[0].get("/connections/n2/eth0")
@@ -83,6 +85,8 @@ def by_rpc(lab):
         tap.check("with watermarks that grow", grows and answer["watermark_ns"] > 0, answer)
         behind = time.time_ns() - answer["watermark_ns"]
         tap.check(f"that are not far behind ({behind / 1e6:.0f} ms)", behind < 2e9)
+        tap.check("with the name and the clock of the far node",
+                  answer["node"] == "n2" and answer["clock"]["bound_ns"] < 1e9, answer)
         tap.check("nothing was lost", answer["lost"] == 0, answer)
         for wrong, code in (("n2/n1/eth0", "usage"), ("n9/eth0", "not_found"),
                             ("n2/eth9", "not_found")):

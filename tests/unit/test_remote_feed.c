@@ -13,6 +13,7 @@
 
 #include "node/relay_pcapng.h"
 #include "node/remote_feed.h"
+#include "node/remote_name.h"
 #include "shared/base/mem.h"
 #include "shared/packet/pcapng.h"
 #include "shared/wire/rpc_live.h"
@@ -187,12 +188,35 @@ static void an_opening_has_a_stream(void **state)
     buf_deinit(&packed);
 }
 
+static void a_name_has_one_node(void **state)
+{
+    static const char *const names[] = {"n2/eth0", "swarm:n2/eth0"};
+    static const char *const none[] = {"eth0", "/eth0", "n2/", "swarm:/eth0", "swarm:n2", ""};
+    char *node = NULL;
+    char *interface = NULL;
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        assert_int_equal(remote_name_split(names[i], &node, &interface, NULL), 0);
+        assert_string_equal(node, "n2");
+        assert_string_equal(interface, "eth0");
+        assert_string_equal(remote_name_plain(names[i]), "n2/eth0");
+        mem_free(node);
+        mem_free(interface);
+    }
+    for (size_t i = 0; i < ARRAY_LEN(none); i++) {
+        assert_int_equal(remote_name_split(none[i], &node, &interface, NULL), ERR_NOT_FOUND);
+    }
+    assert_int_equal(remote_name_split("n2/n1/eth0", &node, &interface, NULL), ERR_USAGE);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(packets_and_counters_come_out),
         cmocka_unit_test(another_link_type_is_refused),
         cmocka_unit_test(damage_is_told),
+        cmocka_unit_test(a_name_has_one_node),
         cmocka_unit_test(an_answer_is_read),
         cmocka_unit_test(an_opening_has_a_stream),
     };

@@ -45,7 +45,15 @@ static const char head[] =
     "`args` is a map of parameters by name; what is not known is refused by name, nil counts as "
     "absent. `options` is a\n"
     "map: `deadline_ms` is how long the caller waits; then the answer is the error `deadline`. "
-    "Calls on one connection\n"
+    "Of a node in a swarm:\n"
+    "`node`, the name or id of a member, has that member's answer instead. `nodes`, `\"all\"` or "
+    "an "
+    "array of names and ids,\n"
+    "has those of several in one, `{nodes: [{node, id, result} or {node, id, error: {code, "
+    "message}}]}`, by name; the methods\n"
+    "that take it are marked ‡. Rights are those of the caller; a member that does not answer in "
+    "the caller's time has the\n"
+    "error `deadline` or `unreachable`. Calls on one connection\n"
     "are answered as they are done, in any order. `[2, \"rpc.cancel\", [id]]` gives up a call "
     "(its answer is the error\n"
     "`cancelled`) or ends a subscription. Before the node ends a connection of its own accord it "
@@ -125,8 +133,9 @@ static void put_overview(struct buf *out)
     buf_put_str(out, "\n## Methods\n\n| method | right | |\n|---|---|---|\n");
     for (size_t i = 0; i < n_rpc_methods; i++) {
         const struct rpc_method *m = &rpc_methods[i];
-        buf_printf(out, "| `%s`%s | %s | %s |\n", m->name, m->changes ? " †" : "",
-                   api_right_name(m->right), m->what);
+        buf_printf(out, "| `%s`%s%s | %s | %s |\n", m->name, m->changes ? " †" : "",
+                   m->fans_out ? " ‡" : "", m->of_nodes ? "nodes" : api_right_name(m->right),
+                   m->what);
     }
 }
 

@@ -440,12 +440,14 @@ static void who_is_slow_loses_the_oldest_and_is_told(void **state)
 static void an_answer_is_as_large_as_was_asked(void **state)
 {
     struct client c = dial(*state);
+
+    /* Larger than what is asked for: one of them. */
+    fake_interface.caplen = 200000;
     uint64_t stream = open_live(&c, "eth0");
 
     refused(&c, ask(&c, stream, 0, 4095), "usage");
     refused(&c, ask(&c, stream, 0, RPC_LIVE_MAX + 1), "usage");
     refused(&c, ask(&c, stream, RPC_LIVE_WAIT_MAX + 1, MIB), "usage");
-    fake_interface.caplen = 200000; /* larger than what is asked for: one of them */
     read_live(&c, stream, 0);
     fake_give(4);
     TURN_UNTIL(c.w, in_backlog(c.w) == 4);

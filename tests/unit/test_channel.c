@@ -291,9 +291,25 @@ static void ids_of_cluster_keys_are_hexadecimal_digits(void **state)
     }
 }
 
+static void a_preamble_tells_its_kind_with_the_sixth_byte(void **state)
+{
+    uint8_t preamble[] = {0xd7, 'P', 'R', 'C', CHANNEL_VERSION, CHANNEL_CLUSTER_CALLS};
+
+    (void)state;
+    for (size_t n = 0; n < sizeof preamble; n++) {
+        assert_int_equal(channel_peek_kind(preamble, n), 0);
+    }
+    assert_int_equal(channel_peek_kind(preamble, sizeof preamble), CHANNEL_CLUSTER_CALLS);
+    preamble[5] = CHANNEL_CLUSTER_GOSSIP;
+    assert_int_equal(channel_peek_kind(preamble, sizeof preamble), CHANNEL_CLUSTER_GOSSIP);
+    preamble[0] = 'G';
+    assert_int_equal(channel_peek_kind(preamble, 1), CHANNEL_CLUSTER_GOSSIP);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_preamble_tells_its_kind_with_the_sixth_byte),
         cmocka_unit_test(a_channel_opens_at_every_cut_of_its_bytes),
         cmocka_unit_test(the_server_learns_key_and_kind),
         cmocka_unit_test(nodes_learn_each_other_and_callers_do_not),

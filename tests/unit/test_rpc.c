@@ -128,6 +128,41 @@ static void a_request_is_read_as_it_was_written(void **state)
     buf_deinit(&message);
 }
 
+static void options_are_read_as_they_were_written(void **state)
+{
+    static const uint8_t name[] = "\xa2n1";
+    static const uint8_t names[] = "\x92\xa2n1\xa2n2";
+    struct rpc_call_options options = {.deadline_ms = 70,
+                                       .node = {name, 3},
+                                       .nodes = {names, 7},
+                                       .is_forwarded = true,
+                                       .rights = 3,
+                                       .who = "uid 0"};
+    struct rpc_call_options got_options;
+    struct rpc_message got;
+    struct rpc_span args;
+    struct buf out = {0};
+
+    (void)state;
+    rpc_put_request_with(&out, 1, "node.info", (struct rpc_span){0}, &options);
+    assert_int_equal(rpc_decode(out.data, out.len, &got, NULL, NULL), 0);
+    assert_int_equal(rpc_decode_params(got.params, &args, &got_options, NULL), 0);
+    assert_int_equal(got_options.deadline_ms, 70);
+    assert_int_equal(got_options.node.n, 3);
+    assert_memory_equal(got_options.nodes.bytes, names, 7);
+    assert_null(got_options.select.bytes);
+    assert_true(got_options.is_forwarded);
+    assert_int_equal(got_options.rights, 3);
+    assert_string_equal(got_options.who, "uid 0");
+    buf_reset(&out);
+    rpc_put_request(&out, 1, "node.info", (struct rpc_span){0}, 0);
+    assert_int_equal(rpc_decode(out.data, out.len, &got, NULL, NULL), 0);
+    assert_int_equal(rpc_decode_params(got.params, &args, &got_options, NULL), 0);
+    assert_false(got_options.is_forwarded);
+    assert_null(got_options.node.bytes);
+    buf_deinit(&out);
+}
+
 static void a_response_has_an_error_or_a_result(void **state)
 {
     struct buf out = {0};
@@ -296,6 +331,7 @@ int main(void)
         cmocka_unit_test(what_is_only_announced_is_refused_at_once),
         cmocka_unit_test(the_bound_counts_to_the_byte),
         cmocka_unit_test(a_request_is_read_as_it_was_written),
+        cmocka_unit_test(options_are_read_as_they_were_written),
         cmocka_unit_test(a_response_has_an_error_or_a_result),
         cmocka_unit_test(a_notification_and_a_cancel_are_read),
         cmocka_unit_test(what_is_no_envelope_is_refused),

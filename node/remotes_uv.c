@@ -164,9 +164,11 @@ static uint64_t begin_call(struct remote *remote, const char *method, struct buf
 
 static void end_call(struct remote *remote)
 {
-    uv_mutex_lock(&remote->remotes->mutex);
+    struct remotes *remotes = remote->remotes; /* it may be the last that keeps it */
+
+    uv_mutex_lock(&remotes->mutex);
     unref(remote);
-    uv_mutex_unlock(&remote->remotes->mutex);
+    uv_mutex_unlock(&remotes->mutex);
 }
 
 static bool is_closed(struct remote *remote)

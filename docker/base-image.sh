@@ -34,6 +34,7 @@ if ! debootstrap --variant=minbase trixie "$root" "$from" >"$root.log" 2>&1; the
     tail -n 20 "$root.log" >&2
     exit 1
 fi
+chmod 755 "$root" # mktemp made it
 rm -rf "$root.log" "$root"/var/lib/apt/lists/* "$root"/var/cache/apt/* "$root"/var/log/* \
     "$root"/usr/share/{doc,man,info,locale}/*
 # As in the published image: documentation stays out, and apt keeps nothing that it has installed.

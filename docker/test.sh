@@ -47,10 +47,20 @@ readonly NODES=(node1 node2 node3) PORT=4444
 engine_up || cannot_run "no engine"
 scratch_dir docker || cannot_run "no scratch folder"
 export PACKETRECORDER_SECRETS=$SCRATCH/secrets
+# Without address translation, only the host's network leads to the mirror.
+build() {
+    if [ -z "${engine_network:-}" ]; then
+        compose build
+        return
+    fi
+    docker build --network "$engine_network" -f "$here/Dockerfile" -t "$PACKETRECORDER_IMAGE" "$here/.." &&
+        docker build --network "$engine_network" -f "$here/Dockerfile" --target traffic \
+            -t "$PACKETRECORDER_IMAGE-traffic" "$here/.."
+}
 if [ -z "$image" ]; then
     "$here/base-image.sh" || cannot_run "no base image"
     step "building"
-    compose build >"$SCRATCH/build.log" 2>&1 || {
+    build >"$SCRATCH/build.log" 2>&1 || {
         tail -n 30 "$SCRATCH/build.log"
         cannot_run "the image does not build"
     }

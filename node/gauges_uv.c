@@ -17,8 +17,8 @@
 #include "shared/base/clock_posix.h"
 #include "shared/base/mem.h"
 
-#define LOOK_MS 1000 /* while somebody asks */
-#define REST_MS 10000
+#define LOOK_MS 1000  /* while somebody asks, or readers of the store stand idle */
+#define REST_MS 10000 /* else */
 /* As long as this after the last question somebody is still asking. */
 #define ASKED_MS 15000
 /* Nobody waits longer for a disk that hangs. */
@@ -216,8 +216,10 @@ static void on_timer(uv_timer_t *timer)
     if (g->is_looking && clock_monotonic_ns() - g->began_ns > WAIT_NS) {
         tell_waiters(g);
     }
-    look(g);
-    uv_timer_start(timer, on_timer, is_asked ? LOOK_MS : REST_MS, 0);
+    if (is_asked || node_store_has_idle(g->node->store) ||
+        clock_monotonic_ns() - g->began_ns >= REST_MS * 1000000ull) {
+        look(g);
+    }
 }
 
 void gauges_refresh(struct node *node, void (*done)(void *arg), void *arg)
@@ -238,9 +240,6 @@ void gauges_refresh(struct node *node, void (*done)(void *arg), void *arg)
     struct gauges_waiter *waiter = x_alloc(sizeof *waiter);
     *waiter = (struct gauges_waiter){.next = g->waiters, .done = done, .arg = arg};
     g->waiters = waiter;
-    if (uv_timer_get_due_in(&g->timer) > LOOK_MS) {
-        uv_timer_start(&g->timer, on_timer, LOOK_MS, 0);
-    }
 }
 
 bool gauges_hang(const struct gauges *g)
@@ -258,7 +257,7 @@ int gauges_open(struct node *node, struct err *err)
     run_look(g); /* nobody waits yet */
     g->newest = g->next;
     REQUIRE(uv_timer_init(node->loop, &g->timer) == 0);
-    REQUIRE(uv_timer_start(&g->timer, on_timer, LOOK_MS, 0) == 0);
+    REQUIRE(uv_timer_start(&g->timer, on_timer, LOOK_MS, LOOK_MS) == 0);
     return 0;
 }
 

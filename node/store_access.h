@@ -49,6 +49,9 @@ void node_store_release(struct node_store *access, struct store *store);
 /* Closes readers that nobody used for a while, so that a rekey is not in our way. */
 void node_store_trim(struct node_store *access, uint64_t now_ns);
 
+/* There are some that it might close, soon. */
+bool node_store_has_idle(struct node_store *access);
+
 /* Bytes of the store on disk, and free bytes of its file system (UINT64_MAX: unknown). */
 void node_store_space(struct node_store *access, uint64_t *used, uint64_t *free);
 /* 0 when a capture could write there now; else what is in its way. Blocks. */

@@ -367,6 +367,14 @@ void node_store_trim(struct node_store *a, uint64_t now_ns)
     }
 }
 
+bool node_store_has_idle(struct node_store *a)
+{
+    pthread_mutex_lock(&a->lock);
+    bool has = a->n_idle > 0;
+    pthread_mutex_unlock(&a->lock);
+    return has;
+}
+
 void node_store_space(struct node_store *a, uint64_t *used, uint64_t *free_bytes)
 {
     char *folder = x_sprintf("%s.d", a->path);

@@ -349,6 +349,7 @@ static void take_session(struct store_writer *w, const struct store_session *fou
     clock_samples_join(&s->clock, &found->clock);
     w->resumed = true;
     w->state_before = found->state;
+    w->ended_before_ns = found->ended_ns;
     w->loss_before = found->loss;
     s->state = STORE_RUNNING;
     s->ended_ns = 0;
@@ -471,6 +472,7 @@ void store_writer_free(struct consumer *consumer)
     commit_free(w->commit);
     if (w->resumed && !w->finished) { /* as it was */
         w->session.state = w->state_before;
+        w->session.ended_ns = w->ended_before_ns;
         (void)catalogue_update_session(&w->store->catalogue, &w->session, NULL);
     }
     if (begun_for_nothing) {

@@ -41,6 +41,7 @@ struct store_writer {
     bool finished;
     bool resumed;
     enum store_state state_before; /* of the session that was resumed, and what it had lost */
+    uint64_t ended_before_ns;
     struct ledger loss_before;
 
     /* Under a quota: bytes of the store on disk when they were last measured, and w->stored then.

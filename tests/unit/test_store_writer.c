@@ -252,10 +252,15 @@ static void check_session(struct store *store, const char *id, uint64_t packets)
     assert_int_equal(session->state, STORE_COMPLETE);
     assert_int_equal(session->loss.captured, packets);
     assert_int_equal(session->started_ns, 77);
+    assert_int_not_equal(session->ended_ns, 0);
     assert_string_equal(session->name, "dns");
     assert_int_equal(session->n_ifaces, 1);
     store_sessions_free(session, 1);
-    assert_int_equal(store_verify(store, NULL, NULL, &report, &err), 0);
+    int r = store_verify(store, NULL, NULL, &report, &err);
+    if (r < 0) {
+        print_error("%s\n", err.text);
+    }
+    assert_int_equal(r, 0);
     assert_int_equal(report.packets, packets);
 }
 

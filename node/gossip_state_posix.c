@@ -14,6 +14,7 @@
 
 #include "shared/base/buf.h"
 #include "shared/base/mem.h"
+#include "shared/base/replace_file_posix.h"
 
 #define FILE_MAX  4096u
 #define RING_HEAD "packetrecorder keyring 1"
@@ -48,45 +49,12 @@ static int read_file(const struct gossip_state *state, const char *name, char ou
     return 0;
 }
 
-static bool write_whole(int fd, const char *text, size_t n)
+static int write_file(const struct gossip_state *state, const char *name, const char *text,
+                      struct err *err)
 {
-    for (size_t done = 0; done < n;) {
-        ssize_t put = write(fd, text + done, n - done);
-        if (put < 0 && errno != EINTR) {
-            return false;
-        }
-        done += put > 0 ? (size_t)put : 0;
-    }
-    return fsync(fd) == 0;
-}
+    int errnum = replace_file(state->dir_fd, name, text, strlen(text), false);
 
-static int replace_file(const struct gossip_state *state, const char *name, const char *text,
-                        struct err *err)
-{
-    char fresh[64];
-
-    snprintf(fresh, sizeof fresh, ".%s.new", name);
-    int fd =
-        openat(state->dir_fd, fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (fd < 0) {
-        return err_errno(err, errno, "cannot write '%s/%s'", state->path, name);
-    }
-    bool good = fchmod(fd, 0600) == 0 && write_whole(fd, text, strlen(text));
-    int errnum = errno;
-    if (close(fd) < 0 && good) {
-        errnum = errno;
-        good = false;
-    }
-    if (good &&
-        (renameat(state->dir_fd, fresh, state->dir_fd, name) < 0 || fsync(state->dir_fd) < 0)) {
-        errnum = errno;
-        good = false;
-    }
-    if (!good) {
-        (void)unlinkat(state->dir_fd, fresh, 0);
-        return err_errno(err, errnum, "cannot write '%s/%s'", state->path, name);
-    }
-    return 0;
+    return errnum == 0 ? 0 : err_errno(err, errnum, "cannot write '%s/%s'", state->path, name);
 }
 
 /* ---- the node's key ---- */
@@ -101,7 +69,7 @@ static int make_key(struct gossip_state *state, struct err *err)
     (void)crypto_sign_seed_keypair(state->public_key, state->secret_key, seed);
     text[strlen(text) + 1] = '\0';
     text[strlen(text)] = '\n';
-    int rc = replace_file(state, "node.key", text, err);
+    int rc = write_file(state, "node.key", text, err);
     sodium_memzero(seed, sizeof seed);
     sodium_memzero(text, sizeof text);
     return rc;
@@ -163,7 +131,7 @@ int gossip_state_put_boot(const struct gossip_state *state, uint64_t boot, struc
     char text[32];
 
     snprintf(text, sizeof text, "%" PRIu64 "\n", boot);
-    return replace_file(state, "boot", text, err);
+    return write_file(state, "boot", text, err);
 }
 
 /* ---- the ring ---- */
@@ -273,7 +241,7 @@ int gossip_state_put_ring(const struct gossip_state *state, const struct gossip_
                    ring->until_s[i]);
     }
     buf_put_u8(&out, 0);
-    int rc = replace_file(state, "keyring", (const char *)out.data, err);
+    int rc = write_file(state, "keyring", (const char *)out.data, err);
     sodium_memzero(out.data, out.len);
     sodium_memzero(text, sizeof text);
     buf_deinit(&out);

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "shared/base/mem.h"
+#include "shared/base/replace_file_posix.h"
 
 static int open_directory(const char *dir, struct err *err)
 {
@@ -82,39 +83,6 @@ int job_file_read(const char *dir, struct buf *out, struct err *err)
     return rc;
 }
 
-static bool write_whole(int fd, const struct buf *bytes)
-{
-    for (size_t done = 0; done < bytes->len;) {
-        ssize_t put = write(fd, bytes->data + done, bytes->len - done);
-        if (put < 0 && errno != EINTR) {
-            return false;
-        }
-        done += put > 0 ? (size_t)put : 0;
-    }
-    return fsync(fd) == 0;
-}
-
-static int replace(int dir_fd, const struct buf *bytes)
-{
-    int fd = openat(dir_fd, "." JOB_FILE ".new",
-                    O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (fd < 0) {
-        return errno;
-    }
-    int errnum = write_whole(fd, bytes) ? 0 : errno;
-    if (close(fd) < 0 && errnum == 0) {
-        errnum = errno;
-    }
-    if (errnum == 0 &&
-        (renameat(dir_fd, "." JOB_FILE ".new", dir_fd, JOB_FILE) < 0 || fsync(dir_fd) < 0)) {
-        errnum = errno;
-    }
-    if (errnum != 0) {
-        (void)unlinkat(dir_fd, "." JOB_FILE ".new", 0);
-    }
-    return errnum;
-}
-
 int job_file_write(const char *dir, const struct buf *bytes, struct err *err)
 {
     int rc = make_directory(dir, err);
@@ -123,7 +91,7 @@ int job_file_write(const char *dir, const struct buf *bytes, struct err *err)
     if (fd < 0) {
         return fd;
     }
-    int errnum = replace(fd, bytes);
+    int errnum = replace_file(fd, JOB_FILE, bytes->data, bytes->len, false);
     close(fd);
     return errnum == 0
                ? 0

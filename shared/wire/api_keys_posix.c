@@ -16,13 +16,13 @@
 
 #include "shared/base/buf.h"
 #include "shared/base/mem.h"
+#include "shared/base/replace_file_posix.h"
 #include "shared/wire/api_key.h"
 #include "shared/wire/private_file.h"
 
 #define FILE_MAX_BYTES (1024u * 1024u)
 #define TEXT_MAX       4096u
 #define FILE_WORDS     "API key file"
-#define FRESH_NAME     ".api-keys.new" /* hidden: no part of the store */
 
 char *api_keys_path(const char *database)
 {
@@ -90,54 +90,12 @@ static int lock_directory(const char *dir, struct err *err)
     return fd;
 }
 
-static bool write_all(int fd, const char *text, size_t n)
-{
-    while (n > 0) {
-        ssize_t wrote = write(fd, text, n);
-        if (wrote < 0 && errno != EINTR) {
-            return false;
-        }
-        text += wrote > 0 ? wrote : 0;
-        n -= wrote > 0 ? (size_t)wrote : 0;
-    }
-    return true;
-}
-
-/* The file belongs to whom the one before belonged, or the directory: what root adds must be
- * readable by a node that runs as another user. */
-static bool give_to_owner(int dir, const char *name, int fd)
-{
-    struct stat st;
-
-    if (geteuid() != 0) {
-        return true;
-    }
-    if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0 && fstat(dir, &st) < 0) {
-        return false;
-    }
-    return fchown(fd, st.st_uid, st.st_gid) == 0;
-}
-
+/* What root adds must be readable by a node that runs as another user. */
 static int replace(int dir, const char *path, const char *name, const char *text, struct err *err)
 {
-    int fd = openat(dir, FRESH_NAME, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+    int errnum = replace_file(dir, name, text, strlen(text), true);
 
-    if (fd < 0) {
-        return err_errno(err, errno, "cannot write the API key file '%s'", path);
-    }
-    bool good = fchmod(fd, 0600) == 0 && give_to_owner(dir, name, fd) &&
-                write_all(fd, text, strlen(text)) && fsync(fd) == 0;
-    int why = errno;
-    close(fd);
-    if (good && (renameat(dir, FRESH_NAME, dir, name) < 0 || fsync(dir) < 0)) {
-        good = false;
-        why = errno;
-    }
-    if (!good) {
-        unlinkat(dir, FRESH_NAME, 0);
-        return err_errno(err, why, "cannot write the API key file '%s'", path);
-    }
-    return 0;
+    return errnum == 0 ? 0 : err_errno(err, errnum, "cannot write the API key file '%s'", path);
 }
 
 int api_keys_change(const char *path,

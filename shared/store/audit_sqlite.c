@@ -66,6 +66,21 @@ static void read_entry(sqlite3_stmt *stmt, struct store_audit_entry *out)
     read_text(stmt, 5, out->outcome);
 }
 
+/* 1, 0 or negative. Asked as a statement: what the connection remembers of the tables may be older
+ * than the first entry, which another one made. */
+static int has_table(struct catalogue *c, struct err *err)
+{
+    sqlite3_stmt *stmt = NULL;
+    int r = catalogue_query(
+        c, &stmt, err, "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'audit'", "");
+
+    if (r == 0) {
+        r = catalogue_step(c, stmt, err);
+        sqlite3_finalize(stmt);
+    }
+    return r;
+}
+
 int store_audit_list(struct store *store, size_t limit, struct store_audit_entry **out, size_t *n,
                      struct err *err)
 {
@@ -75,15 +90,15 @@ int store_audit_list(struct store *store, size_t limit, struct store_audit_entry
 
     *out = NULL;
     *n = 0;
-    if (sqlite3_table_column_metadata(c->db, "main", "audit", "row", NULL, NULL, NULL, NULL,
-                                      NULL) != SQLITE_OK) {
-        return 0; /* nothing was ever changed */
+    int r = has_table(c, err);
+    if (r <= 0) {
+        return r; /* 0: nothing was ever changed */
     }
     limit = limit < STORE_AUDIT_KEPT ? limit : (size_t)STORE_AUDIT_KEPT;
-    int r = catalogue_query(c, &stmt, err,
-                            "SELECT time, who, peer, method, target, outcome FROM (SELECT * FROM"
-                            " audit ORDER BY row DESC LIMIT ?) ORDER BY row",
-                            "i", (int64_t)limit);
+    r = catalogue_query(c, &stmt, err,
+                        "SELECT time, who, peer, method, target, outcome FROM (SELECT * FROM"
+                        " audit ORDER BY row DESC LIMIT ?) ORDER BY row",
+                        "i", (int64_t)limit);
     if (r < 0) {
         return r;
     }

@@ -85,7 +85,7 @@ def many(caller):
     tap.check("five hundred at once are answered", all(e is None for e, _ in answers))
 
 
-def audited(callers):
+def audited(lab, callers):
     error, made = callers[0].call("keys.add", {"role": "view"}, node="n1")
     tap.check("what changes something is done there", error is None)
 
@@ -93,7 +93,8 @@ def audited(callers):
         _, audit = callers[1].call("node.audit")
         return [entry["who"] for entry in audit if entry["method"] == "keys.add"]
     wait_for(10, who)  # it is written behind the answer
-    tap.check("and tells who, and through whom", who() == ["uid 0 via node n0"], who())
+    tap.check("and tells who, and through whom", who() == ["uid 0 via node n0"], who(),
+              callers[1].call("node.audit"), *[node.said() for node in lab.nodes])
 
 
 def gone(lab, caller):
@@ -125,7 +126,7 @@ def main():
         several(callers[0])
         bad_options(callers[0])
         many(callers[0])
-        audited(callers)
+        audited(lab, callers)
         gone(lab, callers[0])
         lab.nodes[0].kill(signal.SIGTERM)
         tap.check("it ends in order", lab.nodes[0].process.wait(15) == 0)

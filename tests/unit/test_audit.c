@@ -135,6 +135,19 @@ static void entries_come_back_the_newest_last(void **state)
     store_close(store);
 }
 
+static void who_looked_before_the_first_entry_sees_it(void **state)
+{
+    struct store *store = open_store(*state, STORE_CREATE);
+    struct store *reader = open_store(*state, STORE_READ);
+    unsigned first = 0;
+
+    assert_int_equal(count(reader, 10, &first), 0);
+    add(store, 0, 1);
+    assert_int_equal(count(reader, 10, &first), 1);
+    store_close(reader);
+    store_close(store);
+}
+
 static void only_the_newest_are_kept(void **state)
 {
     struct store *store = open_store(*state, STORE_CREATE);
@@ -156,6 +169,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_store_in_which_nothing_was_changed_has_none),
         TEST(entries_come_back_the_newest_last),
+        TEST(who_looked_before_the_first_entry_sees_it),
         TEST(only_the_newest_are_kept),
     };
 

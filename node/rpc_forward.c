@@ -336,15 +336,10 @@ static int add_one(struct forward *f, struct rpc_span node, struct err *err)
 {
     struct unpack u = unpack_from(node.bytes, node.n);
     char text[256];
-    size_t n = 0;
-    const char *name = unpack_str(&u, sizeof text - 1, &n);
 
-    if (name == NULL || n == 0) {
-        return bad_option(err, "node", "the name or id of a member");
-    }
-    memcpy(text, name, n);
-    text[n] = '\0';
-    return add_named(f, text, err);
+    unpack_string(&u, text, sizeof text - 1);
+    return text[0] == '\0' ? bad_option(err, "node", "the name or id of a member")
+                           : add_named(f, text, err);
 }
 
 static int rpc_select(struct node *node, struct rpc_span select, gossip_member_cb each, void *arg,

@@ -129,6 +129,11 @@ void pack_bin(struct pack *p, const void *bytes, size_t n)
     pack_raw(p, bytes, n);
 }
 
+void pack_string(struct pack *p, const char *text)
+{
+    pack_str(p, text, strlen(text));
+}
+
 void pack_str(struct pack *p, const char *text, size_t n)
 {
     if (n > UINT32_MAX) {

@@ -37,5 +37,6 @@ void pack_i64(struct pack *p, int64_t v);
 void pack_u64_fixed(struct pack *p, uint64_t v);
 void pack_bin(struct pack *p, const void *bytes, size_t n);
 void pack_str(struct pack *p, const char *text, size_t n);
+void pack_string(struct pack *p, const char *text); /* up to its end */
 /* Bytes that are msgpack already. */
 void pack_raw(struct pack *p, const void *bytes, size_t n);

@@ -186,6 +186,20 @@ const char *unpack_str(struct unpack *u, size_t max, size_t *n)
     return (const char *)take_run(u, take_str_length(u, tag), max, n);
 }
 
+void unpack_string(struct unpack *u, char *out, size_t max)
+{
+    size_t n = 0;
+    const char *text = unpack_str(u, max, &n);
+
+    out[0] = '\0';
+    if (text == NULL || memchr(text, '\0', n) != NULL) {
+        u->in.failed = true;
+        return;
+    }
+    memcpy(out, text, n);
+    out[n] = '\0';
+}
+
 /* Reads over one value without what it contains, and gives the number of values in it. */
 static uint64_t skip_one(struct unpack *u)
 {

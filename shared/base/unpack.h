@@ -42,6 +42,8 @@ bool unpack_is_nil(struct unpack *u); /* and reads over it */
 const uint8_t *unpack_bin(struct unpack *u, size_t max, size_t *n);
 const uint8_t *unpack_bin_of(struct unpack *u, size_t n); /* exactly n bytes */
 const char *unpack_str(struct unpack *u, size_t max, size_t *n);
+/* Copied, with an end, into max + 1 bytes; one that holds an end itself fails. "" when it fails. */
+void unpack_string(struct unpack *u, char *out, size_t max);
 /* Reads over one value of any type, with at most `depth` (and UNPACK_DEPTH_MAX) arrays and maps
  * that are not empty inside each other; 0: none. */
 void unpack_skip(struct unpack *u, unsigned depth);

@@ -27,11 +27,6 @@ void job_journal_begin(struct buf *out, uint64_t floor_ms)
     buf_put_le64(out, floor_ms);
 }
 
-static void put_text(struct pack *p, const char *text)
-{
-    pack_str(p, text, strlen(text));
-}
-
 static void put_tally(struct pack *p, const struct job_tally *tally)
 {
     pack_array(p, TALLY);
@@ -47,10 +42,10 @@ static void put_row(struct pack *p, const struct job_row *row)
 {
     pack_array(p, ROW);
     pack_u64(p, row->sid);
-    put_text(p, row->node);
+    pack_string(p, row->node);
     pack_u64(p, row->state);
-    put_text(p, row->session);
-    put_text(p, row->reason);
+    pack_string(p, row->session);
+    pack_string(p, row->reason);
     pack_i64(p, row->late_ns);
     put_tally(p, &row->tally);
 }
@@ -72,8 +67,8 @@ void job_journal_put(struct buf *out, const struct job *job, const struct job_ro
     pack_u64(&p, job->state);
     pack_bool(&p, job->begun);
     pack_bool(&p, job->is_resumed);
-    put_text(&p, job->session);
-    put_text(&p, job->reason);
+    pack_string(&p, job->session);
+    pack_string(&p, job->reason);
     pack_i64(&p, job->late_ns);
     put_tally(&p, &job->tally);
     pack_array(&p, n_rows);
@@ -88,20 +83,6 @@ void job_journal_put(struct buf *out, const struct job *job, const struct job_ro
 }
 
 /* ---- reading ---- */
-
-static void take_text(struct unpack *u, char *out, size_t max)
-{
-    size_t n = 0;
-    const char *text = unpack_str(u, max, &n);
-
-    out[0] = '\0';
-    if (unpack_failed(u) || memchr(text, '\0', n) != NULL) {
-        u->in.failed = true;
-        return;
-    }
-    memcpy(out, text, n);
-    out[n] = '\0';
-}
 
 static void take_tally(struct unpack *u, struct job_tally *tally)
 {
@@ -126,10 +107,10 @@ static void take_rows(struct unpack *u, struct job_rows *rows)
             u->in.failed = true;
         }
         row.sid = unpack_u64(u);
-        take_text(u, row.node, JOB_NODE_NAME_MAX);
+        unpack_string(u, row.node, JOB_NODE_NAME_MAX);
         row.state = (enum job_state)unpack_u64_most(u, JOB_DONE);
-        take_text(u, row.session, ID_TEXT_MAX - 1);
-        take_text(u, row.reason, JOB_REASON_MAX);
+        unpack_string(u, row.session, ID_TEXT_MAX - 1);
+        unpack_string(u, row.reason, JOB_REASON_MAX);
         row.late_ns = unpack_i64(u);
         take_tally(u, &row.tally);
         if (!unpack_failed(u)) {
@@ -164,8 +145,8 @@ static bool read_job(struct unpack *u, struct job *job, struct job_rows *rows)
     job->state = (enum job_state)unpack_u64_most(u, N_JOB_STATES - 1);
     job->begun = unpack_bool(u);
     job->is_resumed = unpack_bool(u);
-    take_text(u, job->session, ID_TEXT_MAX - 1);
-    take_text(u, job->reason, JOB_REASON_MAX);
+    unpack_string(u, job->session, ID_TEXT_MAX - 1);
+    unpack_string(u, job->reason, JOB_REASON_MAX);
     job->late_ns = unpack_i64(u);
     take_tally(u, &job->tally);
     take_rows(u, rows);

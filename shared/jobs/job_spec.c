@@ -120,11 +120,6 @@ static size_t ended(const struct pack *p)
     return p->failed ? 0 : HEAD + pack_length(p);
 }
 
-static void put_text(struct pack *p, const char *text)
-{
-    pack_str(p, text, strlen(text));
-}
-
 static void put_selector(struct pack *p, const struct job_selector *s)
 {
     pack_array(p, 1 + (s->by == JOB_SELECTS_ALL ? 0u : s->n));
@@ -133,7 +128,7 @@ static void put_selector(struct pack *p, const struct job_selector *s)
         if (s->by == JOB_SELECTS_NODES) {
             pack_u64(p, s->sids[i]);
         } else {
-            put_text(p, s->tags[i]);
+            pack_string(p, s->tags[i]);
         }
     }
 }
@@ -155,9 +150,9 @@ size_t job_spec_write(const struct job_spec *spec, uint8_t out[JOB_VALUE_MAX])
     pack_u64(&p, spec->policy);
     pack_u64(&p, spec->quorum);
     put_selector(&p, &spec->selector);
-    put_text(&p, spec->interface);
-    put_text(&p, spec->filter);
-    put_text(&p, spec->name);
+    pack_string(&p, spec->interface);
+    pack_string(&p, spec->filter);
+    pack_string(&p, spec->name);
     pack_u64(&p, spec->snaplen);
     pack_u64(&p, spec->max_packets);
     pack_u64(&p, spec->max_bytes);
@@ -177,20 +172,6 @@ size_t job_flag_write(const struct job_flag *flag, uint8_t out[JOB_VALUE_MAX])
 }
 
 /* ---- reading ---- */
-
-static void take_text(struct unpack *u, char *out, size_t max)
-{
-    size_t n = 0;
-    const char *text = unpack_str(u, max, &n);
-
-    out[0] = '\0';
-    if (unpack_failed(u) || memchr(text, '\0', n) != NULL) {
-        u->in.failed = true;
-        return;
-    }
-    memcpy(out, text, n);
-    out[n] = '\0';
-}
 
 static void take_id(struct unpack *u, struct id *id)
 {
@@ -214,7 +195,7 @@ static void take_selector(struct unpack *u, struct job_selector *s)
         if (s->by == JOB_SELECTS_NODES) {
             s->sids[i] = unpack_u64(u);
         } else {
-            take_text(u, s->tags[i], JOB_TAG_MAX);
+            unpack_string(u, s->tags[i], JOB_TAG_MAX);
         }
     }
     s->n = (uint8_t)n;
@@ -265,9 +246,9 @@ bool job_spec_read(const void *bytes, size_t n, struct job_spec *spec)
     spec->policy = (enum job_policy)unpack_u64_most(&u, JOB_ALL);
     spec->quorum = (uint8_t)unpack_u64_most(&u, 100);
     take_selector(&u, &spec->selector);
-    take_text(&u, spec->interface, JOB_INTERFACE_MAX);
-    take_text(&u, spec->filter, JOB_FILTER_MAX);
-    take_text(&u, spec->name, JOB_NAME_MAX);
+    unpack_string(&u, spec->interface, JOB_INTERFACE_MAX);
+    unpack_string(&u, spec->filter, JOB_FILTER_MAX);
+    unpack_string(&u, spec->name, JOB_NAME_MAX);
     spec->snaplen = (uint32_t)unpack_u64_most(&u, JOB_SNAPLEN_MAX);
     spec->max_packets = unpack_u64(&u);
     spec->max_bytes = unpack_u64(&u);

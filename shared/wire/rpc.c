@@ -141,19 +141,6 @@ static struct rpc_span take_value(struct unpack *u)
     return (struct rpc_span){.bytes = from, .n = (size_t)(u->in.p - from)};
 }
 
-static void take_method(struct unpack *u, struct rpc_message *out)
-{
-    size_t n = 0;
-    const char *text = unpack_str(u, RPC_METHOD_MAX - 1, &n);
-
-    if (text == NULL || memchr(text, '\0', n) != NULL) {
-        u->in.failed = true;
-        return;
-    }
-    memcpy(out->method, text, n);
-    out->method[n] = '\0';
-}
-
 static void take_params(struct unpack *u, struct rpc_message *out)
 {
     out->params = take_value(u);
@@ -186,7 +173,7 @@ int rpc_decode(const uint8_t *message, size_t n, struct rpc_message *out, bool *
         got.error = take_value(&u);
         got.result = take_value(&u);
     } else {
-        take_method(&u, &got);
+        unpack_string(&u, got.method, RPC_METHOD_MAX - 1);
         take_params(&u, &got);
     }
     if (has_id != NULL) {

@@ -16,14 +16,6 @@ SCRATCH = sys.argv[1]
 NODES = int(sys.argv[2]) if len(sys.argv) > 2 else 50
 JOBS = int(sys.argv[3]) if len(sys.argv) > 3 else 10
 BIN = os.environ.get("PR_BIN", "build/release/cli/packetrecorder")
-SENDER = """
-import socket, time
-s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-s.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
-while True:
-    s.sendto(b"x" * 64, ("10.88.255.255", 9))
-    time.sleep(0.00005)
-"""
 
 
 def first_packet(node, session):
@@ -51,7 +43,7 @@ def one_job(lab, number):
 with Lab(SCRATCH, NODES) as lab_:
     print(f"{NODES} nodes see each other: {bool(lab_.start(NODES))}", flush=True)
     time.sleep(10)  # clocks are measured
-    sender = subprocess.Popen(["ip", "netns", "exec", lab_.places[0].ns, sys.executable, "-c", SENDER])
+    sender = lab_.places[0].broadcast(0.00005)
     arms, skews = [], []
     try:
         for i in range(JOBS):

@@ -1,62 +1,37 @@
 # SPDX-License-Identifier: Apache-2.0
 """forward_checks.py SCRATCH: calls to one node of three, for the others."""
 import signal
-import socket
 import sys
 import threading
 
-import msgpack
-
 from recorder import Tap
+from rpc_client import Client, Failed
 from swarm_lab import Lab, wait_for
 
 tap = Tap()
 SCRATCH = sys.argv[1]
 
 
-class Caller:
-    """A plain msgpack-RPC client on the UNIX socket of a node."""
-
-    def __init__(self, node):
-        self.socket = socket.socket(socket.AF_UNIX)
-        self.socket.settimeout(20)
-        self.socket.connect(f"{node.folder}/rpc.sock")
-        self.messages = msgpack.Unpacker(max_buffer_size=16 << 20)
-        self.last, self.kept = 0, {}
-
-    def send(self, method, args=None, **options):
-        self.last += 1
-        self.socket.sendall(msgpack.packb([0, self.last, method, [args or {}, options]]))
-        return self.last
-
-    def wait(self, number):
-        while number not in self.kept:
-            for message in self.messages:
-                if message[0] == 1:
-                    self.kept[message[1]] = message[2:4]
-            if number not in self.kept:
-                data = self.socket.recv(1 << 18)
-                if not data:
-                    raise OSError("the node closed the connection")
-                self.messages.feed(data)
-        return self.kept.pop(number)
-
-    def call(self, method, args=None, **options):
-        return self.wait(self.send(method, args, **options))
+def ask(caller, method, args=None, **options):
+    """Its error, as it came, or None; and its result."""
+    try:
+        return None, caller.end(caller.begin(method, args, **options))
+    except Failed as failed:
+        return {"code": failed.code, "message": failed.message, "node": failed.node}, None
 
 
 def several(caller):
-    error, result = caller.call("node.info", nodes="all")
+    error, result = ask(caller, "node.info", nodes="all")
     rows = result["nodes"] if error is None else []
     tap.check("all answer through one", [r["node"] for r in rows] == ["n0", "n1", "n2"])
     tap.check("each for itself", [r["result"]["node"] for r in rows] == ["n0", "n1", "n2"])
-    _, result = caller.call("node.interfaces", nodes=["n2", "n1", "n2"])
+    _, result = ask(caller, "node.interfaces", nodes=["n2", "n1", "n2"])
     tap.check("or those that are named, once", [r["node"] for r in result["nodes"]] == ["n1", "n2"])
     tap.check("with what they have", all(i["node"] == r["node"] for r in result["nodes"]
                                          for i in r["result"]))
-    error, _ = caller.call("session.query", {"session_id": "none at all"}, node="n1")
+    error, _ = ask(caller, "session.query", {"session_id": "none at all"}, node="n1")
     tap.check("an error of another is its own", error is not None and error["node"] == "n1")
-    error, _ = caller.call("node.info", nodes=["n1", "nobody"])
+    error, _ = ask(caller, "node.info", nodes=["n1", "nobody"])
     tap.check("who is not known is named", error["code"] == "not_found" and
               "nobody" in error["message"])
 
@@ -73,33 +48,32 @@ def bad_options(caller):
          {"forwarded": {"who": "root", "rights": 31}}),
     )
     for what, code, method, options in cases:
-        error, _ = caller.call(method, **options)
+        error, _ = ask(caller, method, **options)
         tap.check(f"{what}: {code}", error is not None and error["code"] == code)
-    error, _ = caller.call("job.arm", {"spec": "x"})
+    error, _ = ask(caller, "job.arm", {"spec": "x"})
     tap.check("what nodes ask each other nobody else may", error["code"] == "permission")
 
 
 def many(caller):
-    numbers = [caller.send("node.info", node=f"n{1 + i % 2}") for i in range(500)]
-    answers = [caller.wait(n) for n in numbers]
-    tap.check("five hundred at once are answered", all(e is None for e, _ in answers))
+    numbers = [caller.begin("node.info", node=f"n{1 + i % 2}") for i in range(500)]
+    tap.check("five hundred at once are answered", all(caller.end(n) for n in numbers))
 
 
 def audited(lab, callers):
-    error, made = callers[0].call("keys.add", {"role": "view"}, node="n1")
+    error, made = ask(callers[0], "keys.add", {"role": "view"}, node="n1")
     tap.check("what changes something is done there", error is None)
 
     def who():
-        _, audit = callers[1].call("node.audit")
+        _, audit = ask(callers[1], "node.audit")
         return [entry["who"] for entry in audit if entry["method"] == "keys.add"]
     wait_for(10, who)  # it is written behind the answer
     tap.check("and tells who, and through whom", who() == ["uid 0 via node n0"], who(),
-              callers[1].call("node.audit"), *[node.said() for node in lab.nodes])
+              ask(callers[1], "node.audit"), *[node.said() for node in lab.nodes])
 
 
 def gone(lab, caller):
     lab.nodes[2].kill(signal.SIGSTOP)
-    error, result = caller.call("node.info", nodes="all", deadline_ms=1500)
+    error, result = ask(caller, "node.info", nodes="all", deadline_ms=1500)
     codes = [r.get("error", {}).get("code") for r in result["nodes"]] if error is None else []
     tap.check("who is silent has its row, in time", codes[:2] == [None, None] and
               codes[2] in ("deadline", "unreachable"))
@@ -107,11 +81,11 @@ def gone(lab, caller):
     wait_for(20, lambda: lab.nodes[0].sees("n2", "alive"))
     lab.nodes[2].kill()
     wait_for(20, lambda: lab.nodes[0].sees("n2", "dead"))
-    error, result = caller.call("node.info", nodes="all")
+    error, result = ask(caller, "node.info", nodes="all")
     row = result["nodes"][2]
     tap.check("who is dead is told", row["error"]["code"] == "unreachable" and
               "dead" in row["error"]["message"])
-    waiting = threading.Thread(target=lambda: caller.call("node.info", nodes="all"))
+    waiting = threading.Thread(target=lambda: ask(caller, "node.info", nodes="all"))
     waiting.start()
     waiting.join(20)
     tap.check("and keeps nobody waiting", not waiting.is_alive())
@@ -122,7 +96,7 @@ def main():
         for i in range(3):
             lab.node(i).start(join=[lab.places[0].ip] if i > 0 else [])
         tap.check("three nodes find each other", lab.converged(3))
-        callers = [Caller(node) for node in lab.nodes]
+        callers = [Client(f"{node.folder}/rpc.sock", timeout=20) for node in lab.nodes]
         several(callers[0])
         bad_options(callers[0])
         many(callers[0])

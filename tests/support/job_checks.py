@@ -15,15 +15,6 @@ from swarm_lab import Lab, seconds, wait_for
 tap = Tap()
 SCRATCH = sys.argv[1]
 BIN = os.environ["PR_BIN"]
-SENDER = """
-import socket, time
-s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-s.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
-s.bind(("0.0.0.0", 9))
-while True:
-    s.sendto(b"x" * 64, ("10.88.255.255", 9))
-    time.sleep(0.0003)
-"""
 
 
 def client(node):
@@ -205,8 +196,7 @@ def cut_off(lab):
 
 with Lab(SCRATCH, 3) as lab_:
     tap.check("three nodes see each other", lab_.start(3))
-    senders = [subprocess.Popen(["ip", "netns", "exec", p.ns, sys.executable, "-c", SENDER])
-               for p in lab_.places]
+    senders = [place.broadcast(0.0003) for place in lab_.places]
     try:
         for part in (one_instant, stopped_elsewhere, interrupted, refused, killed_and_back,
                      down_at_the_start, cut_off):

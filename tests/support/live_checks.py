@@ -15,17 +15,6 @@ from swarm_lab import Lab, wait_for
 tap = Tap()
 SCRATCH = sys.argv[1]
 BIN = os.environ["PR_BIN"]
-SENDER = """
-import socket, time
-s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-s.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
-s.bind(("0.0.0.0", 9))
-n = 0
-while True:
-    s.sendto(b"%08d" % n + b"x" * 56, ("10.88.255.255", 9))
-    n += 1
-    time.sleep(0.001)
-"""
 FILTER = "udp port 9 and src 10.88.0.3"  # what n2 sends
 
 
@@ -127,8 +116,7 @@ def away_and_back(lab):
 
 with Lab(SCRATCH, 3) as lab_:
     tap.check("three nodes see each other", lab_.start(3))
-    sender = subprocess.Popen(["ip", "netns", "exec", lab_.places[2].ns, sys.executable, "-c",
-                               SENDER])
+    sender = lab_.places[2].broadcast()
     try:
         for part in (by_rpc, by_http, recorded, away_and_back):
             part(lab_)

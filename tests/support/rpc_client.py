@@ -193,9 +193,9 @@ class Client:
             elif message[1] == "rpc.closing":
                 self.closing = message[2][0]
 
-    def begin(self, method, args=None, deadline_ms=0):
+    def begin(self, method, args=None, **options):
         self.next_id += 1
-        params = [args or {}] + ([{"deadline_ms": deadline_ms}] if deadline_ms else [])
+        params = [args or {}] + ([options] if options else [])
         self.send_bytes(msgpack.packb([0, self.next_id, method, params]))
         return self.next_id
 

@@ -12,6 +12,7 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 import threading
 import time
 
@@ -80,6 +81,19 @@ class Place:
         if "error" in result:
             raise result["error"]
         return result["value"]
+
+    def broadcast(self, every=0.001):
+        """A process that sends datagrams to the port discard of all, numbered in their first eight bytes."""
+        code = ("import socket, time\n"
+                "s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\n"
+                "s.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)\n"
+                "s.bind(('0.0.0.0', 9))\n"
+                "n = 0\n"
+                "while True:\n"
+                "    s.sendto(b'%08d' % n + b'x' * 56, ('10.88.255.255', 9))\n"
+                "    n += 1\n"
+                f"    time.sleep({every})\n")
+        return subprocess.Popen(["ip", "netns", "exec", self.ns, sys.executable, "-c", code])
 
     def ip_command(self, *words):
         return run("ip", "-n", self.ns, *words)

@@ -448,6 +448,36 @@ static void skipping_is_bounded_in_depth(void **state)
     assert_int_equal(unpack_u64(&siblings), 7);
 }
 
+static void strings_are_copied_whole_or_not_at_all(void **state)
+{
+    uint8_t bytes[32];
+    char out[6] = "?????";
+
+    (void)state;
+    struct pack p = pack_into(bytes, sizeof bytes);
+    pack_string(&p, "");
+    pack_string(&p, "five.");
+    pack_string(&p, "sixsix");
+    struct unpack u = unpack_from(bytes, pack_length(&p));
+    unpack_string(&u, out, 5);
+    assert_string_equal(out, "");
+    unpack_string(&u, out, 5);
+    assert_string_equal(out, "five.");
+    assert_false(unpack_failed(&u));
+    unpack_string(&u, out, 5);
+    assert_true(unpack_failed(&u));
+    assert_string_equal(out, "");
+    u = unpack_from("\xa3"
+                    "a\0b",
+                    4); /* its end is not where it says */
+    unpack_string(&u, out, 5);
+    assert_true(unpack_failed(&u));
+    assert_string_equal(out, "");
+    u = unpack_from("\x07", 1);
+    unpack_string(&u, out, 5);
+    assert_true(unpack_failed(&u));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -458,6 +488,7 @@ int main(void)
         cmocka_unit_test(numbers_above_their_bound_are_refused),
         cmocka_unit_test(runs_have_the_shortest_head_and_come_back),
         cmocka_unit_test(a_string_is_no_bin_and_a_bin_no_string),
+        cmocka_unit_test(strings_are_copied_whole_or_not_at_all),
         cmocka_unit_test(arrays_and_maps_have_the_shortest_head),
         cmocka_unit_test(announced_counts_are_held_against_the_bytes_left),
         cmocka_unit_test(booleans_and_nil),

@@ -179,8 +179,8 @@ static struct peer *make_peer(struct peers *peers, uint64_t sid)
     return peer;
 }
 
-static void send_call(struct peer *peer, const struct peer_call *pending,
-                      const struct peers_call *call)
+/* What the member would take for no call at all, and end the connection, is not sent. */
+static void send_call(struct peer *peer, struct peer_call *pending, const struct peers_call *call)
 {
     uint64_t now_ns = clock_monotonic_ns();
     uint64_t left_ns = pending->deadline_ns > now_ns ? pending->deadline_ns - now_ns : 0;
@@ -193,7 +193,14 @@ static void send_call(struct peer *peer, const struct peer_call *pending,
 
     snprintf(options.who, sizeof options.who, "%s", call->who);
     rpc_put_request_with(&message, pending->id, call->method, call->args, &options);
+    if (message.len > RPC_REQUEST_MAX) {
+        pending->refused = err_name(ERR_LIMIT);
+        pending->why = "the call is too large to be passed on: 65,536 bytes with what goes along";
+        buf_deinit(&message);
+        return;
+    }
     peer_send(peer, &message);
+    peer_connect(peer);
 }
 
 uint64_t peers_call(struct node *node, const struct peers_call *call, peers_cb answered, void *arg)
@@ -226,7 +233,6 @@ uint64_t peers_call(struct node *node, const struct peers_call *call, peers_cb a
     uint64_t number = pending->number;
     if (pending->refused == NULL) {
         send_call(peer, pending, call);
-        peer_connect(peer);
     }
     peer_arm(peer);
     return number;

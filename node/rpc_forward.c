@@ -18,6 +18,7 @@
 #include "shared/base/mem.h"
 #include "shared/base/unpack.h"
 
+#define ANSWER_DEPTH   4 /* levels around a result: message, {nodes: [{result}]} */
 #define IN_FLIGHT      64
 #define TARGETS_MAX    4096
 #define ANSWERS_MAX    (7u * 1024u * 1024u) /* together; a client takes RPC_RESPONSE_MAX */
@@ -42,6 +43,7 @@ struct forward {
     struct rpc_call *call;
     struct buf args;
     bool is_single;
+    bool is_too_many; /* TARGETS_MAX would not do */
     bool is_starting;
     uint64_t deadline_ns;
     struct target *targets;
@@ -118,6 +120,9 @@ static void keep(struct target *t, struct rpc_span result, const struct rpc_erro
     t->failed = error != NULL;
     if (error != NULL) {
         put_error(&t->answer, error->code, error->message);
+    } else if (!rpc_fits_depth(result, RPC_DEPTH_MAX - ANSWER_DEPTH)) {
+        t->failed = true;
+        put_error(&t->answer, err_name(ERR_DAMAGED), "its answer has too many levels");
     } else if (f->bytes + result.n > ANSWERS_MAX) {
         t->failed = true;
         put_error(&t->answer, err_name(ERR_LIMIT),
@@ -237,10 +242,9 @@ static void add_target(struct forward *f, const struct gossip_member *member)
 {
     struct target *t;
 
-    for (size_t i = 0; i < f->n; i++) {
-        if (f->targets[i].sid == member->sid) {
-            return; /* named twice */
-        }
+    f->is_too_many = f->is_too_many || f->n == TARGETS_MAX;
+    if (f->is_too_many) {
+        return;
     }
     f->targets = x_realloc(f->targets, (f->n + 1) * sizeof *f->targets);
     t = &f->targets[f->n++];
@@ -257,9 +261,19 @@ static void add_all(const struct gossip_member *member, void *arg)
 {
     struct forward *f = arg;
 
-    if (member->state != GOSSIP_LEFT && !member->is_banned && f->n < TARGETS_MAX) {
+    if (member->state != GOSSIP_LEFT && !member->is_banned) {
         add_target(f, member);
     }
+}
+
+static bool has_target(const struct forward *f, uint64_t sid)
+{
+    for (size_t i = 0; i < f->n; i++) {
+        if (f->targets[i].sid == sid) {
+            return true;
+        }
+    }
+    return false;
 }
 
 static int by_name(const void *a, const void *b)
@@ -293,11 +307,13 @@ static int add_named(struct forward *f, const char *text, struct err *err)
                            "no member '%.64s': this node is in no swarm (--cluster-key-file)",
                            text);
         }
-        add_self(f);
+        if (f->n == 0) {
+            add_self(f);
+        }
         return 0;
     }
     int rc = gossip_find(node->gossip, text, &member, err);
-    if (rc == 0 && f->n < TARGETS_MAX) {
+    if (rc == 0 && !has_target(f, member.sid)) {
         add_target(f, &member);
     }
     return rc;
@@ -369,10 +385,14 @@ static int find_targets(struct forward *f, const struct rpc_call_options *option
         return err_set(err, ERR_UNSUPPORTED, "%s answers for one node at a time%s", method->name,
                        method->streams ? ", which must be asked itself" : ": use \"node\"");
     }
-    return options->node.bytes != NULL ? add_one(f, options->node, err)
-           : options->nodes.bytes != NULL
-               ? add_nodes(f, options->nodes, err)
-               : rpc_select(f->call->node, options->select, add_all, f, err);
+    int rc = options->node.bytes != NULL ? add_one(f, options->node, err)
+             : options->nodes.bytes != NULL
+                 ? add_nodes(f, options->nodes, err)
+                 : rpc_select(f->call->node, options->select, add_all, f, err);
+    if (rc == 0 && f->is_too_many) {
+        rc = err_set(err, ERR_LIMIT, "more than %d nodes: name them in several calls", TARGETS_MAX);
+    }
+    return rc;
 }
 
 /* What is left for the others of the caller's time. */

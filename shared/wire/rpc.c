@@ -250,6 +250,16 @@ static void take_options(struct unpack *u, struct rpc_call_options *options)
     }
 }
 
+bool rpc_fits_depth(struct rpc_span value, unsigned depth)
+{
+    struct unpack u = unpack_from(value.bytes, value.n);
+
+    if (value.bytes != NULL) {
+        unpack_skip(&u, depth);
+    }
+    return !unpack_failed(&u);
+}
+
 int rpc_decode_params(struct rpc_span params, struct rpc_span *args,
                       struct rpc_call_options *options, struct err *err)
 {

@@ -94,6 +94,10 @@ struct rpc_call_options {
     char who[RPC_WHO_MAX];
 };
 
+/* Whether a sound value, such as a result, has at most so many arrays and maps in each other: what
+ * it is put into must not become deeper than RPC_DEPTH_MAX by what somebody else has answered. */
+bool rpc_fits_depth(struct rpc_span value, unsigned depth);
+
 /* The params of a request: args.bytes is NULL for none (`[]`). ERR_USAGE. Unknown options are read
  * over, so that later ones do no harm. */
 int rpc_decode_params(struct rpc_span params, struct rpc_span *args,

@@ -54,6 +54,17 @@ def bad_options(caller):
     tap.check("what nodes ask each other nobody else may", error["code"] == "permission")
 
 
+def too_large(caller):
+    """What is just small enough for the node asked, and with what goes along too large for the other."""
+    waiting = caller.begin("node.info", node="n1")
+    names = ["h" * 4090] * 15 + ["h" * 4085]
+    error, _ = ask(caller, "swarm.join", {"addresses": names}, node="n1")
+    tap.check("a call too large to be passed on is told", error is not None and
+              error["code"] == "limit", error)
+    tap.check("and does the others no harm", caller.end(waiting)["node"] == "n1")
+    tap.check("nor the next", ask(caller, "node.info", node="n1")[0] is None)
+
+
 def many(caller):
     numbers = [caller.begin("node.info", node=f"n{1 + i % 2}") for i in range(500)]
     tap.check("five hundred at once are answered", all(caller.end(n) for n in numbers))
@@ -99,6 +110,7 @@ def main():
         callers = [Client(f"{node.folder}/rpc.sock", timeout=20) for node in lab.nodes]
         several(callers[0])
         bad_options(callers[0])
+        too_large(callers[0])
         many(callers[0])
         audited(lab, callers)
         gone(lab, callers[0])

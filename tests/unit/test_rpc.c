@@ -163,6 +163,17 @@ static void options_are_read_as_they_were_written(void **state)
     buf_deinit(&out);
 }
 
+static void depth_is_told_to_the_level(void **state)
+{
+    static const uint8_t value[] = "\x92\x01\x81\xa1k\x91\x02"; /* [1, {k: [2]}] */
+
+    (void)state;
+    assert_false(rpc_fits_depth((struct rpc_span){value, 7}, 2));
+    assert_true(rpc_fits_depth((struct rpc_span){value, 7}, 3));
+    assert_true(rpc_fits_depth((struct rpc_span){value + 1, 1}, 0));
+    assert_true(rpc_fits_depth((struct rpc_span){0}, 0));
+}
+
 static void a_response_has_an_error_or_a_result(void **state)
 {
     struct buf out = {0};
@@ -332,6 +343,7 @@ int main(void)
         cmocka_unit_test(the_bound_counts_to_the_byte),
         cmocka_unit_test(a_request_is_read_as_it_was_written),
         cmocka_unit_test(options_are_read_as_they_were_written),
+        cmocka_unit_test(depth_is_told_to_the_level),
         cmocka_unit_test(a_response_has_an_error_or_a_result),
         cmocka_unit_test(a_notification_and_a_cancel_are_read),
         cmocka_unit_test(what_is_no_envelope_is_refused),

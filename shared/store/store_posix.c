@@ -150,15 +150,21 @@ static bool is_unused(const struct store *store)
     return unused;
 }
 
-/* Is there a store, or room for one? Writes nothing but the directory. */
-static int look_at_place(struct store *store, const struct store_options *o, struct err *err)
+static bool has_descriptor(const struct store *store)
 {
-    bool have_dir = exists(store->dir);
     char *descriptor = store_file(store, "store");
-    bool have = exists(descriptor) || (have_dir && store_has_segments(store));
-    int r = 0;
+    bool has = exists(descriptor);
 
     mem_free(descriptor);
+    return has;
+}
+
+static int look(struct store *store, const struct store_options *o, struct err *err)
+{
+    bool have_dir = exists(store->dir);
+    bool have = has_descriptor(store) || (have_dir && store_has_segments(store));
+    int r = 0;
+
     if (have || (have_dir && exists(store->path))) {
         return 0;
     }
@@ -180,6 +186,16 @@ static int look_at_place(struct store *store, const struct store_options *o, str
         r = make_dir(store, err);
     }
     return r;
+}
+
+/* Is there a store, or room for one? Writes nothing but the directory. */
+static int look_at_place(struct store *store, const struct store_options *o, struct err *err)
+{
+    int r = look(store, o, err);
+
+    /* What looks like something else may be a store that another program made while we looked; the
+     * descriptor is what it makes first. */
+    return r == ERR_NOT_A_STORE && has_descriptor(store) ? 0 : r;
 }
 
 /* The descriptor decides everything else: made for a new store, read for an old one. A new one is

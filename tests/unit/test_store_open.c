@@ -19,17 +19,17 @@ struct maker {
     const struct place *place;
     pthread_barrier_t *start;
     int result;
+    struct err err;
 };
 
 static void *make(void *arg)
 {
     struct maker *m = arg;
     struct store *store = NULL;
-    struct err err = {0};
     struct store_options o = {.path = m->place->db, .mode = STORE_CREATE, .key = m->place->key};
 
     pthread_barrier_wait(m->start);
-    m->result = store_open(&o, &store, &err);
+    m->result = store_open(&o, &store, &m->err);
     store_close(store);
     return NULL;
 }
@@ -49,12 +49,14 @@ static void two_that_make_the_same_store_make_one(void **state)
 #endif
         pthread_barrier_init(&start, NULL, 2);
         for (int t = 0; t < 2; t++) {
-            makers[t] = (struct maker){&p, &start, -1};
+            makers[t] = (struct maker){&p, &start, -1, {0}};
             assert_int_equal(pthread_create(&threads[t], NULL, make, &makers[t]), 0);
         }
         for (int t = 0; t < 2; t++) {
             pthread_join(threads[t], NULL);
-            assert_true(makers[t].result == 0 || makers[t].result == ERR_IN_USE);
+            if (makers[t].result != 0 && makers[t].result != ERR_IN_USE) {
+                fail_msg("%s", makers[t].err.text);
+            }
         }
         assert_true(makers[0].result == 0 || makers[1].result == 0);
         store_close(open_store(&p, STORE_READ));

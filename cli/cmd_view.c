@@ -19,7 +19,8 @@ static const struct command_word words[] = {
 /* clang-format off */
 static const struct command_option options[] = {
     {.name = "interface", .letter = 'i', .kind = OPT_LIST, .placeholder = "IFACE",
-     .help = "Follow this interface of the node; may be repeated.",
+     .help = "Follow this interface of the node, or NODE/IFACE: one of another member of its swarm; "
+             "may be repeated.",
      .note = "the only one that is up and not the loopback", AT(interfaces)},
     OPTION_FILTER(struct view_args, filter),
     {.name = "write", .letter = 'w', .kind = OPT_STRING, .placeholder = "FILE",

@@ -27,6 +27,7 @@
 #define QUEUE_BYTES (4u * 1024u * 1024u)
 #define WAIT_MS     100 /* of a read: so often a quiet interface says how far it is */
 #define OPEN_NS     UINT64_C(8000000000)
+#define DAY_NS      (UINT64_C(86400) * 1000000000u)
 #define READ_NS     UINT64_C(10000000000)
 
 struct item {
@@ -246,10 +247,19 @@ static void ask_open(struct remote *remote)
     }
 }
 
-/* With what is known of the far capture only from its second statistics on: it may be older. */
+/* Nobody's clock in the swarm may be a day ahead of another's: what is told beyond that is no time,
+ * and would hold back nothing behind it. */
+static uint64_t sane(uint64_t watermark_ns)
+{
+    uint64_t most_ns = clock_wall_ns() + DAY_NS;
+
+    return watermark_ns < most_ns ? watermark_ns : most_ns;
+}
+
 static void take(struct remote *remote, const struct rpc_live_answer *answer)
 {
     struct item *item = answer->data.n == 0 ? NULL : x_alloc(sizeof *item + answer->data.n);
+    uint64_t watermark_ns = sane(answer->watermark_ns);
 
     if (item != NULL) {
         item->n = answer->data.n;
@@ -262,8 +272,8 @@ static void take(struct remote *remote, const struct rpc_live_answer *answer)
         remote->n_bytes += item->n;
         wake_reader(remote);
     }
-    if (answer->watermark_ns > remote->watermark_ns) {
-        remote->watermark_ns = answer->watermark_ns;
+    if (watermark_ns > remote->watermark_ns) {
+        remote->watermark_ns = watermark_ns;
         wake_reader(remote);
     }
     remote->lost = answer->lost > remote->lost ? answer->lost : remote->lost;
@@ -401,7 +411,9 @@ static int remote_fd(struct source *source)
     return remote_of(source)->fd;
 }
 
-/* What the far kernel lost and what was lost on the way there are losses before this node. */
+/* What the far kernel lost and what was lost on the way there are losses before this node. The far
+ * capture may be older than this one, and what it lost before is in its counter: rather too much is
+ * told as lost than too little. */
 static void remote_stats(struct source *source, struct source_stats *out)
 {
     struct remote *remote = remote_of(source);

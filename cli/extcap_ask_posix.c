@@ -82,6 +82,7 @@ static void *ask(void *arg)
         .endpoint = &question->node.endpoint,
         .api_key = question->node.api_key,
         .ca_file = question->ca_file,
+        .all_nodes = true,
     };
     unsigned status;
     int code = live_view_interfaces(&spec, question->deadline_ns, add, &question->list, &status,

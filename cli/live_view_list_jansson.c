@@ -14,6 +14,8 @@
 #include "shared/wire/ws_client.h"
 
 #define LIST_MAX_BYTES (4u * 1024u * 1024u)
+/* A member that is away must not keep Wireshark's start waiting. */
+#define ALL_WAIT_MS "80"
 
 static const char *text_of(const json_t *object, const char *key)
 {
@@ -72,7 +74,8 @@ int live_view_interfaces(const struct live_view_spec *spec, uint64_t deadline_ns
     struct buf target = {0};
     struct buf body = {0};
 
-    buf_printf(&target, "%s/api/v1/interfaces", spec->endpoint->path);
+    buf_printf(&target, "%s/api/v1/interfaces%s", spec->endpoint->path,
+               spec->all_nodes ? "?nodes=all&wait_ms=" ALL_WAIT_MS : "");
     const struct http_call call = {
         .endpoint = spec->endpoint,
         .method = "GET",

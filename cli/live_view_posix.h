@@ -24,6 +24,7 @@ struct live_view;
 struct live_view_spec {
     const struct url_endpoint *endpoint;
     const char *api_key; /* NULL = none */
+    bool all_nodes;      /* live_view_interfaces: those of the other members too */
     const char *ca_file; /* NULL = the system's */
     const char *const *interfaces;
     size_t n_interfaces; /* 1 to LIVE_VIEW_LINKS_MAX */

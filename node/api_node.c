@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "node/api_node.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include <jansson.h>
@@ -15,6 +16,7 @@
 #include "node/relay.h"
 #include "node/sources.h"
 #include "node/store_access.h"
+#include "node/swarm_interfaces.h"
 #include "node/uplinks.h"
 #include "shared/base/clock_posix.h"
 #include "shared/base/mem.h"
@@ -55,6 +57,37 @@ static void get_names(struct exchange *ex, struct node *node)
     node_source_names(node, add_name, end_names, names);
 }
 
+/* A member that does not answer is named, and the others are shown. */
+static void on_all(void *arg, json_t *all, const char *missing)
+{
+    struct exchange *ex = arg;
+
+    if (exchange_is_gone(ex)) {
+        json_decref(all);
+    } else {
+        if (missing[0] != '\0') {
+            exchange_add_header(ex, "Packetrecorder-Missing", "%.1000s", missing);
+        }
+        exchange_reply_json(ex, 200, all);
+    }
+    exchange_unref(ex);
+}
+
+static bool wants_all(const struct exchange *ex)
+{
+    const char *nodes = exchange_query(ex, "nodes");
+
+    return nodes != NULL && strcmp(nodes, "all") == 0;
+}
+
+static uint64_t wait_of(const struct exchange *ex)
+{
+    const char *text = exchange_query(ex, "wait_ms");
+    uint64_t ms = text == NULL ? SWARM_INTERFACES_WAIT_MS : strtoull(text, NULL, 10);
+
+    return ms < 1 ? 1 : ms > SWARM_INTERFACES_WAIT_MAX ? SWARM_INTERFACES_WAIT_MAX : ms;
+}
+
 static void on_devices(const json_t *all, const struct interface_list *list, void *arg)
 {
     struct exchange *ex = arg;
@@ -70,6 +103,10 @@ static void on_devices(const json_t *all, const struct interface_list *list, voi
             json_t *uplinks = uplinks_list(node->uplinks);
             json_array_extend(answer, uplinks);
             json_decref(uplinks);
+        }
+        if (wants_all(ex)) {
+            swarm_interfaces(node, answer, wait_of(ex), on_all, ex);
+            return;
         }
         exchange_reply_json(ex, 200, answer);
     }
@@ -286,6 +323,14 @@ static void get_stats(struct exchange *ex, struct node *node)
     api_node_refresh(node, on_stats_refreshed, exchange_ref(ex));
 }
 
+static const struct route_param interfaces_params[] = {
+    {"nodes", "string",
+     "all: also those of the other members of the swarm, as NODE/IFACE; each with its node"},
+    {"wait_ms", "integer",
+     "with nodes=all: for members that do not answer (700); those are in Packetrecorder-Missing"},
+    {0},
+};
+
 static const struct route routes[] = {
     {.method = "GET",
      .path = "/interfaces",
@@ -296,6 +341,7 @@ static const struct route routes[] = {
     {.method = "GET",
      .path = "/api/v1/interfaces",
      .right = RIGHT_VIEW,
+     .params = interfaces_params,
      .summary = "All interfaces, as `packetrecorder list-interfaces --json`.",
      .answer = "application/json",
      .handle = get_interfaces},

@@ -3,7 +3,9 @@
 nodes, each in a namespace of its own. The viewer is inside the namespace of the node that it asks,
 whose HTTP and RPC listen on loopback alone, and has no other way to the far one than that node.
 Driven by tests/system/live_swarm.sh."""
+import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -65,6 +67,17 @@ def by_http(lab):
               answer)
 
 
+def listed(lab):
+    found = {i["name"]: i["node"]
+             for i in json.loads(lab.nodes[0].get("/api/v1/interfaces?nodes=all"))}
+    tap.check("one node lists the interfaces of all", found.get("eth0") == "n0" and
+              found.get("n1/eth0") == "n1" and found.get("n2/eth0") == "n2", found)
+    out = subprocess.run(["ip", "netns", "exec", lab.places[0].ns, f"{BIN}-extcap",
+                          "--extcap-interfaces"], capture_output=True, text=True,
+                         env=dict(os.environ, PACKETRECORDER_ENDPOINT="http://127.0.0.1:8080"))
+    tap.check("and Wireshark is offered them", "n2/eth0" in out.stdout, out.stdout, out.stderr)
+
+
 def by_rpc(lab):
     with client(lab.nodes[0]) as c:
         opened = c.call("live.open", interface="n2/eth0", filter=FILTER, snaplen=60)
@@ -118,11 +131,16 @@ with Lab(SCRATCH, 3) as lab_:
     tap.check("three nodes see each other", lab_.start(3))
     sender = lab_.places[2].broadcast()
     try:
-        for part in (by_rpc, by_http, recorded, away_and_back):
+        for part in (listed, by_rpc, by_http, recorded, away_and_back):
             part(lab_)
     finally:
         sender.kill()
         sender.wait()
     tap.check("no node has ended by itself",
               all(n.process.poll() is None for n in lab_.nodes), [n.said() for n in lab_.nodes])
+    with client(lab_.nodes[0]) as following:
+        following.call("live.open", interface="n2/eth0", filter=FILTER)
+        lab_.nodes[0].kill(signal.SIGTERM)
+        tap.check("who follows another ends when he is told to",
+                  lab_.nodes[0].process.returncode == 0, lab_.nodes[0].said())
 sys.exit(tap.failures > 0)

@@ -104,7 +104,26 @@ static void put_filter(struct buf *out, const char *filter)
     }
 }
 
+/* §3.5.1: whose option it is, then the text. */
+static void put_custom(struct buf *out, const char *text)
+{
+    if (text != NULL && text[0] != '\0') {
+        size_t n = cut_length(text, OPTION_BYTES_MAX - 4);
+        buf_put_le16(out, OPT_CUSTOM_TEXT);
+        buf_put_le16(out, (uint16_t)(4 + n));
+        buf_put_le32(out, PCAPNG_CUSTOM_NUMBER);
+        buf_append(out, text, n);
+        buf_put_zeros(out, -n & 3u);
+    }
+}
+
 void pcapng_write_interface(struct buf *out, const struct iface *iface, const char *comment)
+{
+    pcapng_write_interface_custom(out, iface, comment, NULL);
+}
+
+void pcapng_write_interface_custom(struct buf *out, const struct iface *iface, const char *comment,
+                                   const char *custom)
 {
     static const uint8_t nanoseconds = 9;
     size_t at = begin_block(out, PCAPNG_INTERFACE);
@@ -124,6 +143,7 @@ void pcapng_write_interface(struct buf *out, const struct iface *iface, const ch
     put_filter(out, iface->filter);
     put_text(out, IF_OS, iface->os);
     put_text(out, OPT_COMMENT, comment);
+    put_custom(out, custom);
     end_block(out, at);
 }
 

@@ -64,7 +64,13 @@ enum pcapng_option {
     ISB_FILTERACCEPT = 6,
     ISB_OSDROP = 7,
     ISB_USRDELIV = 8,
+
+    OPT_CUSTOM_TEXT = 2988, /* §3.5.1: a private enterprise number, then UTF-8 */
 };
+
+/* The number that custom options of ours begin with: we have none of our own, and this one is set
+ * aside for examples (RFC 5612). */
+#define PCAPNG_CUSTOM_NUMBER 32473u
 
 /* What stands in a Section Header Block (§4.1). All borrowed UTF-8; NULL or "" = left out. */
 struct pcapng_section {
@@ -109,6 +115,10 @@ void pcapng_write_section(struct buf *out, const struct pcapng_section *section)
  * that are known; if_tsresol 9 always. Interfaces are numbered by their order in the section.
  * comment may be NULL. */
 void pcapng_write_interface(struct buf *out, const struct iface *iface, const char *comment);
+
+/* The same with a custom option of ours (OPT_CUSTOM_TEXT), for programs. custom may be NULL. */
+void pcapng_write_interface_custom(struct buf *out, const struct iface *iface, const char *comment,
+                                   const char *custom);
 
 /* Interface Statistics Block (§4.6) for the interface with that number. comment may be NULL. */
 void pcapng_write_statistics(struct buf *out, uint32_t iface_id,

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "shared/base/mem.h"
+#include "shared/packet/time_heap.h"
 #include "shared/store/read_ahead.h"
 #include "shared/store/scan_plan.h"
 
@@ -45,9 +46,7 @@ struct scan {
     struct read_ahead *frames; /* made at the first read: the plan is sorted before */
     struct open_frame current; /* recorded order */
     bool has_current;
-    struct open_frame **heap; /* time order */
-    size_t n_heap;
-    size_t heap_cap;
+    struct time_heap heap; /* time order: of struct open_frame */
     uint64_t open_bytes;
     struct open_frame *given; /* time order: whose packet the caller holds */
     uint64_t packets_read;
@@ -135,14 +134,14 @@ void scan_free(struct scan *scan)
     for (size_t i = 0; scan->by_iface != NULL && i < scan->spec.n; i++) {
         mem_free(scan->by_iface[i]);
     }
-    for (size_t i = 0; i < scan->n_heap; i++) {
-        open_frame_deinit(scan->heap[i]);
-        mem_free(scan->heap[i]);
+    for (size_t i = 0; i < scan->heap.n; i++) {
+        open_frame_deinit(scan->heap.nodes[i].item);
+        mem_free(scan->heap.nodes[i].item);
     }
     read_ahead_free(scan->frames);
     open_frame_deinit(&scan->current);
     mem_free(scan->by_iface);
-    mem_free(scan->heap);
+    time_heap_deinit(&scan->heap);
     filter_set_free(scan->filters);
     scan_plan_deinit(&scan->plan);
     mem_free(scan);
@@ -332,48 +331,10 @@ static void sort_frame(struct open_frame *f)
     qsort(f->order, n, sizeof *f->order, by_time);
 }
 
-static bool earlier(const struct open_frame *a, const struct open_frame *b)
+static struct time_node node_of(struct open_frame *f)
 {
-    if (a->packet.time_ns != b->packet.time_ns) {
-        return a->packet.time_ns < b->packet.time_ns;
-    }
-    if (a->frame->session != b->frame->session) {
-        return a->frame->session < b->frame->session;
-    }
-    return a->number < b->number;
-}
-
-static void sift_down(struct scan *scan, size_t i)
-{
-    for (;;) {
-        size_t least = i;
-        for (size_t child = 2 * i + 1; child <= 2 * i + 2 && child < scan->n_heap; child++) {
-            least = earlier(scan->heap[child], scan->heap[least]) ? child : least;
-        }
-        if (least == i) {
-            return;
-        }
-        struct open_frame *swap = scan->heap[i];
-        scan->heap[i] = scan->heap[least];
-        scan->heap[least] = swap;
-        i = least;
-    }
-}
-
-static void heap_push(struct scan *scan, struct open_frame *f)
-{
-    if (scan->n_heap == scan->heap_cap) {
-        scan->heap_cap = scan->heap_cap == 0 ? 16 : scan->heap_cap * 2;
-        scan->heap = x_realloc(scan->heap, scan->heap_cap * sizeof(struct open_frame *));
-    }
-    size_t i = scan->n_heap++;
-    scan->heap[i] = f;
-    while (i > 0 && earlier(scan->heap[i], scan->heap[(i - 1) / 2])) {
-        struct open_frame *swap = scan->heap[i];
-        scan->heap[i] = scan->heap[(i - 1) / 2];
-        scan->heap[(i - 1) / 2] = swap;
-        i = (i - 1) / 2;
-    }
+    return (struct time_node){
+        .time_ns = f->packet.time_ns, .rank = f->frame->session, .number = f->number, .item = f};
 }
 
 static void close_frame(struct scan *scan, struct open_frame *f)
@@ -406,7 +367,8 @@ static int open_next(struct scan *scan, struct err *err)
     scan->open_bytes += plan->raw_len;
     sort_frame(f);
     if (step_to_match(scan, f) > 0) {
-        heap_push(scan, f);
+        const struct time_node node = node_of(f);
+        time_heap_push(&scan->heap, &node);
     } else {
         close_frame(scan, f);
     }
@@ -420,31 +382,31 @@ static void advance_given(struct scan *scan)
         return;
     }
     scan->given = NULL;
-    struct open_frame *top = scan->heap[0];
+    struct open_frame *top = scan->heap.nodes[0].item;
     if (step_to_match(scan, top) == 0) {
-        scan->heap[0] = scan->heap[--scan->n_heap];
+        time_heap_pop(&scan->heap);
         close_frame(scan, top);
+        return;
     }
-    if (scan->n_heap > 0) {
-        sift_down(scan, 0);
-    }
+    scan->heap.nodes[0] = node_of(top);
+    time_heap_settle(&scan->heap);
 }
 
 static int next_in_time(struct scan *scan, struct scan_packet *out, struct err *err)
 {
     advance_given(scan);
     while (next_index(scan) < scan->plan.n_frames &&
-           (scan->n_heap == 0 ||
-            scan->plan.frames[next_index(scan)].min_ns <= scan->heap[0]->packet.time_ns)) {
+           (scan->heap.n == 0 ||
+            scan->plan.frames[next_index(scan)].min_ns <= scan->heap.nodes[0].time_ns)) {
         int r = open_next(scan, err);
         if (r < 0) {
             return r;
         }
     }
-    if (scan->n_heap == 0) {
+    if (scan->heap.n == 0) {
         return 0;
     }
-    scan->given = scan->heap[0];
+    scan->given = scan->heap.nodes[0].item;
     give(scan, scan->given, out);
     return 1;
 }

@@ -19,6 +19,7 @@ ROOMS = {
     "shared/wire": {"shared/base", "shared/packet"},
     "shared/jobs": {"shared/base"},
     "shared/swarm": {"shared/base", "shared/packet"},
+    "shared/merge": {"shared/base", "shared/packet"},
 }
 PROGRAMS = ("cli", "node")
 MAX_ROOMS = 3  # rooms that one file may reach into, besides its own and the two free ones

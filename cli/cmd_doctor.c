@@ -113,7 +113,8 @@ const struct command cmd_doctor = {
         (const char *const[]){
             "Looks at this host as a node with these options (and this environment and "
             "configuration file) would use it: rights, capture buffers, kernel settings, "
-            "offloads, clock, disk and store, keys, ports, Wireshark. Nothing is changed.",
+            "offloads, clock, disk and store, keys, ports, what a swarm needs, Wireshark. Nothing "
+            "is changed. How the node itself is, and its swarm, says 'manage doctor'.",
             "Each finding is a line: ok, note or problem, and below it the command that mends it. "
             "Ends with 1 when there is a problem. With --json one array of check, state, text and "
             "mend; --quiet leaves out what is no problem.",

@@ -257,8 +257,11 @@ const struct command cmd_manage_doctor = {
     OF_NODE,
     .description =
         (const char *const[]){
-            "Asks the node what is wrong with it: store, disk, captures, certificate. Each check "
-            "is a line. Ends with 1 when there is a problem. With --json an array of check, state, "
+            "Asks the node what is wrong with it: store, disk, captures, certificate, rights, "
+            "keys, "
+            "descriptors, and its swarm: members, lost datagrams, cluster key, clock, room for "
+            "neighbours. Each check is a line. Ends with 1 when there is a problem. With --json an "
+            "array of check, state, "
             "text and mend, as that of 'packetrecorder doctor', which looks at the host itself; "
             "--quiet leaves out what is no problem.",
             NULL,

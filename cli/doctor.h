@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "shared/base/neighbours_posix.h"
 #include "shared/capture/interfaces_pcap.h"
 #include "shared/options/listen_addr.h"
 #include "shared/options/node_options.h"
@@ -44,13 +45,15 @@ void doctor_report_deinit(struct doctor_report *report);
 struct doctor_port {
     const char *text;   /* as configured; borrowed */
     const char *option; /* "http-addr" */
+    bool is_udp;        /* by UDP as well as TCP */
     struct listen_addr addr;
     int errnum;      /* of bind(), 0 = free, EADDRINUSE … */
     char owner[128]; /* "packetrecorderd (pid 12)"; "" = not known */
     bool is_ours;    /* the owner is a node */
 };
 
-#define DOCTOR_PORTS_MAX 64
+#define DOCTOR_PORTS_MAX  64
+#define DOCTOR_UDP_BUFFER (4u << 20) /* wanted by a socket of the swarm */
 
 struct doctor_host {
     bool is_root;
@@ -63,6 +66,9 @@ struct doctor_host {
     uint64_t tcp_wmem_max;    /* UINT64_MAX = not known */
     int bpf_jit;              /* -1 = not known */
     uint64_t descriptors;     /* RLIMIT_NOFILE, hard */
+    uint64_t udp_buffer;      /* that a socket of the swarm gets; UINT64_MAX: not tried */
+    bool has_neighbours;
+    struct neighbours neighbours;
     bool has_clock;
     bool clock_is_synchronised;
     uint64_t clock_error_us;
@@ -95,6 +101,9 @@ struct doctor_check {
 
 extern const struct doctor_check doctor_checks[]; /* ends with a NULL name; pure */
 extern const struct doctor_check doctor_tries[];  /* likewise */
+
+void doctor_check_swarm(const struct doctor *doctor,
+                        struct doctor_report *report); /* one of them */
 
 /* Looks at the host as the options would use it. Nothing is changed. */
 void doctor_look(const struct node_options *options, struct doctor_host *out);

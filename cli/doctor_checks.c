@@ -355,8 +355,17 @@ static void check_wireshark(const struct doctor *doctor, struct doctor_report *r
 }
 
 const struct doctor_check doctor_checks[] = {
-    {"options", check_options},   {"program", check_program},     {"rights", check_rights},
-    {"buffers", check_buffers},   {"kernel", check_kernel},       {"limits", check_limits},
-    {"offloads", check_offloads}, {"clock", check_clock},         {"disk", check_disk},
-    {"ports", check_ports},       {"wireshark", check_wireshark}, {NULL, NULL},
+    {"options", check_options},
+    {"program", check_program},
+    {"rights", check_rights},
+    {"buffers", check_buffers},
+    {"kernel", check_kernel},
+    {"limits", check_limits},
+    {"offloads", check_offloads},
+    {"clock", check_clock},
+    {"disk", check_disk},
+    {"ports", check_ports},
+    {"swarm", doctor_check_swarm},
+    {"wireshark", check_wireshark},
+    {NULL, NULL},
 };

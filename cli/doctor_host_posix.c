@@ -170,19 +170,24 @@ static void look_at_disk(const struct node_options *options, struct doctor_host 
 }
 
 /* errno of binding, 0 when it is free. */
-static int try_bind(const struct addrinfo *at)
+static int try_bind(const struct addrinfo *at, int type)
 {
     int yes = 1;
-    int fd = socket(at->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int fd = socket(at->ai_family, type | SOCK_CLOEXEC, 0);
 
     if (fd < 0) {
         return errno == EAFNOSUPPORT ? 0 : errno;
     }
-    (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
+    if (type == SOCK_STREAM) { /* two UDP sockets would share the port */
+        (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
+    }
     if (at->ai_family == AF_INET6) {
         (void)setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &yes, sizeof yes);
     }
-    int errnum = bind(fd, at->ai_addr, at->ai_addrlen) < 0 || listen(fd, 1) < 0 ? errno : 0;
+    int errnum =
+        bind(fd, at->ai_addr, at->ai_addrlen) < 0 || (type == SOCK_STREAM && listen(fd, 1) < 0)
+            ? errno
+            : 0;
     close(fd);
     return errnum;
 }
@@ -200,7 +205,10 @@ static void look_at_port(struct doctor_port *port)
         return;
     }
     for (const struct addrinfo *at = found; at != NULL && port->errnum == 0; at = at->ai_next) {
-        port->errnum = try_bind(at);
+        port->errnum = try_bind(at, SOCK_STREAM);
+        if (port->errnum == 0 && port->is_udp) {
+            port->errnum = try_bind(at, SOCK_DGRAM);
+        }
     }
     freeaddrinfo(found);
     if (port->errnum == EADDRINUSE) {
@@ -209,13 +217,13 @@ static void look_at_port(struct doctor_port *port)
 }
 
 /* One that cannot be understood is told by the check of the options. */
-static void look_at_ports(const struct option_list *addrs, const char *option,
+static void look_at_ports(const struct option_list *addrs, const char *option, bool is_udp,
                           struct doctor_host *host)
 {
     for (size_t i = 0; i < addrs->n && host->n_ports < DOCTOR_PORTS_MAX; i++) {
         struct doctor_port *port = &host->ports[host->n_ports];
         char *text = x_sprintf("%.*s", (int)strcspn(addrs->items[i], "="), addrs->items[i]);
-        *port = (struct doctor_port){.text = addrs->items[i], .option = option};
+        *port = (struct doctor_port){.text = addrs->items[i], .option = option, .is_udp = is_udp};
         if (listen_addr_parse(text, &port->addr, NULL) == 0) {
             look_at_port(port);
             host->n_ports++;
@@ -224,15 +232,46 @@ static void look_at_ports(const struct option_list *addrs, const char *option,
     }
 }
 
+/* The buffer that gossip asks for (node/gossip_socket_posix.h): with CAP_NET_ADMIN the host's limit
+ * does not count. */
+static uint64_t try_udp_buffer(void)
+{
+    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    int bytes = (int)DOCTOR_UDP_BUFFER;
+    socklen_t n = sizeof bytes;
+
+    if (fd < 0) {
+        return UINT64_MAX;
+    }
+    if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &bytes, sizeof bytes) < 0) {
+        (void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof bytes);
+    }
+    bool good = getsockopt(fd, SOL_SOCKET, SO_RCVBUF, &bytes, &n) == 0;
+    close(fd);
+    return good ? (uint64_t)bytes / 2 : UINT64_MAX; /* the kernel tells twice of it */
+}
+
+static void look_at_swarm(const struct node_options *options, struct doctor_host *host)
+{
+    host->udp_buffer = UINT64_MAX;
+    if (options->cluster_key_file == NULL) {
+        return;
+    }
+    host->udp_buffer = try_udp_buffer();
+    host->has_neighbours = neighbours_read(&host->neighbours);
+    look_at_ports(&options->gossip_addrs, "gossip-addr", true, host);
+}
+
 void doctor_look(const struct node_options *options, struct doctor_host *out)
 {
     *out = (struct doctor_host){0};
     look_at_rights(options, out);
     look_at_kernel(out);
     look_at_disk(options, out);
-    look_at_ports(&options->http_addrs, "http-addr", out);
-    look_at_ports(&options->pcapng_listen, "pcapng-listen", out);
-    look_at_ports(&options->rpc_addrs, "rpc-addr", out);
+    look_at_ports(&options->http_addrs, "http-addr", false, out);
+    look_at_ports(&options->pcapng_listen, "pcapng-listen", false, out);
+    look_at_ports(&options->rpc_addrs, "rpc-addr", false, out);
+    look_at_swarm(options, out);
     (void)interfaces_read(&out->interfaces, NULL);
     doctor_find_programs(out);
 }

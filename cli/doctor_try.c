@@ -16,6 +16,7 @@
 #include "shared/base/mem.h"
 #include "shared/options/node_check.h"
 #include "shared/wire/api_key.h"
+#include "shared/wire/cluster_key.h"
 #include "shared/wire/tls.h"
 
 #define DAY_NS          (86400ULL * 1000000000ULL)
@@ -239,10 +240,26 @@ static void try_tls(const struct doctor *doctor, struct doctor_report *report)
     }
 }
 
+static void try_cluster_key(const struct doctor *doctor, struct doctor_report *report)
+{
+    const char *path = doctor->options->cluster_key_file;
+    struct cluster_key *key = NULL;
+    struct err err = {0};
+
+    if (path == NULL) {
+        doctor_say(report, DOCTOR_OK, NULL, "no swarm is asked for");
+    } else if (!is_open_to_others(report, path, "the cluster key file") &&
+               !is_of_another_user(doctor, report, path, "the cluster key file")) {
+        if (cluster_key_load(path, &key, &err) == 0) {
+            doctor_say(report, DOCTOR_OK, NULL, "the cluster key is good");
+        } else {
+            doctor_say(report, DOCTOR_PROBLEM, "packetrecorder keys cluster-new", "%s", err.text);
+        }
+        cluster_key_free(key);
+    }
+}
+
 const struct doctor_check doctor_tries[] = {
-    {"encryption", try_encryption},
-    {"store", try_store},
-    {"keys", try_keys},
-    {"tls", try_tls},
-    {NULL, NULL},
+    {"encryption", try_encryption},   {"store", try_store}, {"keys", try_keys},
+    {"cluster-key", try_cluster_key}, {"tls", try_tls},     {NULL, NULL},
 };

@@ -71,6 +71,10 @@ int gossip_find(struct gossip *gossip, const char *text, struct gossip_member *o
 /* As `members --json` (contract): new reference; without a swarm the node alone. */
 struct json_t *gossip_members_json(struct node *node);
 void gossip_metrics(struct node *node, struct buf *out);
+/* What node.doctor says of the swarm; g may be NULL. finding(arg, …) for each, before it returns.
+ */
+typedef void (*gossip_finding_cb)(void *arg, const char *name, bool ok, const char *text);
+void gossip_doctor(struct gossip *g, gossip_finding_cb finding, void *arg);
 
 /* Tells the others that this node leaves; left(arg) comes on the node's loop when enough of them
  * know, or a second later. The node is its only member from then on. False: it is leaving or has

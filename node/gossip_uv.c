@@ -229,8 +229,9 @@ static void describe(struct gossip *g, bool anchor, bool is_loopback)
     (void)snprintf(meta->version, sizeof meta->version, "%s", PR_VERSION);
     (void)snprintf(meta->name, sizeof meta->name, "%.*s", SWIM_META_NAME_MAX, node->name);
     if (strcmp(meta->name, node->name) != 0) {
-        log_warn("the other nodes see the first %d letters of the name '%s'", SWIM_META_NAME_MAX,
-                 node->name);
+        log_warn("the others are told the first %d letters of the name '%s' and no more: "
+                 "--node-name gives a shorter one",
+                 SWIM_META_NAME_MAX, node->name);
     }
     meta->http_port = http_port(node, is_loopback);
     meta->rpc_port = rpc_port(node, is_loopback);

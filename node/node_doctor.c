@@ -7,6 +7,7 @@
 
 #include "node/auth.h"
 #include "node/gauges.h"
+#include "node/gossip.h"
 #include "node/health.h"
 #include "node/privileges_posix.h"
 #include "node/rpc_server.h"
@@ -84,6 +85,11 @@ static void check_descriptors(struct doctor *doctor, struct node *node)
         ok ? "" : ": raise LimitNOFILE= or 'ulimit -n', or lower --max-connections");
 }
 
+static void on_finding(void *arg, const char *name, bool ok, const char *text)
+{
+    add(arg, name, ok, "%s", text);
+}
+
 struct json_t *node_doctor(struct node *node)
 {
     struct doctor doctor = {.ok = false};
@@ -94,6 +100,7 @@ struct json_t *node_doctor(struct node *node)
     check_keys(&doctor, node);
     check_rpc(&doctor, node);
     check_descriptors(&doctor, node);
+    gossip_doctor(node->gossip, on_finding, &doctor);
     json_object_set_new(report, "ok", json_boolean(doctor.ok));
     json_object_set_new(report, "status", json_string(doctor.ok ? "ok" : "failing"));
     return report;

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """swarm_checks.py SCRATCH: a swarm of real nodes, each in its own network namespace, and what may
 happen to it. Driven by tests/system/swarm_life.sh and swarm_trouble.sh, which name the part."""
+import json
 import os
 import shutil
 import signal
@@ -31,14 +32,24 @@ def deaths(nodes, since):
     return [one for one in told if one[1] == "member.dead"]
 
 
+def doctor(node):
+    """What it says of itself: {name of the check: (ok, detail)}."""
+    done = subprocess.run([os.environ["PR_BIN"], "manage", "--endpoint", f"unix:{node.folder}/rpc.sock",
+                           "doctor", "--json"], capture_output=True, text=True, timeout=20)
+    return {c["check"]: (c["state"] != "problem", c["text"]) for c in json.loads(done.stdout or "[]")}
+
+
 # ---- life ----
 
 def come_and_go(lab):
     n = 6
     tap.check("six nodes that know one of them find all", lab.start(n))
     nodes = lab.nodes[:n]
-    bounds = [m["bound_ns"] for m in nodes[0].members().values()]
-    del bounds
+    found = doctor(nodes[0])
+    tap.check("the doctor of one is content with the swarm",
+              {"swarm", "gossip", "cluster-key", "clock"} <= set(found) and
+              all(found[name][0] for name in ("swarm", "gossip", "cluster-key")) and
+              found["swarm"][1] == "6 members: 6 alive", found)
     nodes[5].kill()
     killed = time.time()
     tap.check("who is killed is dead everywhere", everywhere(nodes[:5], "n5", "dead"))
@@ -59,7 +70,7 @@ def come_and_go(lab):
     nodes[4].start(join=[lab.places[1].ip])
     tap.check("without its state it is another member", wait_for(
         15, lambda: any(m["name"] == "n4" and m["state"] == "alive" and m["id"] != old
-                        for m in __import__("json").loads(nodes[0].get("/api/v1/members")))))
+                        for m in json.loads(nodes[0].get("/api/v1/members")))))
 
 
 def move(lab):
@@ -88,7 +99,6 @@ def rotate(lab):
         print("skip - a key is changed while the swarm runs # no 'manage cluster-keys' here")
         return
     since = time.time()
-    json = __import__("json")
     tap.check("a key is added", manage("add", new).returncode == 0)
 
     def ring():
@@ -141,6 +151,9 @@ def wrong_key(lab):
     b = lab.node(3, state=f"{SCRATCH}/wk-b").start(join=[lab.places[2].ip], key=other)
     tap.check("a key that does not fit is told where it came from and where it went",
               wait_for(15, lambda: "cluster key" in b.said() and "does not have" in a.said()))
+    ill = doctor(b)
+    tap.check("and the doctors of both say so", not ill["swarm"][0] and "--join" in ill["swarm"][1]
+              and "came under another" in doctor(a)["cluster-key"][1], ill)
     tap.check("and nothing is answered by UDP",
               a.metric("packetrecorder_swarm_datagrams_sent_total") == 0)
     for node in (a, b):

@@ -270,6 +270,51 @@ static void programs_that_are_not_in_place_are_told(void **state)
     check_finding(DOCTOR_PROBLEM, "program", "neither beside", "cmake --install build/release");
 }
 
+static void what_a_swarm_lacks_is_told_when_one_is_asked_for(void **state)
+{
+    (void)state;
+    host.udp_buffer = 208 << 10;
+    host.has_neighbours = true;
+    host.neighbours = (struct neighbours){.max = 1024, .entries = 900, .turned_away = 3};
+    struct doctor_report report = look();
+    assert_int_equal(report.n_problems, 0); /* of no swarm */
+    doctor_report_deinit(&report);
+    options.cluster_key_file = "k";
+    host.neighbours.max = UINT64_MAX;
+    host.neighbours.turned_away = 0;
+    check_finding(DOCTOR_PROBLEM, "swarm", "receive buffer of 208 KiB",
+                  "sysctl -w net.core.rmem_max=4194304");
+    host.udp_buffer = 4 << 20;
+    host.neighbours.max = 1024;
+    check_finding(DOCTOR_PROBLEM, "swarm", "900 of 1024 places",
+                  "sysctl -w net.ipv4.neigh.default.gc_thresh2=4096 "
+                  "net.ipv4.neigh.default.gc_thresh3=4096 net.ipv6.neigh.default.gc_thresh2=4096 "
+                  "net.ipv6.neigh.default.gc_thresh3=4096");
+    host.neighbours.entries = 700;
+    options.node_name = "a-host-whose-name-is-longer-than-that.example";
+    check_finding(DOCTOR_PROBLEM, "swarm", "longer than the 32 letters",
+                  "packetrecorder serve --node-name a-host-whose-name-is-longer-than");
+    options.node_name = "a";
+    report = look();
+    assert_int_equal(report.n_problems, 0);
+    doctor_report_deinit(&report);
+}
+
+static void a_table_of_neighbours_that_was_full_is_a_note(void **state)
+{
+    (void)state;
+    options.cluster_key_file = "k";
+    host.udp_buffer = 4 << 20;
+    host.has_neighbours = true;
+    host.neighbours = (struct neighbours){.max = 512, .entries = 2, .turned_away = 7};
+    check_finding(DOCTOR_NOTE, "swarm", "full 7 times",
+                  "sysctl -w net.ipv4.neigh.default.gc_thresh2=2048 "
+                  "net.ipv4.neigh.default.gc_thresh3=2048 net.ipv6.neigh.default.gc_thresh2=2048 "
+                  "net.ipv6.neigh.default.gc_thresh3=2048");
+    assert_true(neighbours_are_short(&host.neighbours, 385));
+    assert_false(neighbours_are_short(&host.neighbours, 384));
+}
+
 static void rules_of_the_options_are_problems_too(void **state)
 {
     (void)state;
@@ -292,6 +337,8 @@ int main(void)
         cmocka_unit_test_setup(a_disk_that_cannot_take_packets_is_told, set_up),
         cmocka_unit_test_setup(a_port_that_cannot_be_had_is_told, set_up),
         cmocka_unit_test_setup(programs_that_are_not_in_place_are_told, set_up),
+        cmocka_unit_test_setup(what_a_swarm_lacks_is_told_when_one_is_asked_for, set_up),
+        cmocka_unit_test_setup(a_table_of_neighbours_that_was_full_is_a_note, set_up),
         cmocka_unit_test_setup(rules_of_the_options_are_problems_too, set_up),
     };
 

@@ -173,7 +173,7 @@ static int list(struct command_context *ctx, const struct keys_args *args)
         rc = output_json(stdout, list_json(&keys, clock_wall_ns()), &ctx->err);
     } else if (rc == 0 && keys.n > 0) {
         json_t *listed = list_json(&keys, clock_wall_ns());
-        key_table_print(listed, stdout);
+        key_table_print(listed, false, stdout);
         json_decref(listed);
     } else if (rc == 0 && !ctx->global.quiet) {
         fprintf(stderr, "no API keys in '%s': packetrecorder keys add makes one\n", path);

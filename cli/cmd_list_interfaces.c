@@ -27,7 +27,7 @@ static int run(struct command_context *ctx, void *args)
     if (ctx->global.json) {
         return output_json(stdout, array, &ctx->err);
     }
-    interface_table_print(array, stdout);
+    interface_table_print(array, false, stdout);
     json_decref(array);
     return 0;
 }

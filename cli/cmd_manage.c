@@ -18,6 +18,22 @@ static const struct command_option options[] = {
      .value = "30",
      .min = 1,
      .offset = offsetof(struct manage_args, timeout_ns)},
+    {.name = "nodes",
+     .kind = OPT_LIST,
+     .placeholder = "NODE,…",
+     .help = "For these nodes of the swarm, by name or id, which the node asked asks in turn; "
+             "'all' is all. May be repeated.",
+     .note = "the node asked",
+     .offset = offsetof(struct manage_args, nodes)},
+    {.name = "all",
+     .kind = OPT_FLAG,
+     .help = "For all nodes of the swarm: --nodes all.",
+     .offset = offsetof(struct manage_args, all)},
+    {.name = "select",
+     .kind = OPT_LIST,
+     .placeholder = "TAG=VALUE",
+     .help = "For the nodes that have this tag. May be repeated, all have to fit.",
+     .offset = offsetof(struct manage_args, select)},
 };
 
 /* clang-format off */

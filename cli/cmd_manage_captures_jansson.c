@@ -11,6 +11,7 @@
 #include "cli/answer_fields.h"
 #include "cli/job_call.h"
 #include "cli/job_table.h"
+#include "cli/manage_nodes.h"
 #include "cli/option_groups.h"
 #include "cli/output.h"
 #include "cli/session_table.h"
@@ -32,7 +33,7 @@ static int show(struct command_context *ctx, json_t *answer)
         json_array_append_new(array, answer);
         answer = array;
     }
-    session_table_print(answer, clock_wall_ns(), stdout);
+    session_table_print(answer, false, clock_wall_ns(), stdout);
     json_decref(answer);
     return 0;
 }
@@ -49,9 +50,6 @@ struct start_args {
     bool promisc;
     const char *name;
     struct option_pairs tags;
-    struct option_list nodes;
-    bool all;
-    struct option_list select;
     const char *start_at;
     int policy;
     uint64_t quorum;
@@ -89,12 +87,6 @@ static const struct command_option start_options[] = {
      .help = "A name for the session.", AT(name)},
     {.name = "tag", .kind = OPT_PAIRS, .placeholder = "K=V",
      .help = "A tag for the session; may be repeated.", AT(tags)},
-    {.name = "nodes", .kind = OPT_LIST, .placeholder = "NODE,…",
-     .help = "On these nodes of the swarm, by name or id, at one instant; 'all' is all.",
-     .note = "the node asked", AT(nodes)},
-    {.name = "all", .kind = OPT_FLAG, .help = "On all nodes: --nodes all.", AT(all)},
-    {.name = "select", .kind = OPT_LIST, .placeholder = "KEY=VALUE",
-     .help = "On the nodes with this tag; may be repeated, all have to fit.", AT(select)},
     {.name = "start-at", .kind = OPT_STRING, .placeholder = "TIME",
      .help = "Begin then: a time, or +T from now. Packets are cut by their time stamps.",
      .note = "+3s with --nodes, --all or --select, else at once", AT(start_at)},
@@ -151,9 +143,7 @@ static int run_start(struct command_context *ctx, void *arg)
 {
     const struct start_args *args = arg;
     const struct job_call job = {.interfaces = &args->interfaces,
-                                 .nodes = &args->nodes,
-                                 .select = &args->select,
-                                 .all = args->all,
+                                 .of_nodes = manage_nodes_are_named(ctx),
                                  .start_at = args->start_at,
                                  .policy = args->policy,
                                  .late = args->late,

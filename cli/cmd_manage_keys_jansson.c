@@ -11,6 +11,7 @@
 
 #include "cli/answer_fields.h"
 #include "cli/key_table.h"
+#include "cli/manage_nodes.h"
 #include "cli/output.h"
 #include "shared/base/buf.h"
 #include "shared/base/log.h"
@@ -94,22 +95,19 @@ static int add(struct command_context *ctx, const struct keys_args *args)
 
 static int list(struct command_context *ctx)
 {
-    json_t *keys = NULL;
-    int rc = manage_ask(ctx, "keys.list", NULL, &keys);
+    struct manage_rows rows;
+    int rc = manage_ask_rows(ctx, "keys.list", NULL, &rows);
 
-    rc = rc < 0 ? rc : manage_check_list(ctx, "keys.list", &keys);
-    if (rc < 0) {
-        return rc;
+    if (rc < 0 || ctx->global.json) {
+        return rc < 0 ? rc : manage_rows_json(ctx, &rows);
     }
-    if (ctx->global.json) {
-        return output_json(stdout, keys, &ctx->err);
+    if (json_array_size(rows.list) == 0 && rows.outcome == 0 && !ctx->global.quiet) {
+        fputs(rows.of_nodes ? "the nodes have no API key\n"
+                            : "the node has no API key: packetrecorder manage keys add makes one\n",
+              stderr);
     }
-    if (json_array_size(keys) == 0 && !ctx->global.quiet) {
-        fputs("the node has no API key: packetrecorder manage keys add makes one\n", stderr);
-    }
-    key_table_print(keys, stdout);
-    json_decref(keys);
-    return 0;
+    key_table_print(rows.list, rows.of_nodes, stdout);
+    return manage_rows_end(&rows);
 }
 
 static int revoke(struct command_context *ctx)

@@ -12,6 +12,7 @@
 
 #include "cli/answer_fields.h"
 #include "cli/interface_table.h"
+#include "cli/manage_nodes.h"
 #include "cli/output.h"
 #include "shared/base/buf.h"
 #include "shared/base/mem.h"
@@ -78,6 +79,31 @@ static void say_captures(const json_t *captures)
     buf_deinit(&line);
 }
 
+static const char *up_of(const json_t *info, char out[TEXT_NUMBER_MAX])
+{
+    uint64_t up = field_count(info, "uptime_seconds");
+
+    text_format_duration(up > UINT64_MAX / S_NS ? 0 : up * S_NS, out);
+    return up == UINT64_MAX ? "-" : out;
+}
+
+/* What is known to be lost, at all stages but for limits. */
+static const char *lost_of(const json_t *captures, char out[TEXT_NUMBER_MAX])
+{
+    static const char *const stages[] = {"kernel", "interface", "store"};
+    const json_t *loss = json_object_get(captures, "loss");
+    uint64_t sum = 0;
+    bool is_known = false;
+
+    for (size_t i = 0; i < ARRAY_LEN(stages); i++) {
+        uint64_t n = field_count(loss, stages[i]);
+        is_known = is_known || n != UINT64_MAX;
+        sum += n == UINT64_MAX ? 0 : n;
+    }
+    snprintf(out, TEXT_NUMBER_MAX, "%" PRIu64, sum);
+    return is_known ? out : NULL;
+}
+
 static void say_store(const json_t *store)
 {
     char sessions[TEXT_NUMBER_MAX];
@@ -97,34 +123,65 @@ static void say_store(const json_t *store)
 
 static void print_info(const json_t *info)
 {
-    uint64_t up = field_count(info, "uptime_seconds");
     char since[TEXT_NUMBER_MAX];
 
     say("node", "%s", or_dash(field_text(info, "node")));
     say("version", "%s", or_dash(field_text(info, "version")));
-    text_format_duration(up > UINT64_MAX / S_NS ? 0 : up * S_NS, since);
-    say("up", "%s, since %s", up == UINT64_MAX ? "-" : since, or_dash(field_text(info, "started")));
+    say("up", "%s, since %s", up_of(info, since), or_dash(field_text(info, "started")));
     say_captures(json_object_get(info, "captures"));
     say_store(json_object_get(info, "store"));
     say("viewers", "%zu live streams", json_array_size(json_object_get(info, "streams")));
 }
 
+/* Of several nodes a line each. */
+static void print_infos(const json_t *list)
+{
+    static const struct output_column columns[] = {
+        {"NODE", 0},  {"VERSION", 0}, {"UP", 1},       {"CAPTURES", 1}, {"PACKETS", 1},
+        {"BYTES", 1}, {"LOST", 1},    {"SESSIONS", 1}, {"STORED", 1},   {"FREE", 1},
+    };
+    struct output_table *table = output_table_new(columns, ARRAY_LEN(columns));
+
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        const json_t *info = json_array_get(list, i);
+        const json_t *captures = json_object_get(info, "captures");
+        const json_t *store = json_object_get(info, "store");
+        char up[TEXT_NUMBER_MAX], running[TEXT_NUMBER_MAX], packets[TEXT_NUMBER_MAX];
+        char bytes[TEXT_NUMBER_MAX], sessions[TEXT_NUMBER_MAX], stored[TEXT_NUMBER_MAX];
+        char free_bytes[TEXT_NUMBER_MAX], lost[TEXT_NUMBER_MAX];
+        const char *cells[] = {
+            field_text(info, "node"),
+            field_text(info, "version"),
+            up_of(info, up),
+            field_count_cell(captures, "running", running),
+            field_count_cell(captures, "packets", packets),
+            field_size_cell(captures, "bytes", bytes),
+            lost_of(captures, lost),
+            field_count_cell(store, "sessions", sessions),
+            field_size_cell(store, "bytes", stored),
+            field_size_cell(store, "free_bytes", free_bytes),
+        };
+        output_table_add(table, cells);
+    }
+    output_table_print(table, stdout);
+    output_table_free(table);
+}
+
 static int run_info(struct command_context *ctx, void *args)
 {
-    json_t *info = NULL;
-    int rc = manage_ask(ctx, "node.info", NULL, &info);
+    struct manage_rows rows;
+    int rc = manage_ask_objects(ctx, "node.info", NULL, &rows);
 
     (void)args;
-    rc = rc < 0 ? rc : manage_check_object(ctx, "node.info", &info);
-    if (rc < 0) {
-        return rc;
+    if (rc < 0 || ctx->global.json) {
+        return rc < 0 ? rc : manage_rows_json(ctx, &rows);
     }
-    if (ctx->global.json) {
-        return output_json(stdout, info, &ctx->err);
+    if (rows.of_nodes) {
+        print_infos(rows.list);
+    } else {
+        print_info(json_array_get(rows.list, 0));
     }
-    print_info(info);
-    json_decref(info);
-    return 0;
+    return manage_rows_end(&rows);
 }
 
 const struct command cmd_manage_info = {
@@ -151,20 +208,15 @@ const struct command cmd_manage_info = {
 
 static int run_interfaces(struct command_context *ctx, void *args)
 {
-    json_t *list = NULL;
-    int rc = manage_ask(ctx, "node.interfaces", NULL, &list);
+    struct manage_rows rows;
+    int rc = manage_ask_rows(ctx, "node.interfaces", NULL, &rows);
 
     (void)args;
-    rc = rc < 0 ? rc : manage_check_list(ctx, "node.interfaces", &list);
-    if (rc < 0) {
-        return rc;
+    if (rc < 0 || ctx->global.json) {
+        return rc < 0 ? rc : manage_rows_json(ctx, &rows);
     }
-    if (ctx->global.json) {
-        return output_json(stdout, list, &ctx->err);
-    }
-    interface_table_print(list, stdout);
-    json_decref(list);
-    return 0;
+    interface_table_print(rows.list, rows.of_nodes, stdout);
+    return manage_rows_end(&rows);
 }
 
 const struct command cmd_manage_list_interfaces = {
@@ -188,33 +240,47 @@ const struct command cmd_manage_list_interfaces = {
 
 /* ---- doctor ---- */
 
-/* The checks as `doctor --json` has them. */
-static json_t *findings_of(const json_t *answer, size_t *n_problems)
+/* The checks as `doctor --json` has them; of several nodes each with its node. */
+static void add_findings(const json_t *answer, json_t *findings)
 {
     const json_t *checks = json_object_get(answer, "checks");
-    json_t *findings = json_array();
+    json_t *node = json_object_get(answer, "node");
 
     for (size_t i = 0; i < json_array_size(checks); i++) {
         const json_t *check = json_array_get(checks, i);
-        bool is_ok = field_is_true(check, "ok");
         json_t *one = json_object();
+        if (node != NULL) {
+            json_object_set(one, "node", node);
+        }
         json_object_set_new(one, "check", to_json_text(field_text(check, "name")));
-        json_object_set_new(one, "state", json_string(is_ok ? "ok" : "problem"));
+        json_object_set_new(one, "state",
+                            json_string(field_is_true(check, "ok") ? "ok" : "problem"));
         json_object_set_new(one, "text", to_json_text(field_text(check, "detail")));
         json_object_set_new(one, "mend", to_json_text(field_text(check, "mend")));
         json_array_append_new(findings, one);
-        *n_problems += !is_ok;
     }
-    return findings;
 }
 
+static bool is_problem(const json_t *finding)
+{
+    return strcmp(or_dash(field_text(finding, "state")), "ok") != 0;
+}
+
+/* A node's name stands above its findings. */
 static void print_findings(const json_t *findings, bool quiet)
 {
+    const char *last = NULL;
+
     for (size_t i = 0; i < json_array_size(findings); i++) {
         const json_t *one = json_array_get(findings, i);
         const char *mend = field_text(one, "mend");
-        if (quiet && strcmp(or_dash(field_text(one, "state")), "ok") == 0) {
+        const char *node = field_text(one, "node");
+        if (quiet && !is_problem(one)) {
             continue;
+        }
+        if (node != NULL && (last == NULL || strcmp(last, node) != 0)) {
+            say("node", "%s", node);
+            last = node;
         }
         say(or_dash(field_text(one, "state")), "%-13s %s", or_dash(field_text(one, "check")),
             or_dash(field_text(one, "text")));
@@ -226,29 +292,35 @@ static void print_findings(const json_t *findings, bool quiet)
 
 static int run_doctor(struct command_context *ctx, void *args)
 {
-    json_t *answer = NULL;
-    size_t n_problems = 0;
-    int rc = manage_ask(ctx, "node.doctor", NULL, &answer);
+    struct manage_rows rows;
+    json_t *findings;
+    size_t n = 0;
+    bool is_ok = true;
+    int rc = manage_ask_objects(ctx, "node.doctor", NULL, &rows);
 
     (void)args;
-    rc = rc < 0 ? rc : manage_check_object(ctx, "node.doctor", &answer);
     if (rc < 0) {
         return rc;
     }
-    json_t *findings = findings_of(answer, &n_problems);
-    bool is_ok = field_is_true(answer, "ok");
-    json_decref(answer);
+    findings = json_array();
+    for (size_t i = 0; i < json_array_size(rows.list); i++) {
+        add_findings(json_array_get(rows.list, i), findings);
+        is_ok = is_ok && field_is_true(json_array_get(rows.list, i), "ok");
+    }
+    for (size_t i = 0; i < json_array_size(findings); i++) {
+        n += is_problem(json_array_get(findings, i));
+    }
     if (ctx->global.json) {
-        rc = output_json(stdout, findings, &ctx->err);
+        rc = output_json(stdout, findings, rows.outcome < 0 ? NULL : &ctx->err);
     } else {
         print_findings(findings, ctx->global.quiet);
         json_decref(findings);
     }
-    if (rc == 0 && (n_problems > 0 || !is_ok)) {
-        rc = err_set(&ctx->err, ERR_IO, "%zu problem%s found", n_problems,
-                     n_problems == 1 ? "" : "s");
+    int outcome = manage_rows_end(&rows);
+    if (n > 0 || !is_ok) { /* worse than a node that is not there */
+        return err_set(&ctx->err, ERR_IO, "%zu problem%s found", n, n == 1 ? "" : "s");
     }
-    return rc;
+    return outcome < 0 ? outcome : rc;
 }
 
 const struct command cmd_manage_doctor = {
@@ -292,20 +364,23 @@ static const struct command_option audit_options[] = {
      .offset = offsetof(struct audit_args, limit)},
 };
 
-static void print_audit(const json_t *list)
+static void print_audit(const struct manage_rows *rows)
 {
     static const struct output_column columns[] = {
-        {"TIME", 0}, {"WHO", 0}, {"FROM", 0}, {"METHOD", 0}, {"TARGET", 0}, {"OUTCOME", 0},
+        {"NODE", 0},   {"TIME", 0},   {"WHO", 0},     {"FROM", 0},
+        {"METHOD", 0}, {"TARGET", 0}, {"OUTCOME", 0},
     };
-    struct output_table *table = output_table_new(columns, ARRAY_LEN(columns));
+    size_t first = !rows->of_nodes;
+    struct output_table *table = output_table_new(columns + first, ARRAY_LEN(columns) - first);
 
-    for (size_t i = 0; i < json_array_size(list); i++) {
-        const json_t *one = json_array_get(list, i);
+    for (size_t i = 0; i < json_array_size(rows->list); i++) {
+        const json_t *one = json_array_get(rows->list, i);
         const char *cells[] = {
-            field_text(one, "time"),   field_text(one, "who"),    field_text(one, "peer"),
-            field_text(one, "method"), field_text(one, "target"), field_text(one, "outcome"),
+            field_text(one, "node"),    field_text(one, "time"),   field_text(one, "who"),
+            field_text(one, "peer"),    field_text(one, "method"), field_text(one, "target"),
+            field_text(one, "outcome"),
         };
-        output_table_add(table, cells);
+        output_table_add(table, cells + first);
     }
     output_table_print(table, stdout);
     output_table_free(table);
@@ -315,20 +390,15 @@ static int run_audit(struct command_context *ctx, void *args_)
 {
     const struct audit_args *args = args_;
     json_t *call = json_object();
-    json_t *list = NULL;
+    struct manage_rows rows;
 
     manage_set_count(call, "limit", args->limit);
-    int rc = manage_ask(ctx, "node.audit", call, &list);
-    rc = rc < 0 ? rc : manage_check_list(ctx, "node.audit", &list);
-    if (rc < 0) {
-        return rc;
+    int rc = manage_ask_rows(ctx, "node.audit", call, &rows);
+    if (rc < 0 || ctx->global.json) {
+        return rc < 0 ? rc : manage_rows_json(ctx, &rows);
     }
-    if (ctx->global.json) {
-        return output_json(stdout, list, &ctx->err);
-    }
-    print_audit(list);
-    json_decref(list);
-    return 0;
+    print_audit(&rows);
+    return manage_rows_end(&rows);
 }
 
 const struct command cmd_manage_audit = {

@@ -32,7 +32,7 @@ static int show_session(struct command_context *ctx, json_t *session)
         return output_json(stdout, session, &ctx->err);
     }
     json_t *array = json_pack("[o]", session);
-    session_table_print(array, clock_wall_ns(), stdout);
+    session_table_print(array, false, clock_wall_ns(), stdout);
     json_decref(array);
     return 0;
 }
@@ -124,7 +124,7 @@ static int show_lists(struct command_context *ctx, json_t *captures, json_t *job
         json_array_extend(captures, jobs);
         rc = output_json(stdout, json_incref(captures), &ctx->err);
     } else {
-        session_table_print(captures, clock_wall_ns(), stdout);
+        session_table_print(captures, false, clock_wall_ns(), stdout);
         if (json_array_size(captures) > 0 && json_array_size(jobs) > 0) {
             fputc('\n', stdout);
         }

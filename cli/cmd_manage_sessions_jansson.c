@@ -9,6 +9,7 @@
 #include <jansson.h>
 
 #include "cli/answer_fields.h"
+#include "cli/manage_nodes.h"
 #include "cli/output.h"
 #include "cli/session_table.h"
 #include "shared/base/clock_posix.h"
@@ -16,23 +17,20 @@
 
 static int run_sessions(struct command_context *ctx, void *args)
 {
-    json_t *list = NULL;
-    int rc = manage_ask(ctx, "session.list", NULL, &list);
+    struct manage_rows rows;
+    int rc = manage_ask_rows(ctx, "session.list", NULL, &rows);
 
     (void)args;
-    rc = rc < 0 ? rc : manage_check_list(ctx, "session.list", &list);
-    if (rc < 0) {
-        return rc;
+    if (rc < 0 || ctx->global.json) {
+        return rc < 0 ? rc : manage_rows_json(ctx, &rows);
     }
-    if (ctx->global.json) {
-        return output_json(stdout, list, &ctx->err);
+    if (json_array_size(rows.list) == 0 && rows.outcome == 0 && !ctx->global.quiet) {
+        fputs(rows.of_nodes ? "the stores of the nodes hold no session\n"
+                            : "the store of the node holds no session\n",
+              stderr);
     }
-    if (json_array_size(list) == 0 && !ctx->global.quiet) {
-        fputs("the store of the node holds no session\n", stderr);
-    }
-    session_table_print(list, clock_wall_ns(), stdout);
-    json_decref(list);
-    return 0;
+    session_table_print(rows.list, rows.of_nodes, clock_wall_ns(), stdout);
+    return manage_rows_end(&rows);
 }
 
 const struct command cmd_manage_sessions = {

@@ -11,6 +11,7 @@
 #include <jansson.h>
 
 #include "cli/answer_fields.h"
+#include "cli/manage_nodes.h"
 #include "cli/output.h"
 #include "shared/base/buf.h"
 #include "shared/base/mem.h"
@@ -80,13 +81,14 @@ static const char *format_keys(const json_t *member, struct buf *out)
     return (const char *)out->data;
 }
 
-static void print_members(const json_t *members)
+static void print_members(const json_t *members, bool with_node)
 {
     static const struct output_column columns[] = {
-        {"NAME", 0},    {"ID", 0},    {"STATE", 0}, {"SINCE", 0}, {"ADDRESS", 0},
-        {"VERSION", 0}, {"CLOCK", 1}, {"LOAD", 1},  {"KEYS", 0},
+        {"NODE", 0},    {"NAME", 0},    {"ID", 0},    {"STATE", 0}, {"SINCE", 0},
+        {"ADDRESS", 0}, {"VERSION", 0}, {"CLOCK", 1}, {"LOAD", 1},  {"KEYS", 0},
     };
-    struct output_table *table = output_table_new(columns, ARRAY_LEN(columns));
+    struct output_table *table =
+        output_table_new(columns + !with_node, ARRAY_LEN(columns) - !with_node);
     struct buf keys = {0};
 
     for (size_t i = 0; i < json_array_size(members); i++) {
@@ -94,6 +96,7 @@ static void print_members(const json_t *members)
         char clock[64];
         char load[32];
         const char *cells[] = {
+            field_text(member, "node"),
             field_text(member, "name"),
             field_text(member, "id"),
             field_text(member, "state"),
@@ -104,7 +107,7 @@ static void print_members(const json_t *members)
             format_load(member, load, sizeof load),
             format_keys(member, &keys),
         };
-        output_table_add(table, cells);
+        output_table_add(table, cells + !with_node);
     }
     output_table_print(table, stdout);
     output_table_free(table);
@@ -113,19 +116,14 @@ static void print_members(const json_t *members)
 
 static int list_members(struct command_context *ctx)
 {
-    json_t *members = NULL;
-    int rc = manage_ask(ctx, "swarm.members", NULL, &members);
+    struct manage_rows rows;
+    int rc = manage_ask_rows(ctx, "swarm.members", NULL, &rows);
 
-    rc = rc < 0 ? rc : manage_check_list(ctx, "swarm.members", &members);
-    if (rc < 0) {
-        return rc;
+    if (rc < 0 || ctx->global.json) {
+        return rc < 0 ? rc : manage_rows_json(ctx, &rows);
     }
-    if (ctx->global.json) {
-        return output_json(stdout, members, &ctx->err);
-    }
-    print_members(members);
-    json_decref(members);
-    return 0;
+    print_members(rows.list, rows.of_nodes);
+    return manage_rows_end(&rows);
 }
 
 /* Calls, and says on standard error what was done; with --json the answer on standard output. */

@@ -45,7 +45,7 @@ static int run(struct command_context *ctx, void *args_)
     if (r == 0 && ctx->global.json) {
         r = output_json(stdout, json_incref(array), &ctx->err);
     } else if (r == 0) {
-        session_table_print(array, clock_wall_ns(), stdout);
+        session_table_print(array, false, clock_wall_ns(), stdout);
         if (n == 0 && !ctx->global.quiet) {
             fprintf(stderr, "the store '%s' holds no session\n", args->store.database);
         }

@@ -5,8 +5,9 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stdio.h>
 
 struct json_t; /* jansson's json_t */
 
-void interface_table_print(const struct json_t *interfaces, FILE *out);
+void interface_table_print(const struct json_t *interfaces, bool with_node, FILE *out);

@@ -34,21 +34,22 @@ static const char *format_flags(const json_t *interface, struct buf *out)
 }
 
 /* An interface takes a line, each further address one of its own. */
-static void add_rows(struct output_table *table, const json_t *interface, struct buf *flags)
+static void add_rows(struct output_table *table, const json_t *interface, bool with_node,
+                     struct buf *flags)
 {
     char mtu[TEXT_NUMBER_MAX];
     size_t n = json_array_size(json_object_get(interface, "addresses"));
     const char *row[] = {
-        field_text(interface, "name"),        format_flags(interface, flags),
-        item(interface, "link_types", 0),     field_count_cell(interface, "mtu", mtu),
-        field_text(interface, "mac"),         item(interface, "addresses", 0),
-        field_text(interface, "description"),
+        field_text(interface, "node"),           field_text(interface, "name"),
+        format_flags(interface, flags),          item(interface, "link_types", 0),
+        field_count_cell(interface, "mtu", mtu), field_text(interface, "mac"),
+        item(interface, "addresses", 0),         field_text(interface, "description"),
     };
 
-    output_table_add(table, row);
+    output_table_add(table, row + !with_node);
     for (size_t i = 1; i < n; i++) {
-        const char *more[] = {"", "", "", "", "", item(interface, "addresses", i), ""};
-        output_table_add(table, more);
+        const char *more[] = {"", "", "", "", "", "", item(interface, "addresses", i), ""};
+        output_table_add(table, more + !with_node);
     }
 }
 
@@ -70,18 +71,19 @@ static void warn(const json_t *interface)
     }
 }
 
-void interface_table_print(const json_t *interfaces, FILE *out)
+void interface_table_print(const json_t *interfaces, bool with_node, FILE *out)
 {
     static const struct output_column columns[] = {
-        {"NAME", 0}, {"FLAGS", 0},     {"LINK TYPE", 0},   {"MTU", 1},
-        {"MAC", 0},  {"ADDRESSES", 0}, {"DESCRIPTION", 0},
+        {"NODE", 0}, {"NAME", 0}, {"FLAGS", 0},     {"LINK TYPE", 0},
+        {"MTU", 1},  {"MAC", 0},  {"ADDRESSES", 0}, {"DESCRIPTION", 0},
     };
-    struct output_table *table = output_table_new(columns, ARRAY_LEN(columns));
+    struct output_table *table =
+        output_table_new(columns + !with_node, ARRAY_LEN(columns) - !with_node);
     struct buf flags = {0};
     size_t n = json_array_size(interfaces);
 
     for (size_t i = 0; i < n; i++) {
-        add_rows(table, json_array_get(interfaces, i), &flags);
+        add_rows(table, json_array_get(interfaces, i), with_node, &flags);
     }
     output_table_print(table, out);
     output_table_free(table);

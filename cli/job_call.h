@@ -8,9 +8,7 @@
 
 struct job_call {
     const struct option_list *interfaces;
-    const struct option_list *nodes;  /* names, ids, commas between them, or "all" */
-    const struct option_list *select; /* KEY=VALUE */
-    bool all;
+    bool of_nodes;        /* --nodes, --all or --select */
     const char *start_at; /* "+3s", or a time */
     int policy, late;     /* -1: not said */
     uint64_t quorum;

@@ -11,6 +11,7 @@
 
 #include "cli/answer_fields.h"
 #include "cli/job_table.h"
+#include "cli/manage_nodes.h"
 #include "cli/output.h"
 #include "cli/terminal_posix.h"
 #include "shared/base/clock_posix.h"
@@ -28,48 +29,25 @@ bool job_call_is_meant(const struct job_call *call)
     bool is_pattern =
         call->interfaces->n == 1 && strpbrk(call->interfaces->items[0], "*?[") != NULL;
 
-    return call->nodes->n > 0 || call->select->n > 0 || call->all || call->start_at != NULL ||
-           call->policy >= 0 || call->late >= 0 || call->quorum > 0 || call->wait || is_pattern;
+    return call->of_nodes || call->start_at != NULL || call->policy >= 0 || call->late >= 0 ||
+           call->quorum > 0 || call->wait || is_pattern;
 }
 
 /* ---- words ---- */
 
-static void add_words(json_t *list, const char *text)
+/* As a parameter, not an option: the job is for them, and so for those that come back later. */
+static int set_nodes(struct command_context *ctx, const struct job_call *call)
 {
-    char *copy = x_strdup(text);
-    char *rest = copy;
+    json_t *options = NULL;
+    int rc = manage_nodes_options(manage_args_of(ctx), &options, &ctx->err);
+    json_t *nodes = json_object_get(options, "nodes");
 
-    while (rest != NULL) {
-        const char *one = strsep(&rest, ",");
-        if (*one != '\0') {
-            json_array_append_new(list, to_json_text(one));
-        }
+    if (json_is_string(nodes)) {
+        json_object_set_new(options, "nodes", json_pack("[O]", nodes));
     }
-    mem_free(copy);
-}
-
-static int set_nodes(const struct job_call *call, struct err *err)
-{
-    json_t *list = json_array();
-
-    if (call->all + (call->nodes->n > 0) + (call->select->n > 0) > 1) {
-        json_decref(list);
-        return err_set(err, ERR_USAGE, "--nodes, --all and --select exclude each other");
-    }
-    if (call->all) {
-        json_array_append_new(list, json_string("all"));
-    }
-    for (size_t i = 0; i < call->nodes->n; i++) {
-        add_words(list, call->nodes->items[i]);
-    }
-    if (json_array_size(list) > 0) {
-        json_object_set(call->args, "nodes", list);
-    }
-    json_decref(list);
-    if (call->select->n > 0) {
-        manage_set_list(call->args, "select", call->select);
-    }
-    return 0;
+    json_object_update(call->args, options);
+    json_decref(options);
+    return rc;
 }
 
 static int set_start(const struct job_call *call, struct err *err)
@@ -92,8 +70,9 @@ static int set_start(const struct job_call *call, struct err *err)
     return 0;
 }
 
-static int set_args(const struct job_call *call, struct err *err)
+static int set_args(struct command_context *ctx, const struct job_call *call)
 {
+    struct err *err = &ctx->err;
     static const char *const policies[] = {"best-effort", "quorum", "all"};
     static const char *const lates[] = {"skip", "start"};
 
@@ -115,7 +94,7 @@ static int set_args(const struct job_call *call, struct err *err)
         json_object_set_new(call->args, "late", json_string(lates[call->late]));
     }
     manage_set_count(call->args, "quorum", call->quorum);
-    int rc = set_nodes(call, err);
+    int rc = set_nodes(ctx, call);
     return rc < 0 ? rc : set_start(call, err);
 }
 
@@ -300,7 +279,7 @@ static int start(struct command_context *ctx, struct manage **manage, const stru
 int job_call_start(struct command_context *ctx, const struct job_call *call)
 {
     struct manage *manage = NULL;
-    int rc = set_args(call, &ctx->err);
+    int rc = set_args(ctx, call);
 
     if (rc == 0 && call->start_at == NULL && json_object_get(call->args, "nodes") == NULL &&
         json_object_get(call->args, "select") == NULL) {
@@ -310,7 +289,7 @@ int job_call_start(struct command_context *ctx, const struct job_call *call)
             json_object_set_new(call->args, "late", json_string("start"));
         }
     }
-    rc = rc < 0 ? rc : manage_open(ctx, &manage);
+    rc = rc < 0 ? rc : manage_open_for_nodes(ctx, &manage);
     rc = rc < 0 ? rc : show_targets(ctx, manage, call);
     rc = rc < 0 ? rc : start(ctx, &manage, call);
     manage_close(manage);
@@ -349,7 +328,7 @@ static int stop_all(struct command_context *ctx, struct manage **manage, const c
     }
     manage_close(*manage);
     *manage = NULL;
-    int rc = manage_open(ctx, manage);
+    int rc = manage_open_for_nodes(ctx, manage);
     rc = rc < 0 ? rc : ask_job(*manage, "job.stop", id, job, &ctx->err);
     while (rc == 0 && !job_has_ended(*job, clock_wall_ns()) && clock_monotonic_ns() < until_ns) {
         (void)poll(NULL, 0, LOOK_MS / 5);

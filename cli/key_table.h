@@ -5,8 +5,9 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stdio.h>
 
 struct json_t; /* jansson's json_t */
 
-void key_table_print(const struct json_t *keys, FILE *out);
+void key_table_print(const struct json_t *keys, bool with_node, FILE *out);

@@ -19,6 +19,9 @@ struct json_t; /* jansson's json_t */
 struct manage_args {
     const char *api_key; /* NULL: --api-key-file, then the environment */
     uint64_t timeout_ns;
+    struct option_list nodes; /* whom it is for (cli/manage_nodes.h) */
+    bool all;
+    struct option_list select;
 };
 
 static inline const struct manage_args *manage_args_of(const struct command_context *ctx)
@@ -29,7 +32,10 @@ static inline const struct manage_args *manage_args_of(const struct command_cont
 /* A connection to the first endpoint that answered. Names what went wrong and the way out. */
 struct manage;
 
+/* For a command that one node at a time answers: where --nodes names one, all calls are for it. */
 int manage_open(struct command_context *ctx, struct manage **out);
+/* For one that looks at --nodes, --all and --select itself: calls are for the node asked. */
+int manage_open_for_nodes(struct command_context *ctx, struct manage **out);
 void manage_close(struct manage *manage); /* takes NULL */
 /* Anew, after the connection broke: tries until the deadline (monotonic). */
 int manage_open_again(struct manage *manage, uint64_t deadline_ns, struct err *err);
@@ -44,6 +50,17 @@ bool manage_was_interrupted(void);
  * answers nothing. The node's own error comes with its code of err.h. */
 int manage_call(struct manage *manage, const char *method, struct json_t *args,
                 struct json_t **result, struct err *err);
+/* The same of a member of the swarm, by name or id, through the node asked; NULL: of that one. */
+int manage_call_on(struct manage *manage, const char *node, const char *method, struct json_t *args,
+                   struct json_t **result, struct err *err);
+/* With options as of docs/rpc.md: an object with one of node, nodes and select; borrowed. */
+int manage_call_with(struct manage *manage, const struct json_t *options, const char *method,
+                     struct json_t *args, struct json_t **result, struct err *err);
+/* Begins a call as of manage_call_on; its answer is for rpc_client_wait or rpc_client_receive of
+ * manage_client (shared/wire/rpc_client.h), borrowed, another one after manage_open_again. */
+int manage_send_on(struct manage *manage, const char *node, const char *method, struct json_t *args,
+                   uint64_t deadline_ns, uint32_t *id, struct err *err);
+struct rpc_client *manage_client(struct manage *manage);
 /* Bytes of the last answer. */
 size_t manage_answer_bytes(const struct manage *manage);
 
@@ -57,9 +74,11 @@ struct manage_chunk {
     uint64_t missing;  /* packets until now that could not be read */
     uint64_t left_out; /* and that the format cannot hold */
 };
-/* args: as of manage_call. */
+/* args: as of manage_call, node: of manage_call_on. */
 int manage_read(struct manage *manage, struct json_t *args, struct manage_chunk *out,
                 struct err *err);
+int manage_read_on(struct manage *manage, const char *node, struct json_t *args,
+                   struct manage_chunk *out, struct err *err);
 
 /* The next event of events.subscribe, a new reference; waits for ever. */
 int manage_next_event(struct manage *manage, struct json_t **event, struct err *err);

@@ -15,8 +15,10 @@
 #include <jansson.h>
 #include <sodium.h>
 
+#include "cli/manage_nodes.h"
 #include "shared/base/clock_posix.h"
 #include "shared/base/mem.h"
+#include "shared/base/to_json.h"
 #include "shared/base/unpack.h"
 #include "shared/wire/api_key.h"
 #include "shared/wire/rpc_client.h"
@@ -36,6 +38,7 @@ struct manage {
     size_t n_endpoints;
     bool is_from_environment; /* the endpoints */
     char *key;                /* sodium memory; NULL = none */
+    char *node;               /* whom all calls are for; NULL = the node asked */
     struct rpc_client *client;
     size_t answer_bytes;
 };
@@ -237,7 +240,7 @@ static uint64_t deadline_of(const struct manage *manage)
     return manage->timeout_ns > UINT64_MAX - now_ns ? UINT64_MAX : now_ns + manage->timeout_ns;
 }
 
-int manage_open(struct command_context *ctx, struct manage **out)
+int manage_open_for_nodes(struct command_context *ctx, struct manage **out)
 {
     struct manage *manage = x_alloc(sizeof *manage);
 
@@ -256,6 +259,20 @@ int manage_open(struct command_context *ctx, struct manage **out)
         return rc;
     }
     *out = manage;
+    return 0;
+}
+
+int manage_open(struct command_context *ctx, struct manage **out)
+{
+    char *node = NULL;
+    int rc = manage_nodes_one(manage_args_of(ctx), &node, &ctx->err);
+
+    rc = rc < 0 ? rc : manage_open_for_nodes(ctx, out);
+    if (rc < 0) {
+        mem_free(node);
+        return rc;
+    }
+    (*out)->node = node;
     return 0;
 }
 
@@ -299,29 +316,101 @@ void manage_close(struct manage *manage)
     interruptible = NULL;
     rpc_client_close(manage->client);
     sodium_free(manage->key);
+    mem_free(manage->node);
     mem_free(manage);
 }
 
 /* ---- calls ---- */
 
+/* What is sent: the parameters and, of the options, those that are there. */
+struct packed_call {
+    struct buf args;
+    struct buf values[3];
+    struct rpc_call_options options;
+};
+
 /* Takes args. */
-static int call(struct manage *manage, const char *method, json_t *args, struct rpc_span *result,
-                struct err *err)
+static void pack_call(struct packed_call *call, const json_t *options, json_t *args)
 {
-    struct buf packed = {0};
+    struct {
+        const char *name;
+        struct rpc_span *span;
+    } all[] = {{"node", &call->options.node},
+               {"nodes", &call->options.nodes},
+               {"select", &call->options.select}};
 
     if (args != NULL) {
-        rpc_put_json(&packed, args);
+        rpc_put_json(&call->args, args);
         json_decref(args);
     }
-    const struct rpc_span span = {packed.data, packed.len};
-    int rc = rpc_client_call(manage->client, method, span, deadline_of(manage), result, err);
-    if (packed.len > 0) {
-        explicit_bzero(packed.data, packed.len); /* a key may be in it */
+    for (size_t i = 0; i < ARRAY_LEN(all); i++) {
+        const json_t *value = json_object_get(options, all[i].name);
+        if (value != NULL) {
+            rpc_put_json(&call->values[i], value);
+            *all[i].span = (struct rpc_span){call->values[i].data, call->values[i].len};
+        }
     }
-    buf_deinit(&packed);
+}
+
+static void unpack_call(struct packed_call *call)
+{
+    if (call->args.len > 0) {
+        explicit_bzero(call->args.data, call->args.len); /* a key may be in it */
+    }
+    buf_deinit(&call->args);
+    for (size_t i = 0; i < ARRAY_LEN(call->values); i++) {
+        buf_deinit(&call->values[i]);
+    }
+}
+
+static json_t *options_for(const char *node)
+{
+    return node == NULL ? NULL : json_pack("{s:o}", "node", to_json_text(node));
+}
+
+/* Takes args. */
+static int call_with(struct manage *manage, const json_t *options, const char *method, json_t *args,
+                     struct rpc_span *result, struct err *err)
+{
+    struct packed_call packed = {0};
+
+    pack_call(&packed, options, args);
+    int rc = rpc_client_call_with(manage->client, method,
+                                  (struct rpc_span){packed.args.data, packed.args.len},
+                                  &packed.options, deadline_of(manage), result, err);
+    unpack_call(&packed);
     manage->answer_bytes = rc < 0 ? 0 : result->n;
     return rc;
+}
+
+static int call_on(struct manage *manage, const char *node, const char *method, json_t *args,
+                   struct rpc_span *result, struct err *err)
+{
+    json_t *options = options_for(node);
+    int rc = call_with(manage, options, method, args, result, err);
+
+    json_decref(options);
+    return rc;
+}
+
+int manage_send_on(struct manage *manage, const char *node, const char *method, json_t *args,
+                   uint64_t deadline_ns, uint32_t *id, struct err *err)
+{
+    struct packed_call packed = {0};
+    json_t *options = options_for(node);
+
+    pack_call(&packed, options, args);
+    int rc = rpc_client_send_with(manage->client, method,
+                                  (struct rpc_span){packed.args.data, packed.args.len},
+                                  &packed.options, deadline_ns, id, err);
+    unpack_call(&packed);
+    json_decref(options);
+    return rc;
+}
+
+struct rpc_client *manage_client(struct manage *manage)
+{
+    return manage->client;
 }
 
 static int to_json(const char *method, struct rpc_span value, json_t **out, struct err *err)
@@ -337,13 +426,28 @@ static int to_json(const char *method, struct rpc_span value, json_t **out, stru
     return rc < 0 ? err_wrap(err, "the answer to %s", method) : 0;
 }
 
+int manage_call_with(struct manage *manage, const json_t *options, const char *method, json_t *args,
+                     json_t **result, struct err *err)
+{
+    struct rpc_span span = {0};
+    int rc = call_with(manage, options, method, args, &span, err);
+
+    return rc < 0 ? rc : to_json(method, span, result, err);
+}
+
+int manage_call_on(struct manage *manage, const char *node, const char *method, json_t *args,
+                   json_t **result, struct err *err)
+{
+    struct rpc_span span = {0};
+    int rc = call_on(manage, node, method, args, &span, err);
+
+    return rc < 0 ? rc : to_json(method, span, result, err);
+}
+
 int manage_call(struct manage *manage, const char *method, json_t *args, json_t **result,
                 struct err *err)
 {
-    struct rpc_span span = {0};
-    int rc = call(manage, method, args, &span, err);
-
-    return rc < 0 ? rc : to_json(method, span, result, err);
+    return manage_call_on(manage, manage->node, method, args, result, err);
 }
 
 size_t manage_answer_bytes(const struct manage *manage)
@@ -375,11 +479,12 @@ static void read_member(struct unpack *u, const char *name, size_t n, struct man
     }
 }
 
-int manage_read(struct manage *manage, json_t *args, struct manage_chunk *out, struct err *err)
+int manage_read_on(struct manage *manage, const char *node, json_t *args, struct manage_chunk *out,
+                   struct err *err)
 {
     struct rpc_span span = {0};
     struct manage_chunk chunk = {.offset = UINT64_MAX};
-    int rc = call(manage, "session.read", args, &span, err);
+    int rc = call_on(manage, node, "session.read", args, &span, err);
 
     if (rc < 0) {
         return rc;
@@ -401,6 +506,11 @@ int manage_read(struct manage *manage, json_t *args, struct manage_chunk *out, s
     }
     *out = chunk;
     return 0;
+}
+
+int manage_read(struct manage *manage, json_t *args, struct manage_chunk *out, struct err *err)
+{
+    return manage_read_on(manage, manage->node, args, out, err);
 }
 
 int manage_next_event(struct manage *manage, json_t **event, struct err *err)

@@ -5,10 +5,11 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 
 struct json_t; /* jansson's json_t */
 
-/* now_ns: running ones last until then. */
-void session_table_print(const struct json_t *sessions, uint64_t now_ns, FILE *out);
+/* with_node: their "node" in front. now_ns: running ones last until then. */
+void session_table_print(const struct json_t *sessions, bool with_node, uint64_t now_ns, FILE *out);

@@ -83,8 +83,8 @@ static const char *duration_of(const json_t *session, uint64_t now_ns, char *out
     return out;
 }
 
-static void add_row(struct output_table *table, const json_t *session, uint64_t now_ns,
-                    struct buf *interfaces)
+static void add_row(struct output_table *table, const json_t *session, bool with_node,
+                    uint64_t now_ns, struct buf *interfaces)
 {
     char started[TEXT_NUMBER_MAX];
     char duration[TEXT_NUMBER_MAX];
@@ -98,6 +98,7 @@ static void add_row(struct output_table *table, const json_t *session, uint64_t 
     say_interfaces(session, interfaces);
     say_loss(session, loss);
     const char *cells[] = {
+        field_text(session, "node"),
         field_text(session, "id"),
         field_text(session, "name"),
         state_of(session),
@@ -109,20 +110,22 @@ static void add_row(struct output_table *table, const json_t *session, uint64_t 
         loss,
         (const char *)interfaces->data,
     };
-    output_table_add(table, cells);
+    output_table_add(table, cells + !with_node);
 }
 
-void session_table_print(const json_t *sessions, uint64_t now_ns, FILE *out)
+void session_table_print(const json_t *sessions, bool with_node, uint64_t now_ns, FILE *out)
 {
     static const struct output_column columns[] = {
-        {"ID", 0},      {"NAME", 0},  {"STATE", 0},  {"STARTED", 0}, {"DURATION", 1},
-        {"PACKETS", 1}, {"BYTES", 1}, {"STORED", 1}, {"LOST", 1},    {"INTERFACES", 0},
+        {"NODE", 0},    {"ID", 0},       {"NAME", 0},       {"STATE", 0},
+        {"STARTED", 0}, {"DURATION", 1}, {"PACKETS", 1},    {"BYTES", 1},
+        {"STORED", 1},  {"LOST", 1},     {"INTERFACES", 0},
     };
-    struct output_table *table = output_table_new(columns, ARRAY_LEN(columns));
+    struct output_table *table =
+        output_table_new(columns + !with_node, ARRAY_LEN(columns) - !with_node);
     struct buf interfaces = {0};
 
     for (size_t i = 0; i < json_array_size(sessions); i++) {
-        add_row(table, json_array_get(sessions, i), now_ns, &interfaces);
+        add_row(table, json_array_get(sessions, i), with_node, now_ns, &interfaces);
     }
     output_table_print(table, out);
     output_table_free(table);

@@ -48,6 +48,13 @@ int rpc_client_call(struct rpc_client *client, const char *method, struct rpc_sp
  * over; UINT64_MAX: none. */
 int rpc_client_send(struct rpc_client *client, const char *method, struct rpc_span args,
                     uint64_t deadline_ns, uint32_t *id, struct err *err);
+/* Both with options: whom the call is for. Their deadline_ms is that of deadline_ns. */
+int rpc_client_call_with(struct rpc_client *client, const char *method, struct rpc_span args,
+                         const struct rpc_call_options *options, uint64_t deadline_ns,
+                         struct rpc_span *result, struct err *err);
+int rpc_client_send_with(struct rpc_client *client, const char *method, struct rpc_span args,
+                         const struct rpc_call_options *options, uint64_t deadline_ns, uint32_t *id,
+                         struct err *err);
 /* Waits for the answer to that call; what else comes is kept. ERR_LIMIT when that is too much. */
 int rpc_client_wait(struct rpc_client *client, uint32_t id, uint64_t deadline_ns,
                     struct rpc_span *result, struct err *err);

@@ -93,9 +93,11 @@ static uint64_t left_ms(uint64_t deadline_ns)
     return ms == 0 ? 1 : ms;
 }
 
-int rpc_client_send(struct rpc_client *client, const char *method, struct rpc_span args,
-                    uint64_t deadline_ns, uint32_t *id, struct err *err)
+int rpc_client_send_with(struct rpc_client *client, const char *method, struct rpc_span args,
+                         const struct rpc_call_options *options, uint64_t deadline_ns, uint32_t *id,
+                         struct err *err)
 {
+    struct rpc_call_options all = *options;
     struct buf message = {0};
     int rc = rpc_link_is_well(&client->link, err);
 
@@ -106,7 +108,8 @@ int rpc_client_send(struct rpc_client *client, const char *method, struct rpc_sp
         return err_set(err, ERR_LIMIT, "%s: %u calls are under way already", client->link.name,
                        RPC_CLIENT_CALLS_MAX);
     }
-    rpc_put_request(&message, client->last_id + 1, method, args, left_ms(deadline_ns));
+    all.deadline_ms = left_ms(deadline_ns);
+    rpc_put_request_with(&message, client->last_id + 1, method, args, &all);
     if (message.len > RPC_REQUEST_MAX) {
         rc = err_set(err, ERR_LIMIT, "%s: a call of %zu bytes is larger than a node takes (%u)",
                      method, message.len, RPC_REQUEST_MAX);
@@ -118,6 +121,14 @@ int rpc_client_send(struct rpc_client *client, const char *method, struct rpc_sp
     }
     buf_deinit(&message);
     return rc;
+}
+
+int rpc_client_send(struct rpc_client *client, const char *method, struct rpc_span args,
+                    uint64_t deadline_ns, uint32_t *id, struct err *err)
+{
+    const struct rpc_call_options none = {0};
+
+    return rpc_client_send_with(client, method, args, &none, deadline_ns, id, err);
 }
 
 /* True when that call was under way. */
@@ -323,12 +334,21 @@ int rpc_client_wait(struct rpc_client *client, uint32_t id, uint64_t deadline_ns
     return rc;
 }
 
-int rpc_client_call(struct rpc_client *client, const char *method, struct rpc_span args,
-                    uint64_t deadline_ns, struct rpc_span *result, struct err *err)
+int rpc_client_call_with(struct rpc_client *client, const char *method, struct rpc_span args,
+                         const struct rpc_call_options *options, uint64_t deadline_ns,
+                         struct rpc_span *result, struct err *err)
 {
     uint32_t id = 0;
 
     take_back(client);
-    int rc = rpc_client_send(client, method, args, deadline_ns, &id, err);
+    int rc = rpc_client_send_with(client, method, args, options, deadline_ns, &id, err);
     return rc < 0 ? rc : rpc_client_wait(client, id, deadline_ns, result, err);
+}
+
+int rpc_client_call(struct rpc_client *client, const char *method, struct rpc_span args,
+                    uint64_t deadline_ns, struct rpc_span *result, struct err *err)
+{
+    const struct rpc_call_options none = {0};
+
+    return rpc_client_call_with(client, method, args, &none, deadline_ns, result, err);
 }

@@ -80,7 +80,7 @@ static void sessions_are_shown_as_those_of_a_store(void **state)
     FILE *out = open_output();
 
     (void)state;
-    session_table_print(sessions, NOW_NS, out);
+    session_table_print(sessions, false, NOW_NS, out);
     fclose(out);
     json_decref(sessions);
     assert_non_null(strstr(printed,
@@ -109,9 +109,9 @@ static void nothing_steers_the_terminal(void **state)
     json_array_append(list, one);
     FILE *out = open_output();
     struct packet_print print = {.out = out, .with_interface = true};
-    session_table_print(list, NOW_NS, out);
-    interface_table_print(list, out);
-    key_table_print(list, out);
+    session_table_print(list, false, NOW_NS, out);
+    interface_table_print(list, false, out);
+    key_table_print(list, false, out);
     assert_int_equal(packet_print_object(&print, one, NULL), 0);
     assert_int_equal(output_json(out, json_incref(list), NULL), 0);
     packet_print_deinit(&print);

@@ -347,6 +347,7 @@ static int read_head(struct merge_source *s, struct bytes_reader *in, struct err
     } else if (!s->cannot_save) {
         buf_append(&s->head, from, n);
     }
+    s->now.head_len = s->head.len;
     s->head_is_over = rc == 1;
     return rc;
 }

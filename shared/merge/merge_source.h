@@ -47,6 +47,7 @@ struct merge_mark {
     uint64_t past[MERGE_PAST]; /* the largest times, one each reorder_bytes / MERGE_PAST */
     uint32_t past_at;
     uint64_t options; /* left out */
+    size_t head_len;  /* of the stream's head, what came before it */
 };
 
 struct merge_chunk {

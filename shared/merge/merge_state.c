@@ -5,9 +5,11 @@
  * from there on. What stands behind that point and was written already is known by its place in the
  * order, and left out. Msgpack:
  *
- *   [1, [key, number, rank] or nil, last_ns, [[source, iface, era]...], [source...]]
+ *   [1, is_begun, [key, number, rank] or nil, last_ns, link_type, [[source, iface, era]...],
+ *    [source...]]
  *   source: [piece, head, carry, [number, max, wm, past_left, past_at, options, past...],
- *            [packets, bytes, late, late_max, early, left_out, first, last]]
+ *            [packets, bytes, late, late_max, early, left_out, first, last], [statistics...]]
+ *   statistics: [iface, time, start, end, ifrecv, ifdrop, filteraccept, osdrop, usrdeliv, comment]
  *
  * A state is hostile like any file.
  */
@@ -19,9 +21,13 @@
 #include "shared/merge/merge_internal.h"
 
 #define STATE_VERSION 1u
+#define STATE_ITEMS   7u
 #define MARK_NUMBERS  (6u + MERGE_PAST)
 #define TOLD_NUMBERS  8u
+#define STATISTICS    10u
+#define SOURCE_ITEMS  6u
 #define NUMBER_BYTES  9u
+#define IFACE_BYTES   (NUMBER_BYTES * (STATISTICS + 1) + PCAPNG_COMMENT_MAX)
 #define SOURCE_BYTES  (32u + NUMBER_BYTES * (MARK_NUMBERS + TOLD_NUMBERS + 4u))
 
 /* The point of a source behind which all is that is not written: where the oldest chunk begins that
@@ -46,14 +52,40 @@ static struct point point_of(const struct merge_source *s)
     return point;
 }
 
+static void save_statistics(const struct merge_source *s, struct pack *p)
+{
+    uint32_t n = 0;
+
+    for (uint32_t i = 0; i < s->n_ifaces; i++) {
+        n += s->ifaces[i].has_told ? 1 : 0;
+    }
+    pack_array(p, n);
+    for (uint32_t i = 0; i < s->n_ifaces; i++) {
+        const struct pcapng_told_statistics *told = &s->ifaces[i].told;
+        if (s->ifaces[i].has_told) {
+            pack_array(p, STATISTICS);
+            pack_u64(p, i);
+            pack_u64(p, told->numbers.time_ns);
+            pack_u64(p, told->numbers.start_ns);
+            pack_u64(p, told->numbers.end_ns);
+            pack_u64(p, told->numbers.ifrecv);
+            pack_u64(p, told->numbers.ifdrop);
+            pack_u64(p, told->numbers.filteraccept);
+            pack_u64(p, told->numbers.osdrop);
+            pack_u64(p, told->numbers.usrdeliv);
+            pack_bin(p, told->comment, strlen(told->comment));
+        }
+    }
+}
+
 static void save_source(const struct merge_source *s, const struct point *point, struct pack *p)
 {
     const struct merge_mark *mark = point->mark;
     const struct merge_told *told = &s->told;
 
-    pack_array(p, 5);
+    pack_array(p, SOURCE_ITEMS);
     pack_u64(p, point->piece);
-    pack_bin(p, s->head.data, s->head.len);
+    pack_bin(p, s->head.data, mark->head_len);
     pack_bin(p, point->carry, point->n_carry);
     pack_array(p, MARK_NUMBERS);
     pack_u64(p, mark->number);
@@ -74,10 +106,12 @@ static void save_source(const struct merge_source *s, const struct point *point,
     pack_u64(p, told->left_out);
     pack_u64(p, told->first_ns);
     pack_u64(p, told->last_ns);
+    save_statistics(s, p);
 }
 
 static void save_order(const struct merge *m, struct pack *p)
 {
+    pack_bool(p, m->is_begun);
     if (m->place.is_any) {
         pack_array(p, 3);
         pack_u64(p, m->place.key);
@@ -108,11 +142,11 @@ bool merge_save(const struct merge *m, struct buf *out, uint64_t *pieces)
             return false;
         }
         pieces[i] = point.piece;
-        need += SOURCE_BYTES + s->head.len + point.n_carry;
+        need += SOURCE_BYTES + s->head.len + point.n_carry + IFACE_BYTES * (size_t)s->n_ifaces;
     }
     uint8_t *at = buf_extend(out, need);
     struct pack p = pack_into(at, need);
-    pack_array(&p, 6);
+    pack_array(&p, STATE_ITEMS);
     pack_u64(&p, STATE_VERSION);
     save_order(m, &p);
     pack_array(&p, m->n_sources);
@@ -154,18 +188,46 @@ static void load_told(struct merge_told *told, struct unpack *u)
     told->last_ns = unpack_u64(u);
 }
 
+static void load_statistics(struct merge_source *s, struct unpack *u)
+{
+    uint32_t n = unpack_array(u, MERGE_IFACES_MAX);
+
+    for (uint32_t i = 0; i < n && !unpack_failed(u); i++) {
+        struct pcapng_told_statistics told = {0};
+        size_t n_comment = 0;
+        u->in.failed = u->in.failed || unpack_array(u, STATISTICS) != STATISTICS;
+        uint32_t iface = (uint32_t)unpack_u64_most(u, MERGE_IFACES_MAX - 1);
+        told.numbers.time_ns = unpack_u64(u);
+        told.numbers.start_ns = unpack_u64(u);
+        told.numbers.end_ns = unpack_u64(u);
+        told.numbers.ifrecv = unpack_u64(u);
+        told.numbers.ifdrop = unpack_u64(u);
+        told.numbers.filteraccept = unpack_u64(u);
+        told.numbers.osdrop = unpack_u64(u);
+        told.numbers.usrdeliv = unpack_u64(u);
+        const uint8_t *comment = unpack_bin(u, PCAPNG_COMMENT_MAX - 1, &n_comment);
+        if (!unpack_failed(u)) {
+            memcpy(told.comment, comment, n_comment);
+            struct merge_iface *record = merge_source_iface(s, iface);
+            record->told = told;
+            record->has_told = true;
+        }
+    }
+}
+
 static int load_source(struct merge_source *s, struct unpack *u, struct err *err)
 {
     size_t n_head = 0;
     size_t n_carry = 0;
 
-    u->in.failed = u->in.failed || unpack_array(u, 5) != 5;
+    u->in.failed = u->in.failed || unpack_array(u, SOURCE_ITEMS) != SOURCE_ITEMS;
     uint64_t piece = unpack_u64(u);
     const uint8_t *head = unpack_bin(u, MERGE_HEAD_MAX, &n_head);
     const uint8_t *carry = unpack_bin(u, PCAPNG_BLOCK_MAX_BYTES, &n_carry);
     struct merge_mark mark = {0};
     load_mark(&mark, s->merge->reorder_bytes / MERGE_PAST, u);
     load_told(&s->told, u);
+    load_statistics(s, u);
     if (unpack_failed(u)) {
         return err_set(err, ERR_DAMAGED, "the state of a merge is damaged");
     }
@@ -173,6 +235,7 @@ static int load_source(struct merge_source *s, struct unpack *u, struct err *err
     if (rc < 0) {
         return rc;
     }
+    mark.head_len = n_head;
     s->now = mark;
     s->reader.n_options = mark.options;
     s->head_is_over = mark.number > 0;
@@ -187,6 +250,7 @@ static int load_source(struct merge_source *s, struct unpack *u, struct err *err
 
 static void load_place(struct merge *m, struct unpack *u)
 {
+    m->is_begun = unpack_bool(u);
     if (!unpack_is_nil(u)) {
         u->in.failed = u->in.failed || unpack_array(u, 3) != 3;
         m->place.key = unpack_u64(u);
@@ -220,7 +284,8 @@ int merge_load(struct merge *m, const void *bytes, size_t n, struct err *err)
 {
     struct unpack u = unpack_from(bytes, n);
 
-    if (unpack_array(&u, 6) != 6 || unpack_u64(&u) != STATE_VERSION || m->n_sources == 0) {
+    if (unpack_array(&u, STATE_ITEMS) != STATE_ITEMS || unpack_u64(&u) != STATE_VERSION ||
+        m->n_sources == 0) {
         return err_set(err, ERR_DAMAGED, "this is no state of a merge");
     }
     load_place(m, &u);
@@ -231,6 +296,5 @@ int merge_load(struct merge *m, const void *bytes, size_t n, struct err *err)
     for (uint32_t i = 0; i < m->n_sources && rc == 0; i++) {
         rc = load_source(m->sources[i], &u, err);
     }
-    m->is_begun = true;
     return rc;
 }

@@ -28,6 +28,7 @@
 #include "shared/base/mem.h"
 #include "shared/base/text.h"
 #include "shared/base/to_json.h"
+#include "shared/swarm/swim_limits.h"
 
 #define SECOND      INT64_C(1000000000)
 #define DEFAULT_NS  (3 * SECOND)         /* from now to the start */
@@ -289,10 +290,10 @@ static int set_times(struct job_asking *a, const struct job_wish *wish, int64_t 
 /* Which node's clock is known least. */
 static void say_clocks(struct job_asking *a)
 {
-    uint64_t sids[JOB_NODES_MAX];
+    uint64_t sids[SWIM_BURST_TARGETS];
     size_t n = 0;
 
-    for (size_t i = 0; i < a->targets.n && n < JOB_NODES_MAX; i++) {
+    for (size_t i = 0; i < a->targets.n && n < SWIM_BURST_TARGETS; i++) {
         sids[n++] = a->targets.list[i].sid;
     }
     if (a->node->gossip != NULL && n > 0) {

@@ -273,6 +273,7 @@ static void start(struct chosen *chosen)
         .promisc = spec->promisc,
         .from_ns = wall_of(entry->jobs, spec->start_ns),
         .until_ns = wall_of(entry->jobs, spec->end_ns),
+        .clock_reference = spec->creator == jobs_self(entry->jobs) ? 0 : spec->creator,
         .ended = on_ended,
         .ended_arg = entry,
     };

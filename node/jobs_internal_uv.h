@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * What the parts of node/jobs share: jobs_uv.c has the table, the time and the journal;
- * jobs_capture.c checks and captures; jobs_spread.c talks with the swarm. Private to them.
+ * jobs_capture.c checks and captures; jobs_spread.c talks with the swarm; jobs_clock.c measures the
+ * clocks of its members. Private to them.
  */
 #pragma once
 
@@ -41,10 +42,13 @@ struct jobs {
     bool is_ending;
     unsigned n_busy; /* workers and captures that will call back */
     void (*closed)(struct node *node);
-    int64_t offset_ns;    /* our wall clock minus swarm time, as last known */
-    uint64_t measured_ns; /* monotonic: the clocks of the members were measured */
+    int64_t offset_ns;      /* our wall clock minus swarm time, as last known */
+    uint64_t clocks_due_ns; /* since boot: the members' are measured again; 0: at once */
+    size_t clocks_at;       /* those that are next, where they are many */
     uint64_t n_refused, n_armed, n_missed, n_failed;
 };
+
+#define JOBS_CLOCKS_EVERY_NS (10ull * 1000000000)
 
 /* jobs_uv.c */
 struct job_entry *jobs_entry(const struct jobs *jobs, const struct id *id);
@@ -68,3 +72,10 @@ void jobs_spread_open(struct jobs *jobs);
 void jobs_spread_close(struct jobs *jobs);
 void jobs_spread_entry(struct job_entry *entry);
 void jobs_spread_flag(struct job_entry *entry, unsigned flag);
+
+/* jobs_clock.c */
+void jobs_clocks_armed(struct job_entry *entry);
+/* Measures, where it is time. */
+void jobs_clocks_look(struct jobs *jobs);
+/* Since boot, when to look; UINT64_MAX: no job begins or runs. */
+uint64_t jobs_clocks_due_ns(struct jobs *jobs);

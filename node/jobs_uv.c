@@ -215,6 +215,14 @@ static void tell_decided(struct job_entry *entry)
 
 static void on_timer(uv_timer_t *timer);
 
+static uint64_t clocks_wait_ms(struct jobs *jobs)
+{
+    uint64_t due_ns = jobs_clocks_due_ns(jobs);
+    uint64_t now_ns = clock_boot_ns();
+
+    return due_ns <= now_ns ? 0 : (due_ns - now_ns) / 1000000u + 1;
+}
+
 static void arm_timer(struct jobs *jobs)
 {
     struct job_entry *entry;
@@ -230,6 +238,8 @@ static void arm_timer(struct jobs *jobs)
         at = one < at ? one : at;
     }
     uint64_t wait_ms = at <= now_ns ? 0 : (uint64_t)(at - now_ns) / 1000000u + 1;
+    uint64_t clocks_ms = clocks_wait_ms(jobs);
+    wait_ms = clocks_ms < wait_ms ? clocks_ms : wait_ms;
     if (TAILQ_EMPTY(&jobs->all)) {
         uv_timer_stop(&jobs->timer);
         return;
@@ -251,6 +261,9 @@ static void say(struct job_entry *entry)
         return;
     }
     id_format(&job->spec.id, id);
+    if (job->state == JOB_ARMED) {
+        jobs_clocks_armed(entry);
+    }
     entry->jobs->n_armed += job->state == JOB_ARMED;
     entry->jobs->n_missed += job->state == JOB_MISSED;
     entry->jobs->n_failed += job->state == JOB_FAILED;
@@ -303,6 +316,7 @@ static void on_timer(uv_timer_t *timer)
         jobs_drive(entry);
         entry = next;
     }
+    jobs_clocks_look(jobs);
     make_room(jobs, jobs_now_ns(jobs));
     flush(jobs);
     arm_timer(jobs);

@@ -26,6 +26,7 @@
 #include "shared/base/clock_posix.h"
 #include "shared/base/mem.h"
 #include "shared/capture/interfaces_pcap.h"
+#include "shared/swarm/swim_limits.h"
 #include "tests/glue/swarm_fixture.h"
 #include "tests/support/job_examples.h"
 
@@ -360,6 +361,40 @@ static void a_capture_is_cut_at_the_instants_and_goes_on_after_a_restart(void **
     assert_int_equal(row.tally.packets, 7);
 }
 
+static bool both_have_measured(struct swarm *s, void *arg)
+{
+    uint64_t least = *(const uint64_t *)arg;
+
+    return swarm_metric(s, 0, "packetrecorder_swarm_burst_pings_total") >= least &&
+           swarm_metric(s, 1, "packetrecorder_swarm_burst_pings_total") >= least;
+}
+
+static void members_of_a_job_measure_each_others_clocks(void **state)
+{
+    struct job_row row = {0};
+    struct err err = {0};
+    uint64_t wanted = SWIM_BURST_PINGS;
+
+    (void)state;
+    start(2);
+    struct job_spec spec = a_job(0, JOB_LEAD_NS + JOB_SECOND);
+    snprintf(spec.interface, sizeof spec.interface, "good0");
+    assert_int_equal(jobs_arm(jobs_of(0), &spec, on_decided, &row, &err), 0);
+    jobs_spread(jobs_of(0), &spec.id);
+    await(&spec, 2, JOB_ARMED);
+    assert_true(swarm_pump(&swarm, both_have_measured, &wanted));
+    assert_int_equal(n_fakes, 0); /* long before its start */
+    wanted *= 2;
+    assert_true(swarm_pump(&swarm, both_have_measured, &wanted));
+    await(&spec, 2, JOB_RUNNING);
+    for (unsigned i = 0; i < 2; i++) {
+        bool is_creator = fakes[i].node == &swarm.nodes[0].node;
+        assert_true(fakes[i].request.clock_reference == (is_creator ? 0 : spec.creator));
+    }
+    jobs_raise(jobs_of(0), &spec.id, JOB_STOP);
+    await(&spec, 2, JOB_DONE);
+}
+
 static void a_full_disk_is_told_before_the_start(void **state)
 {
     struct job_row row = {0};
@@ -428,6 +463,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_flag_goes_to_all_and_outlives_them, set_up, tear_down),
         cmocka_unit_test_setup_teardown(
             a_capture_is_cut_at_the_instants_and_goes_on_after_a_restart, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(members_of_a_job_measure_each_others_clocks, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(a_full_disk_is_told_before_the_start, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_damaged_journal_begins_nothing_of_before, set_up,
                                         tear_down),

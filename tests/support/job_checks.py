@@ -63,14 +63,29 @@ def sessions_of(node, job):
     return [s for s in call(node, "session.list") if s["tags"].get("job") == job]
 
 
+def query(node, session, *words):
+    out = subprocess.run([BIN, "query", "-d", f"{node.folder}/p.db", "-s", session, "--json", "-l", "0",
+                          *words], capture_output=True, text=True, check=True).stdout
+    return [json.loads(line) for line in out.splitlines()]
+
+
 def stamps(node, session):
     """The first and the last packet's, by the kernel of the node."""
-    def query(*words):
-        out = subprocess.run([BIN, "query", "-d", f"{node.folder}/p.db", "-s", session, "--json",
-                              *words], capture_output=True, text=True, check=True).stdout
-        return [seconds(json.loads(line)["time"]) for line in out.splitlines()]
-    times = query("-l", "0")
+    times = [seconds(packet["time"]) for packet in query(node, session)]
     return times[0], times[-1], len(times)
+
+
+def own_packets(node, session):
+    """Of the swarm's own traffic, whichever way: there is no other."""
+    return query(node, session, "--", "tcp or (udp and not port 9)")
+
+
+def relates(node, session, reference):
+    """Its clock was measured against the reference's, within what a bridge takes, at both ends."""
+    samples = session["clock"]
+    peers = [s["reference"] for s in samples]
+    return len(samples) >= 2 and (all(p is None for p in peers) if node is reference else
+                                  peers[-1] is not None and peers[-1]["bound_ns"] < 5e6)
 
 
 # ---- together ----
@@ -90,6 +105,8 @@ def one_instant(lab):
         sessions = sessions_of(node, job["id"])
         tap.check(f"{node.name} has one session of it", len(sessions) == 1, sessions)
         found.append(stamps(node, sessions[0]["id"]))
+        tap.check(f"{node.name} knows its clock against that of the node asked",
+                  relates(node, sessions[0], nodes[0]), sessions[0])
         tap.check(f"{node.name} lost nothing", sessions[0]["loss"]["kernel"] == 0 and
                   sessions[0]["loss"]["store"] == 0, sessions[0])
     firsts, lasts = [f[0] for f in found], [f[1] for f in found]
@@ -164,6 +181,10 @@ def killed_and_back(lab):
     first, last, n = stamps(nodes[1], session)
     tap.check("which has both halves", last - first > 7 and n == found[0]["packets"],
               first, last, n, found)
+    wait_for(10, lambda: states(nodes[0], job) == all_in("done"))
+    own_ = {n.name: own_packets(n, sessions_of(n, job)[0]["id"]) for n in nodes}
+    tap.check("nothing of what the nodes said to each other was captured", not any(own_.values()),
+              {name: packets[:5] for name, packets in own_.items()})
 
 
 def down_at_the_start(lab):

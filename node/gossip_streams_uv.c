@@ -13,6 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "node/dial_uv.h"
 #include "node/gossip_internal_uv.h"
 #include "node/gossip_stream_uv.h"
 #include "node/unproven.h"
@@ -30,7 +31,8 @@ struct gossip_stream {
     struct gossip *gossip;
     uv_tcp_t tcp;
     uv_timer_t timer;
-    uv_connect_t connecting;
+    struct dial dial;
+    bool is_dialing;
     uv_shutdown_t shutting;
     unsigned n_handles;
     uint32_t id; /* the core's; 0: a look at a seed, of which the core knows nothing */
@@ -53,16 +55,27 @@ struct write {
 
 /* ---- ending ---- */
 
-static void on_closed(uv_handle_t *handle)
+static void forget_handle(struct gossip_stream *s)
 {
-    struct gossip_stream *s = handle->data;
-
     if (--s->n_handles > 0) {
         return;
     }
     channel_free(s->channel);
     buf_deinit(&s->message);
     mem_free(s);
+}
+
+static void on_closed(uv_handle_t *handle)
+{
+    forget_handle(handle->data);
+}
+
+static void on_dial_closed(struct dial *dial)
+{
+    struct gossip_stream *s = container_of(dial, struct gossip_stream, dial);
+
+    s->is_dialing = false;
+    forget_handle(s);
 }
 
 static void forget_stranger(struct gossip_stream *s)
@@ -87,6 +100,9 @@ static void end(struct gossip_stream *s)
     if (s->is_told && !s->is_done && !g->is_closing) {
         swim_on_stream(g->swim, gossip_now(), s->id, SWIM_STREAM_CLOSED, &s->peer, NULL, 0);
     }
+    if (s->is_dialing) {
+        dial_stop(&s->dial);
+    }
     uv_close((uv_handle_t *)&s->tcp, on_closed);
     uv_close((uv_handle_t *)&s->timer, on_closed);
 }
@@ -105,10 +121,8 @@ static void on_timer(uv_timer_t *timer)
 
 static void on_shut(uv_shutdown_t *request, int status)
 {
-    struct gossip_stream *s = container_of(request, struct gossip_stream, shutting);
-
-    (void)status;
-    (void)s; /* the other side's end, or the timer, ends it */
+    (void)request;
+    (void)status; /* the other side's end, or the timer, ends it */
 }
 
 static void close_in_order(struct gossip_stream *s)
@@ -394,17 +408,22 @@ static void start_client(struct gossip_stream *s)
     }
 }
 
-static void on_connected(uv_connect_t *request, int status)
+static void on_dialed(struct dial *dial, int fd)
 {
-    struct gossip_stream *s = container_of(request, struct gossip_stream, connecting);
+    struct gossip_stream *s = container_of(dial, struct gossip_stream, dial);
     struct gossip *g = s->gossip;
     struct err err = {0};
+    int rc = fd < 0 ? fd : uv_tcp_open(&s->tcp, fd);
 
+    if (rc < 0 && fd >= 0) {
+        close(fd);
+    }
     gossip_lock(g);
-    if (status == 0 && !s->is_closing && !g->is_closing) {
+    if (rc == 0) {
+        (void)uv_tcp_nodelay(&s->tcp, 1);
         start_client(s);
-    } else if (!s->is_closing) {
-        err_set(&err, ERR_IO, "%s", uv_strerror(status));
+    } else {
+        err_set(&err, ERR_IO, "%s", uv_strerror(rc));
         gossip_seed_answered(g, &s->peer, &err);
         end(s);
     }
@@ -419,11 +438,13 @@ void gossip_stream_open(struct gossip *g, uint32_t id, const struct swim_addr *t
 
     s->is_told = id != 0;
     (void)gossip_addr_to(to, &at);
-    int rc = uv_tcp_connect(&s->connecting, &s->tcp, (const struct sockaddr *)&at, on_connected);
-    (void)uv_tcp_nodelay(&s->tcp, 1);
-    if (rc < 0) {
+    s->dial = (struct dial){.done = on_dialed, .closed = on_dial_closed};
+    if (dial_start(&s->dial, &g->loop, &at, id) < 0) {
         end(s);
+        return;
     }
+    s->is_dialing = true;
+    s->n_handles++;
 }
 
 static struct gossip_stream *find(struct gossip *g, uint32_t id)

@@ -23,10 +23,6 @@
 #define PEERS_CONNECT_MS  3000  /* from the first packet to the proof of its key */
 #define PEERS_DEADLINE_MS 30000 /* of a call whose caller did not say */
 
-/* Local ports of connections to members, TCP: the own-traffic filter leaves them out. */
-#define PEERS_PORT_FROM 47960
-#define PEERS_PORT_TO   48023
-
 struct gossip_member;
 struct peers;
 

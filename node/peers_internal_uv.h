@@ -8,6 +8,7 @@
 
 #include <uv.h>
 
+#include "node/dial_uv.h"
 #include "node/peers.h"
 #include "node/stream_uv.h"
 #include "shared/swarm/swim_meta.h"
@@ -38,9 +39,8 @@ struct peer {
     uint64_t used_ms;
     uint64_t connect_by_ns; /* UINT64_MAX: it is not connecting */
     uv_timer_t timer;       /* the earliest of all that is due */
-    uv_poll_t poll;         /* until it is connected */
-    bool has_poll;
-    int fd; /* the same; else -1 */
+    struct dial dial;       /* until it is connected, and put away */
+    bool is_dialing;
     struct stream *stream;
     struct channel *channel;
     struct buf unsent; /* plain, until the channel is open */

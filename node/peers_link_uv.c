@@ -7,7 +7,6 @@
 #include "node/peers_internal_uv.h"
 
 #include <errno.h>
-#include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -45,11 +44,11 @@ static void on_timer_closed(uv_handle_t *handle)
     free_if_closed(peer);
 }
 
-static void on_poll_closed(uv_handle_t *handle)
+static void on_dial_closed(struct dial *dial)
 {
-    struct peer *peer = handle->data;
+    struct peer *peer = container_of(dial, struct peer, dial);
 
-    peer->has_poll = false;
+    peer->is_dialing = false;
     peer->n_handles--;
     if (!peer->is_closing && peer->n_calls > 0) {
         peer_connect(peer); /* calls came while the last attempt was put away */
@@ -61,12 +60,8 @@ static void on_poll_closed(uv_handle_t *handle)
 static void stop_connecting(struct peer *peer)
 {
     peer->connect_by_ns = UINT64_MAX;
-    if (peer->has_poll && !uv_is_closing((uv_handle_t *)&peer->poll)) {
-        uv_close((uv_handle_t *)&peer->poll, on_poll_closed);
-    }
-    if (peer->fd >= 0) {
-        close(peer->fd);
-        peer->fd = -1;
+    if (peer->is_dialing) {
+        dial_stop(&peer->dial);
     }
 }
 
@@ -277,14 +272,12 @@ static const struct stream_ops ops = {
     .closed = on_closed,
 };
 
-static void begin_channel(struct peer *peer, const struct sockaddr_storage *to)
+static void begin_channel(struct peer *peer, int fd, const struct sockaddr_storage *to)
 {
     struct gossip *gossip = peer->peers->node->gossip;
     struct gossip_calls_key key;
     struct buf hello = {0};
-    int fd = peer->fd;
 
-    peer->fd = -1;
     if (gossip == NULL || !gossip_calls_key(gossip, NULL, &key)) {
         close(fd);
         peer_break(peer, "unreachable", "this node has left the swarm");
@@ -309,73 +302,22 @@ static void begin_channel(struct peer *peer, const struct sockaddr_storage *to)
 
 /* ---- connecting ---- */
 
-static void on_writable(uv_poll_t *poll, int status, int events)
+static void on_dialed(struct dial *dial, int fd)
 {
-    struct peer *peer = poll->data;
+    struct peer *peer = container_of(dial, struct peer, dial);
     struct sockaddr_storage to = {0};
     socklen_t length = sizeof to;
-    int why = 0;
-    socklen_t size = sizeof why;
 
-    (void)status;
-    (void)events;
-    if (peer->fd < 0) {
-        return;
+    if (fd >= 0 && getpeername(fd, (struct sockaddr *)&to, &length) < 0) {
+        int why = errno;
+        close(fd);
+        fd = -why;
     }
-    /* libuv says EBADF for whatever broke. */
-    (void)getsockopt(peer->fd, SOL_SOCKET, SO_ERROR, &why, &size);
-    if (why == 0 && getpeername(peer->fd, (struct sockaddr *)&to, &length) < 0) {
-        why = errno;
-    }
-    uv_close((uv_handle_t *)&peer->poll, on_poll_closed);
-    if (why != 0) {
-        peer_break(peer, "unreachable", strerror(why));
-        return;
-    }
-    begin_channel(peer, &to);
-}
-
-/* From a port of the range that captures leave out; two connections share one when they go to
- * different places. */
-static int dial_from(const struct sockaddr_storage *to, uint16_t port, int *why)
-{
-    struct sockaddr_storage from = {.ss_family = to->ss_family};
-    socklen_t size =
-        to->ss_family == AF_INET ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6);
-    const int on = 1;
-    int fd = socket(to->ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-
     if (fd < 0) {
-        *why = errno;
-        return -1;
+        peer_break(peer, "unreachable", strerror(-fd));
+        return;
     }
-    if (to->ss_family == AF_INET) {
-        ((struct sockaddr_in *)&from)->sin_port = htons(port);
-    } else {
-        ((struct sockaddr_in6 *)&from)->sin6_port = htons(port);
-    }
-    if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0 &&
-        bind(fd, (const struct sockaddr *)&from, size) == 0 &&
-        (connect(fd, (const struct sockaddr *)to, size) == 0 || errno == EINPROGRESS)) {
-        return fd;
-    }
-    *why = errno;
-    close(fd);
-    return -1;
-}
-
-static int dial(struct peer *peer, const struct sockaddr_storage *to)
-{
-    const unsigned n_ports = PEERS_PORT_TO - PEERS_PORT_FROM + 1;
-    int why = EADDRINUSE;
-    int fd = -1;
-
-    for (unsigned i = 0; i < n_ports && fd < 0 && (why == EADDRINUSE || why == EADDRNOTAVAIL);
-         i++) {
-        unsigned port = PEERS_PORT_FROM + (unsigned)((peer->sid + i) % n_ports);
-        fd = dial_from(to, (uint16_t)port, &why);
-    }
-    return fd < 0 ? -why : fd;
+    begin_channel(peer, fd, &to);
 }
 
 static void fail_soon(struct peer *peer, const char *why)
@@ -396,7 +338,7 @@ void peer_connect(struct peer *peer)
     struct gossip_member member;
     struct sockaddr_storage to;
 
-    if (peer->stream != NULL || peer->has_poll) {
+    if (peer->stream != NULL || peer->is_dialing) {
         return; /* it is, or does, or follows when the last one is put away */
     }
     if (gossip == NULL || !gossip_member(gossip, peer->sid, &member) || member.is_self) {
@@ -411,16 +353,13 @@ void peer_connect(struct peer *peer)
         return;
     }
     (void)gossip_addr_to(&member.addr, &to);
-    int fd = dial(peer, &to);
-    if (fd < 0) {
-        fail_soon(peer, strerror(-fd));
+    peer->dial = (struct dial){.done = on_dialed, .closed = on_dial_closed};
+    int rc = dial_start(&peer->dial, peer->peers->node->loop, &to, peer->sid);
+    if (rc < 0) {
+        fail_soon(peer, strerror(-rc));
         return;
     }
-    peer->fd = fd;
     peer->connect_by_ns = clock_monotonic_ns() + PEERS_CONNECT_MS * 1000000ull;
-    REQUIRE(uv_poll_init(peer->peers->node->loop, &peer->poll, fd) == 0);
-    peer->poll.data = peer;
-    peer->has_poll = true;
+    peer->is_dialing = true;
     peer->n_handles++;
-    uv_poll_start(&peer->poll, UV_WRITABLE, on_writable);
 }

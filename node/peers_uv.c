@@ -169,7 +169,6 @@ static struct peer *make_peer(struct peers *peers, uint64_t sid)
 
     peer->peers = peers;
     peer->sid = sid;
-    peer->fd = -1;
     peer->connect_by_ns = UINT64_MAX;
     TAILQ_INIT(&peer->calls);
     uv_timer_init(peers->node->loop, &peer->timer);
@@ -266,7 +265,7 @@ int peers_open(struct node *node, struct err *err)
     node->peers = peers;
     if (node->gossip != NULL && node->sources != NULL) {
         node_sources_add_endpoint(
-            node, &(struct own_endpoint){.port_from = PEERS_PORT_FROM, .port_to = PEERS_PORT_TO});
+            node, &(struct own_endpoint){.port_from = DIAL_PORT_FROM, .port_to = DIAL_PORT_TO});
     }
     return 0;
 }

@@ -84,8 +84,8 @@ static const char *format_keys(const json_t *member, struct buf *out)
 static void print_members(const json_t *members, bool with_node)
 {
     static const struct output_column columns[] = {
-        {"NODE", 0},    {"NAME", 0},    {"ID", 0},    {"STATE", 0}, {"SINCE", 0},
-        {"ADDRESS", 0}, {"VERSION", 0}, {"CLOCK", 1}, {"LOAD", 1},  {"KEYS", 0},
+        {"NODE", 0}, {"NAME", 0},    {"ID", 0},    {"STATE", 0}, {"SINCE", 0}, {"ADDRESS", 0},
+        {"SITE", 0}, {"VERSION", 0}, {"CLOCK", 1}, {"LOAD", 1},  {"KEYS", 0},
     };
     struct output_table *table =
         output_table_new(columns + !with_node, ARRAY_LEN(columns) - !with_node);
@@ -102,6 +102,7 @@ static void print_members(const json_t *members, bool with_node)
             field_text(member, "state"),
             field_text(member, "since"),
             field_text(member, "address"),
+            field_text(member, "site"),
             field_text(member, "version"),
             format_clock(member, clock, sizeof clock),
             format_load(member, load, sizeof load),

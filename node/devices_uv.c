@@ -7,6 +7,8 @@
 #include <jansson.h>
 #include <uv.h>
 
+#include "node/devices_digest.h"
+#include "node/gossip.h"
 #include "node/work.h"
 #include "shared/base/clock_posix.h"
 #include "shared/base/log.h"
@@ -111,6 +113,15 @@ static void close_when_idle(struct node_devices *devices)
     uv_close((uv_handle_t *)&devices->settle, on_handle_closed);
 }
 
+static void tell_swarm(struct node *node)
+{
+    struct devices_summary summary = devices_summary(node);
+
+    if (node->gossip != NULL) {
+        gossip_tell_interfaces(node->gossip, &summary);
+    }
+}
+
 /* On a worker. */
 static void run_read(void *arg)
 {
@@ -137,6 +148,7 @@ static void on_read(void *arg, bool cancelled)
         devices->json = reading->json;
         devices->list = reading->list;
         devices->is_whole = true;
+        tell_swarm(devices->node);
     } else if (!cancelled) {
         log_warn("%s; what was known of them before stays", reading->err.text);
     }
@@ -252,6 +264,18 @@ void devices_ask(struct node *node, devices_told_cb told, void *arg)
         read_now(devices);
     }
     told(devices->json, &devices->list, arg);
+}
+
+struct devices_summary devices_summary(const struct node *node)
+{
+    if (node->devices == NULL) {
+        return (struct devices_summary){0};
+    }
+    const struct interface_list *list = &node->devices->list;
+    return (struct devices_summary){
+        .n = list->n < UINT16_MAX ? (uint16_t)list->n : UINT16_MAX,
+        .digest = devices_digest(list),
+    };
 }
 
 int devices_find(struct node *node, const char *name, struct err *err)

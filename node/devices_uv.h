@@ -8,6 +8,8 @@
  */
 #pragma once
 
+#include <stdint.h>
+
 #include "node/node.h"
 
 struct interface_list;
@@ -24,6 +26,14 @@ typedef void (*devices_told_cb)(const struct json_t *all, const struct interface
 /* Calls told once: now, or where the list was never read whole, or changes of it cannot be heard
  * and it is older than a second, when it was read. */
 void devices_ask(struct node *node, devices_told_cb told, void *arg);
+
+/* What the others are told of them. */
+struct devices_summary {
+    uint16_t n;      /* that many or more */
+    uint64_t digest; /* devices_digest */
+};
+/* As last read; zeroes when the node has no devices (tests). */
+struct devices_summary devices_summary(const struct node *node);
 
 /* As interface_find, from what is remembered; whether a network device is there the kernel is asked
  * now. */

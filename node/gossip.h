@@ -19,6 +19,7 @@
 #include "shared/swarm/swim_meta.h"
 #include "shared/wire/channel.h"
 
+struct devices_summary;
 struct gossip;
 struct json_t;
 struct swim_kv;
@@ -112,6 +113,9 @@ const struct channel_node *gossip_calls_node(const struct gossip *gossip);
 bool gossip_member_of_key(struct gossip *gossip, const uint8_t *public_key,
                           struct gossip_member *out);
 bool gossip_member(struct gossip *gossip, uint64_t sid, struct gossip_member *out);
+
+/* What of this host's interfaces the others are told, now or in some seconds. */
+void gossip_tell_interfaces(struct gossip *gossip, const struct devices_summary *ifaces);
 
 /* HOST[:PORT] besides those of --join, tried for ever. */
 int gossip_join(struct gossip *gossip, const char *text, struct err *err);

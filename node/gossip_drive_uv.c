@@ -329,6 +329,7 @@ void gossip_turn(struct gossip *g)
             }
             look_at_load(g);
             gossip_tell_foreign(g, clock_monotonic_ns());
+            gossip_interfaces_go_on(g);
         }
         gossip_drain_core(g);
     }

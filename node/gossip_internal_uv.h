@@ -16,6 +16,7 @@
 
 #include <uv.h>
 
+#include "node/devices_uv.h"
 #include "node/gossip.h"
 #include "node/gossip_socket_posix.h"
 #include "node/gossip_state_posix.h"
@@ -74,8 +75,9 @@ struct gossip {
     uv_async_t tell;  /* the node's loop: it has left, or the thread is about to end */
     uv_timer_t timer; /* the core's deadline */
     uv_timer_t seeds_timer;
-    uv_timer_t ring_timer; /* a retiring key goes */
-    uv_timer_t look_timer; /* at seeds that do not answer */
+    uv_timer_t ring_timer;   /* a retiring key goes */
+    uv_timer_t ifaces_timer; /* since our interfaces were told anew */
+    uv_timer_t look_timer;   /* at seeds that do not answer */
     uv_poll_t polls[GOSSIP_SOCKETS_MAX];
     uv_poll_t watch; /* this host's addresses */
     uv_timer_t watch_timer;
@@ -94,6 +96,8 @@ struct gossip {
     struct swim *swim;
     struct gossip_state state;
     struct swim_meta meta;
+    uint32_t ifaces_rest_ms;        /* between two changes that are told */
+    struct devices_summary ifaces;  /* to be told; in the meta data is what was */
     bool ring_is_new;               /* it is to be put in force */
     bool is_keeping, wants_keeping; /* a worker writes it; it is to be written once more */
     struct gossip_counters counters;
@@ -165,6 +169,11 @@ void gossip_seeds_deinit(struct gossip *g);
 void gossip_seed_answered(struct gossip *g, const struct swim_addr *seed, const struct err *err);
 /* Nobody else is left: seeds are looked at again. */
 void gossip_seeds_alone(struct gossip *g);
+
+/* ---- gossip_interfaces_uv.c; gossip thread, locked ---- */
+void gossip_interfaces_describe(struct gossip *g); /* in the meta data */
+void gossip_interfaces_start(struct gossip *g);    /* before the thread */
+void gossip_interfaces_go_on(struct gossip *g);
 
 /* ---- gossip_ring_uv.c; gossip thread, locked ---- */
 void gossip_ring_start(struct gossip *g); /* before the thread */

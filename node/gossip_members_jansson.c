@@ -190,6 +190,10 @@ static json_t *to_json(const struct gossip_member *member)
     json_object_set_new(object, "load", json_integer(member->load));
     json_object_set_new(object, "banned", json_boolean(member->is_banned));
     json_object_set_new(object, "tags", json_object());
+    json_object_set_new(object, "site", to_json_text(member->meta.site));
+    json_object_set_new(object, "interfaces",
+                        member->meta.iface_digest != 0 ? json_integer(member->meta.iface_count)
+                                                       : json_null());
     json_object_set_new(object, "keys", keys_of(&member->meta));
     return object;
 }
@@ -218,6 +222,11 @@ static json_t *alone(struct node *node)
     json_object_set_new(object, "load", json_null());
     json_object_set_new(object, "banned", json_false());
     json_object_set_new(object, "tags", json_object());
+    json_object_set_new(object, "site",
+                        to_json_text(node->options != NULL ? node->options->site : NULL));
+    json_object_set_new(object, "interfaces",
+                        node->devices != NULL ? json_integer(devices_summary(node).n)
+                                              : json_null());
     json_object_set_new(object, "keys", json_array());
     return object;
 }

@@ -235,6 +235,10 @@ static void describe(struct gossip *g, bool anchor, bool is_loopback)
     }
     meta->http_port = http_port(node, is_loopback);
     meta->rpc_port = rpc_port(node, is_loopback);
+    if (node->options->site != NULL) {
+        (void)snprintf(meta->site, sizeof meta->site, "%s", node->options->site);
+    }
+    gossip_interfaces_describe(g);
     for (uint32_t i = 0; i < g->state.ring.keys.n; i++) {
         meta->key_ids[meta->n_keys++] = g->state.ring.keys.keys[i].id;
     }
@@ -369,6 +373,7 @@ static int start(struct gossip *g, struct err *err)
     if (rc == 0) {
         gossip_seeds_start(g);
         gossip_ring_start(g);
+        gossip_interfaces_start(g);
         gossip_watch_start(g);
         rc = start_thread(g, err);
     }

@@ -9,6 +9,7 @@
 #include "shared/options/swarm_addr.h"
 
 #define NODE_NAME_MAX   64
+#define SITE_MAX        16  /* SWIM_META_SITE_MAX */
 #define SOCKET_PATH_MAX 107 /* of struct sockaddr_un */
 
 struct check {
@@ -137,6 +138,21 @@ static void check_name(struct check *check, const char *name)
     }
 }
 
+/* Part of the meta data of a member, which has printable ASCII only. */
+static void check_site(struct check *check, const char *site)
+{
+    bool good = site == NULL || (site[0] != '\0' && strlen(site) <= SITE_MAX);
+
+    for (const char *at = site; good && at != NULL && *at != '\0'; at++) {
+        good = *at >= ' ' && *at <= '~';
+    }
+    if (!good) {
+        say(check, "site",
+            "'%.80s' cannot be told to others: 1 to %d letters, digits and signs of ASCII", site,
+            SITE_MAX);
+    }
+}
+
 static void check_gossip_addrs(struct check *check, const struct node_options *options)
 {
     for (size_t i = 0; i < options->gossip_addrs.n; i++) {
@@ -179,6 +195,7 @@ static void check_swarm(struct check *check, const struct node_options *options)
                 text);
         }
     }
+    check_site(check, options->site);
     if (options->cluster_key_file != NULL) {
         check_gossip_addrs(check, options);
     }

@@ -52,6 +52,7 @@ struct node_options {
     struct option_list gossip_addrs; /* --gossip-addr, repeated; ":7946" */
     struct option_list advertise_addrs;
     struct option_list join;
+    const char *site;
     int gossip_profile; /* index into gossip_profile_words */
 };
 
@@ -60,7 +61,7 @@ extern const char *const gossip_profile_words[];
 
 /* The table: `serve` of the command line and packetrecorderd itself. Offsets are into node_options.
  */
-#define N_NODE_OPTIONS 32
+#define N_NODE_OPTIONS 33
 extern const struct command_option node_option_table[N_NODE_OPTIONS];
 
 extern const char *const node_serve_description[];

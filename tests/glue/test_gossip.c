@@ -210,9 +210,10 @@ static void a_key_file_that_others_read_is_refused(void **state)
 
 static void members_are_the_json_of_the_contract(void **state)
 {
-    static const char *const names[] = {
-        "name",        "id",   "address",   "http_address", "state", "since", "version",
-        "rpc_address", "load", "offset_ns", "bound_ns",     "tags",  "keys",  "banned"};
+    static const char *const names[] = {"name",  "id",        "address",  "http_address",
+                                        "state", "since",     "version",  "rpc_address",
+                                        "load",  "offset_ns", "bound_ns", "tags",
+                                        "keys",  "banned",    "site",     "interfaces"};
     struct node lonely = {.name = "alone"};
 
     (void)state;
@@ -268,6 +269,66 @@ static void a_node_joins_later_when_told_to(void **state)
     assert_int_equal(gossip_join(swarm.nodes[1].node.gossip, "no such host", &err), ERR_USAGE);
     assert_int_equal(gossip_join(swarm.nodes[1].node.gossip, swarm.nodes[1].join, &err), 0);
     swarm_await(&swarm, 0, 1, GOSSIP_ALIVE);
+}
+
+static bool shows_interfaces(struct swarm *s, void *arg)
+{
+    const struct devices_summary *wanted = arg;
+    struct gossip_member member = {0};
+
+    (void)swarm_state(s, 1, 0, &member);
+    return member.meta.iface_digest == wanted->digest && member.meta.iface_count == wanted->n;
+}
+
+/* How often it has told anew what it is. */
+static uint32_t record_seq(struct gossip *g)
+{
+    struct swim_view self;
+
+    gossip_lock(g);
+    assert_true(swim_member_get(g->swim, swim_self(g->swim), &self));
+    gossip_unlock(g);
+    return self.incarnation.seq;
+}
+
+static void a_change_of_interfaces_is_told_and_many_are_told_once(void **state)
+{
+    struct devices_summary last = {.n = 4, .digest = 7};
+
+    (void)state;
+    swarm_prepare(&swarm, 0, "127.0.0.1:0", "a", -1);
+    swarm.nodes[0].options.site = "rack 4";
+    swarm_start(&swarm, 0);
+    swarm_prepare(&swarm, 1, "127.0.0.1:0", "a", 0);
+    swarm_start(&swarm, 1);
+    swarm_await(&swarm, 1, 0, GOSSIP_ALIVE);
+    struct gossip *g = swarm.nodes[0].node.gossip;
+    gossip_lock(g);
+    g->ifaces_rest_ms = 300;
+    gossip_unlock(g);
+    gossip_tell_interfaces(g, &last);
+    assert_true(swarm_pump(&swarm, shows_interfaces, &last));
+    /* The first of these waits, the others with it. */
+    uint32_t told = record_seq(g);
+    for (unsigned i = 0; i < 50; i++) {
+        last = (struct devices_summary){.n = 5, .digest = 100 + i};
+        gossip_tell_interfaces(g, &last);
+        swarm_turns(&swarm, 1);
+    }
+    assert_true(swarm_pump(&swarm, shows_interfaces, &last));
+    assert_in_range(record_seq(g) - told, 1, 25);
+    json_t *all = gossip_members_json(&swarm.nodes[1].node);
+    bool has_site = false;
+    for (size_t i = 0; i < 2; i++) {
+        const json_t *one = json_array_get(all, i);
+        const char *site = json_string_value(json_object_get(one, "site"));
+        if (site != NULL && strcmp(site, "rack 4") == 0) {
+            has_site = true;
+            assert_int_equal(json_integer_value(json_object_get(one, "interfaces")), 5);
+        }
+    }
+    assert_true(has_site);
+    json_decref(all);
 }
 
 static void a_name_is_looked_up_off_the_thread(void **state)
@@ -412,6 +473,7 @@ int main(void)
         TEST(members_are_the_json_of_the_contract),
         TEST(a_member_is_found_by_name_id_or_its_beginning),
         TEST(a_node_joins_later_when_told_to),
+        TEST(a_change_of_interfaces_is_told_and_many_are_told_once),
         TEST(a_name_is_looked_up_off_the_thread),
         TEST(strangers_are_few_and_short_lived),
         TEST(what_is_no_channel_is_ended),

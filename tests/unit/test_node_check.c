@@ -118,6 +118,10 @@ static void a_swarm_needs_a_key_and_addresses(void **state)
     check_rules("--cluster-key-file k --gossip-addr 10.0.0.1", 1, "gossip-addr");
     check_rules("--cluster-key-file k --gossip-addr 127.0.0.1:8080", 1, "the same place");
     check_rules("--gossip-addr 127.0.0.1:8080", 0, ""); /* not listened on */
+    check_rules("--site 0123456789abcdef", 0, "");
+    check_rules("--site 0123456789abcdefg", 1, "1 to 16");
+    check_rules("--site r\xc3\xa4um", 1, "1 to 16");
+    check_rules("--site=", 1, "1 to 16");
 }
 
 static void where_rpc_is_answered_is_checked(void **state)

@@ -78,6 +78,12 @@ const struct command cmd_manage = {
             "serve) with an API key, in a channel that nobody else can read or alter. "
             "'packetrecorder keys add' on the node makes a key, and so does 'manage keys add'.",
             "The options below and the global ones stand before or behind the command.",
+            "With --nodes, --all or --select the node asked asks these nodes of its swarm. Lists, "
+            "info, doctor, query, delete-session, stop-capture and stop-replay have rows of all of "
+            "them then, each with its node; for start-capture they are where it runs. Who did not "
+            "answer has a line on standard error, NODE: why. The others are for one node at a "
+            "time: --nodes NODE; events come from the node asked alone. Ends with 0 when all "
+            "nodes have answered, 3 when some have, 1 when none has.",
             "Ends with 0 when it is done, 1 when the node refuses, fails, or does not answer, 2 "
             "for wrong usage.",
             NULL,
@@ -87,6 +93,8 @@ const struct command cmd_manage = {
             {"manage info", "how the node of this host is"},
             {"manage --endpoint 10.0.0.7:50051 --api-key-file laptop.key sessions",
              "what another host has recorded"},
+            {"manage sessions --all", "what all nodes of the swarm have recorded"},
+            {"manage doctor --all --quiet", "what is wrong on any of them"},
             {NULL, NULL},
         },
     .commands = manage_commands,

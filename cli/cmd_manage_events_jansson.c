@@ -3,6 +3,7 @@
  * What happens on a node, as it happens.
  */
 #include "cli/manage.h"
+#include "cli/manage_nodes.h"
 
 #include <errno.h>
 #include <string.h>
@@ -124,7 +125,10 @@ static int run(struct command_context *ctx, void *args_)
     if (args->types.n > 0) {
         manage_set_list(call, "types", &args->types);
     }
-    int rc = manage_open(ctx, &manage);
+    int rc = manage_nodes_are_named(ctx)
+                 ? err_set(&ctx->err, ERR_USAGE,
+                           "events come from the node asked alone: --endpoint names another")
+                 : manage_open(ctx, &manage);
     if (rc < 0) {
         json_decref(call);
         return rc;

@@ -9,6 +9,7 @@
 
 #include <jansson.h>
 
+#include "cli/manage_nodes.h"
 #include "cli/manage_packets.h"
 #include "cli/option_groups.h"
 #include "cli/packet_print.h"
@@ -91,6 +92,7 @@ static int print_packets(struct command_context *ctx, const struct query_args *a
         .out = stdout,
         .json = ctx->global.json,
         .show_data = args->show_data,
+        .with_node = manage_nodes_are_named(ctx),
         .with_interface = manage_packets_of_several(packets),
     };
     const json_t *packet;
@@ -140,7 +142,7 @@ static int run(struct command_context *ctx, void *args_)
     if (args->range.from_ns > args->range.to_ns) {
         return err_set(&ctx->err, ERR_USAGE, "--from is later than --to");
     }
-    int rc = manage_open(ctx, &manage);
+    int rc = manage_open_for_nodes(ctx, &manage);
     rc = rc < 0 ? rc : manage_packets_new(ctx, manage, &spec, &packets);
     if (rc == 0) {
         rc = args->count ? print_count(packets, is_all(args)) : print_packets(ctx, args, packets);
@@ -166,8 +168,11 @@ const struct command cmd_manage_query = {
             "store, in the same words and with the same JSON; the node searches, and only what "
             "matches crosses the network. Several sessions, or 'all', come in the order of their "
             "times. For many packets use 'manage download-pcap'.",
+            "With --nodes, --all or --select the packets of all these nodes come in the order of "
+            "their times, as the clocks of their hosts gave them; each line, or object, has its "
+            "node.",
             "Ends with 0 also when nothing matches, with 3 when a part of the store was damaged "
-            "and left out.",
+            "and left out, or a node did not answer.",
             NULL,
         },
     .examples =

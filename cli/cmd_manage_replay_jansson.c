@@ -9,6 +9,7 @@
 #include <jansson.h>
 
 #include "cli/answer_fields.h"
+#include "cli/manage_nodes.h"
 #include "cli/option_groups.h"
 #include "cli/output.h"
 #include "shared/base/mem.h"
@@ -108,30 +109,42 @@ static const struct command_word stop_words[] = {
     {.name = "REPLAY", .help = "Id of the replay, as 'manage replay' printed it."},
 };
 
-static int run_stop(struct command_context *ctx, void *args)
+static void print_stopped(const json_t *answer, bool with_node)
 {
+    static const char unknown[] = "n/a";
     char packets[TEXT_NUMBER_MAX];
     char bytes[TEXT_NUMBER_MAX];
     char errors[TEXT_NUMBER_MAX];
-    json_t *call = json_object();
-    json_t *answer = NULL;
-
-    (void)args;
-    manage_set_text(call, "replay_id", ctx->words[0]);
-    int rc = manage_ask(ctx, "replay.stop", call, &answer);
-    rc = rc < 0 ? rc : manage_check_object(ctx, "replay.stop", &answer);
-    if (rc < 0 || ctx->global.json) {
-        return rc < 0 ? rc : output_json(stdout, answer, &ctx->err);
-    }
-    static const char unknown[] = "n/a";
     const char *cells[] = {field_count_cell(answer, "packets", packets),
                            field_count_cell(answer, "bytes", bytes),
                            field_count_cell(answer, "errors", errors)};
-    printf("%s packets, %s bytes sent, %s could not be sent\n",
-           cells[0] == NULL ? unknown : cells[0], cells[1] == NULL ? unknown : cells[1],
-           cells[2] == NULL ? unknown : cells[2]);
-    json_decref(answer);
-    return 0;
+    struct buf node = {0};
+
+    if (with_node) {
+        output_put_name(&node, field_text(answer, "node"));
+        buf_put_str(&node, ": ");
+    }
+    printf("%.*s%s packets, %s bytes sent, %s could not be sent\n", (int)node.len,
+           node.len == 0 ? "" : (const char *)node.data, cells[0] == NULL ? unknown : cells[0],
+           cells[1] == NULL ? unknown : cells[1], cells[2] == NULL ? unknown : cells[2]);
+    buf_deinit(&node);
+}
+
+static int run_stop(struct command_context *ctx, void *args)
+{
+    json_t *call = json_object();
+    struct manage_rows rows;
+
+    (void)args;
+    manage_set_text(call, "replay_id", ctx->words[0]);
+    int rc = manage_ask_objects(ctx, "replay.stop", call, &rows);
+    if (rc < 0 || ctx->global.json) {
+        return rc < 0 ? rc : manage_rows_json(ctx, &rows);
+    }
+    for (size_t i = 0; i < json_array_size(rows.list); i++) {
+        print_stopped(json_array_get(rows.list, i), rows.of_nodes);
+    }
+    return manage_rows_end(&rows);
 }
 
 const struct command cmd_manage_stop_replay = {
@@ -163,20 +176,22 @@ static const struct command_word list_words[] = {
      .optional = true},
 };
 
-static void print_replays(const json_t *list)
+static void print_replays(const struct manage_rows *rows)
 {
     static const struct output_column columns[] = {
-        {"ID", 0},      {"SESSION", 0}, {"STATE", 0},  {"INTERFACE", 0}, {"STARTED", 0},
-        {"PACKETS", 1}, {"BYTES", 1},   {"ERRORS", 1}, {"WHY", 0},
+        {"NODE", 0},    {"ID", 0},      {"SESSION", 0}, {"STATE", 0},  {"INTERFACE", 0},
+        {"STARTED", 0}, {"PACKETS", 1}, {"BYTES", 1},   {"ERRORS", 1}, {"WHY", 0},
     };
-    struct output_table *table = output_table_new(columns, ARRAY_LEN(columns));
+    size_t first = !rows->of_nodes;
+    struct output_table *table = output_table_new(columns + first, ARRAY_LEN(columns) - first);
 
-    for (size_t i = 0; i < json_array_size(list); i++) {
-        const json_t *one = json_array_get(list, i);
+    for (size_t i = 0; i < json_array_size(rows->list); i++) {
+        const json_t *one = json_array_get(rows->list, i);
         char packets[TEXT_NUMBER_MAX];
         char bytes[TEXT_NUMBER_MAX];
         char errors[TEXT_NUMBER_MAX];
         const char *cells[] = {
+            field_text(one, "node"),
             field_text(one, "replay_id"),
             field_text(one, "session_id"),
             field_text(one, "state"),
@@ -187,7 +202,7 @@ static void print_replays(const json_t *list)
             field_count_cell(one, "errors", errors),
             field_text(one, "error"),
         };
-        output_table_add(table, cells);
+        output_table_add(table, cells + first);
     }
     output_table_print(table, stdout);
     output_table_free(table);
@@ -195,31 +210,24 @@ static void print_replays(const json_t *list)
 
 static int run_list(struct command_context *ctx, void *args)
 {
-    const char *method = ctx->n_words > 0 ? "replay.stats" : "replay.list";
-    json_t *call = json_object();
-    json_t *answer = NULL;
+    struct manage_rows rows;
+    int rc;
 
     (void)args;
-    manage_set_text(call, "replay_id", ctx->n_words > 0 ? ctx->words[0] : NULL);
-    int rc = manage_ask(ctx, method, call, &answer);
-    if (rc == 0) {
-        rc = ctx->n_words > 0 ? manage_check_object(ctx, method, &answer)
-                              : manage_check_list(ctx, method, &answer);
+    if (ctx->n_words > 0) {
+        json_t *call = json_pack("{s:o}", "replay_id", to_json_text(ctx->words[0]));
+        rc = manage_ask_objects(ctx, "replay.stats", call, &rows);
+    } else {
+        rc = manage_ask_rows(ctx, "replay.list", NULL, &rows);
     }
     if (rc < 0 || ctx->global.json) {
-        return rc < 0 ? rc : output_json(stdout, answer, &ctx->err);
+        return rc < 0 ? rc : manage_rows_json(ctx, &rows);
     }
-    if (json_is_object(answer)) {
-        json_t *array = json_array();
-        json_array_append_new(array, answer);
-        answer = array;
+    if (json_array_size(rows.list) == 0 && rows.outcome == 0 && !ctx->global.quiet) {
+        fputs(rows.of_nodes ? "the nodes replay nothing\n" : "the node replays nothing\n", stderr);
     }
-    if (json_array_size(answer) == 0 && !ctx->global.quiet) {
-        fputs("the node replays nothing\n", stderr);
-    }
-    print_replays(answer);
-    json_decref(answer);
-    return 0;
+    print_replays(&rows);
+    return manage_rows_end(&rows);
 }
 
 const struct command cmd_manage_replays = {

@@ -13,10 +13,12 @@
 #include "cli/answer_fields.h"
 #include "cli/job_call.h"
 #include "cli/job_table.h"
+#include "cli/manage_nodes.h"
 #include "cli/output.h"
 #include "cli/session_table.h"
 #include "shared/base/clock_posix.h"
 #include "shared/base/mem.h"
+#include "shared/base/to_json.h"
 
 #define STOPPED_NS UINT64_C(15000000000) /* so long the nodes of a job may take for it */
 #define LOOK_MS    100
@@ -35,6 +37,26 @@ static int show_session(struct command_context *ctx, json_t *session)
     session_table_print(array, false, clock_wall_ns(), stdout);
     json_decref(array);
     return 0;
+}
+
+/* Captures of several nodes, by themselves and of jobs, as sessions. */
+static int show_rows(struct command_context *ctx, struct manage_rows *rows)
+{
+    if (ctx->global.json) {
+        return manage_rows_json(ctx, rows);
+    }
+    if (json_array_size(rows->list) == 0 && rows->outcome == 0 && !ctx->global.quiet) {
+        fputs("no capture runs on the nodes\n", stderr);
+    }
+    session_table_print(rows->list, true, clock_wall_ns(), stdout);
+    return manage_rows_end(rows);
+}
+
+/* Of each of the nodes that are named the session that is meant there. */
+static int ask_sessions(struct command_context *ctx, const char *method, struct manage_rows *rows)
+{
+    return manage_ask_objects(ctx, method,
+                              json_pack("{s:o}", "session_id", to_json_text(ctx->words[0])), rows);
 }
 
 static void print_head(const json_t *job)
@@ -142,6 +164,12 @@ static int run_captures(struct command_context *ctx, void *args)
     json_t *jobs = NULL;
 
     (void)args;
+    if (manage_nodes_are_named(ctx)) {
+        struct manage_rows rows;
+        int rc = ctx->n_words > 0 ? ask_sessions(ctx, "capture.stats", &rows)
+                                  : manage_ask_rows(ctx, "capture.list", NULL, &rows);
+        return rc < 0 ? rc : show_rows(ctx, &rows);
+    }
     if (ctx->n_words > 0) {
         return show_one(ctx, ctx->words[0]);
     }
@@ -174,6 +202,8 @@ const struct command cmd_manage_captures = {
             "and lost until now, and the jobs of the swarm that are armed or run. With --json an "
             "array of objects like those of 'sessions --json', the jobs, like those of "
             "'capture-status --json', last.",
+            "With --nodes, --all or --select the captures of those nodes, those of jobs among "
+            "them, each with its node.",
             NULL,
         },
     .examples =
@@ -187,14 +217,49 @@ const struct command cmd_manage_captures = {
 
 /* ---- capture-status ---- */
 
+/* A row a node, as of a job: how the capture that is meant is there. */
+static int status_of_nodes(struct command_context *ctx)
+{
+    struct manage_rows rows;
+    struct err outcome = {0};
+    int rc = ask_sessions(ctx, "capture.stats", &rows);
+
+    if (rc < 0) {
+        return rc;
+    }
+    json_t *nodes = json_array();
+    for (size_t i = 0; i < json_array_size(rows.list); i++) {
+        json_t *job = job_of_session(json_array_get(rows.list, i));
+        json_array_extend(nodes, json_object_get(job, "nodes"));
+        json_decref(job);
+    }
+    json_t *job = json_pack("{s:O}", "nodes", nodes);
+    int code = json_array_size(nodes) == 0 ? 0 : job_outcome(job, &outcome);
+    if (ctx->global.json) {
+        rc = output_json(stdout, json_incref(nodes), rows.outcome < 0 ? NULL : &ctx->err);
+    } else {
+        job_table_print(job, stdout);
+    }
+    json_decref(job);
+    json_decref(nodes);
+    int told = manage_rows_end(&rows);
+    if (code < 0 && (told == 0 || code != ERR_PARTLY)) {
+        return err_set(&ctx->err, told == 0 ? code : told, "%s", outcome.text);
+    }
+    return told < 0 ? told : rc;
+}
+
 static int run_status(struct command_context *ctx, void *args)
 {
     struct manage *manage = NULL;
     json_t *answer = NULL;
     bool is_job = false;
-    int rc = manage_open(ctx, &manage);
 
     (void)args;
+    if (manage_nodes_are_named(ctx)) {
+        return status_of_nodes(ctx);
+    }
+    int rc = manage_open(ctx, &manage);
     rc = rc < 0 ? rc : job_call_find(manage, ctx->words[0], &answer, &is_job, &ctx->err);
     manage_close(manage);
     if (rc < 0) {
@@ -225,6 +290,8 @@ const struct command cmd_manage_capture_status = {
             "aborted, or unreached, with the session, the packets, the loss, and why. What an "
             "unreached node said last is kept. Any node of the swarm may be asked. A capture of "
             "the node alone is shown in the same form.",
+            "With --nodes, --all or --select it is the session of that id or name on each of those "
+            "nodes, whatever job it is of.",
             "Exit: 0 all nodes are well, 3 some, 1 none.",
             NULL,
         },
@@ -286,8 +353,20 @@ static int stop_session(struct command_context *ctx, struct manage *manage, cons
     return rc < 0 ? rc : show_session(ctx, session);
 }
 
+/* Of its name, whatever job it may be of: only these nodes end it. */
+static int stop_on_nodes(struct command_context *ctx)
+{
+    struct manage_rows rows;
+    int rc = ask_sessions(ctx, "capture.stop", &rows);
+
+    return rc < 0 ? rc : show_rows(ctx, &rows);
+}
+
 static int run_stop(struct command_context *ctx, void *args)
 {
+    if (manage_nodes_are_named(ctx)) {
+        return stop_on_nodes(ctx);
+    }
     struct manage *manage = NULL;
     json_t *answer = NULL;
     bool is_job = false;
@@ -318,8 +397,8 @@ const struct command cmd_manage_stop_capture = {
             "Ends a capture, waits until every packet is stored, and shows the session as it is "
             "then; with --json as an object. A job is ended on all its nodes, whichever node is "
             "asked; those that cannot be reached end it when they hear of it, or by its own "
-            "limits. "
-            "Needs a key of the role capture.",
+            "limits. With --nodes, --all or --select only those nodes end what they have of that "
+            "id or name. Needs a key of the role capture.",
             NULL,
         },
     .examples =

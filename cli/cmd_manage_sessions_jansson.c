@@ -14,6 +14,7 @@
 #include "cli/session_table.h"
 #include "shared/base/clock_posix.h"
 #include "shared/base/mem.h"
+#include "shared/base/to_json.h"
 
 static int run_sessions(struct command_context *ctx, void *args)
 {
@@ -63,37 +64,57 @@ static const struct command_word delete_words[] = {
      .many = true},
 };
 
+static void say_deleted(const json_t *row, const char *named)
+{
+    const char *id = field_text(row, "id");
+    const char *node = field_text(row, "node");
+    struct buf line = {0};
+
+    output_put_name(&line, id == NULL ? named : id);
+    if (node != NULL) {
+        buf_put_str(&line, " on ");
+        output_put_name(&line, node);
+    }
+    fprintf(stderr, "deleted %.*s\n", (int)line.len, (const char *)line.data);
+    buf_deinit(&line);
+}
+
+/* One name, on all nodes that are meant. What is gone is appended. */
+static int delete_one(struct command_context *ctx, const char *name, json_t *deleted)
+{
+    struct manage_rows rows;
+    int rc = manage_ask_objects(ctx, "session.delete",
+                                json_pack("{s:o}", "session_id", to_json_text(name)), &rows);
+
+    if (rc < 0) {
+        return rc;
+    }
+    for (size_t i = 0; i < json_array_size(rows.list); i++) {
+        if (!ctx->global.json && !ctx->global.quiet) {
+            say_deleted(json_array_get(rows.list, i), name);
+        }
+    }
+    json_array_extend(deleted, rows.list);
+    return manage_rows_end(&rows);
+}
+
 /* Tells what is gone already when the next one fails. */
 static int run_delete(struct command_context *ctx, void *args)
 {
-    struct manage *manage = NULL;
+    bool of_nodes = manage_nodes_are_named(ctx);
     json_t *deleted = json_array();
-    int rc = manage_open(ctx, &manage);
+    int rc = 0;
 
     (void)args;
-    for (size_t i = 0; i < ctx->n_words && rc == 0; i++) {
-        json_t *call = json_object();
-        json_t *answer = NULL;
-        manage_set_text(call, "session_id", ctx->words[i]);
-        rc = manage_call(manage, "session.delete", call, &answer, &ctx->err);
-        rc = rc < 0 ? rc : manage_check_object(ctx, "session.delete", &answer);
-        if (rc == 0 && !ctx->global.json && !ctx->global.quiet) {
-            struct buf line = {0};
-            const char *id = field_text(answer, "id");
-            output_put_name(&line, id == NULL ? ctx->words[i] : id);
-            fprintf(stderr, "deleted %.*s\n", (int)line.len, (const char *)line.data);
-            buf_deinit(&line);
-        }
-        if (rc == 0) {
-            json_array_append_new(deleted, answer);
-        }
+    for (size_t i = 0; i < ctx->n_words && (rc == 0 || of_nodes); i++) {
+        int one = delete_one(ctx, ctx->words[i], deleted);
+        rc = one < 0 ? one : rc;
     }
-    manage_close(manage);
     if (rc < 0 && json_array_size(deleted) > 0) {
         ctx->err.code = ERR_PARTLY;
         rc = ERR_PARTLY;
     }
-    if (ctx->global.json && json_array_size(deleted) > 0) {
+    if (ctx->global.json && (of_nodes || json_array_size(deleted) > 0)) {
         int said = output_json(stdout, json_incref(deleted), rc < 0 ? NULL : &ctx->err);
         rc = rc < 0 ? rc : said;
     }
@@ -113,7 +134,9 @@ const struct command cmd_manage_delete_session = {
         (const char *const[]){
             "Deletes sessions and their packets for good. One that is being recorded is refused: "
             "'manage stop-capture' ends it. Needs a key of the role admin. With --json an array "
-            "of the ids that are gone. Ends with 3 when only some of them could be deleted.",
+            "of the ids that are gone. Ends with 3 when only some of them could be deleted. With "
+            "--nodes, --all or --select each of those nodes deletes what it has of that id or "
+            "name.",
             NULL,
         },
     .examples =

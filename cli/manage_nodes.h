@@ -28,9 +28,15 @@ int manage_call_nodes(struct command_context *ctx, struct manage *manage,
                       const struct json_t *options, const char *method, struct json_t *args,
                       struct json_t **answers);
 
+/* Makes an answer one that did not come, for that reason. */
+void manage_answer_fail(struct json_t *answer, const struct err *err);
+
 /* Says on standard error who did not answer, and why. 0: all did; ERR_PARTLY: some; ERR_IO: none,
  * with how many in err. */
 int manage_tell_unanswered(const struct json_t *answers, struct err *err);
+
+/* A new object: the row with "node" in front, whatever it says itself. */
+struct json_t *manage_row_of(const char *node, const struct json_t *row);
 
 /* ---- the usual command: ask, show, end ---- */
 

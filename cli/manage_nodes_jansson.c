@@ -152,6 +152,14 @@ static bool is_too_large(const json_t *answer)
     return code != NULL && strcmp(code, "limit") == 0;
 }
 
+void manage_answer_fail(json_t *answer, const struct err *err)
+{
+    json_object_del(answer, "result");
+    json_object_set_new(
+        answer, "error",
+        json_pack("{s:s, s:o}", "code", err_name(err->code), "message", to_json_text(err->text)));
+}
+
 static void ask_alone(struct manage *manage, const char *method, const json_t *args, json_t *answer)
 {
     const char *id = field_text(answer, "id");
@@ -164,9 +172,7 @@ static void ask_alone(struct manage *manage, const char *method, const json_t *a
         json_object_del(answer, "error");
         json_object_set_new(answer, "result", result);
     } else {
-        json_object_set_new(
-            answer, "error",
-            json_pack("{s:s, s:o}", "code", err_name(rc), "message", to_json_text(err.text)));
+        manage_answer_fail(answer, &err);
     }
 }
 
@@ -235,7 +241,7 @@ int manage_tell_unanswered(const json_t *answers, struct err *err)
 
 /* ---- rows ---- */
 
-static json_t *with_node(const char *node, const json_t *row)
+json_t *manage_row_of(const char *node, const json_t *row)
 {
     json_t *out = json_pack("{s:o}", "node", to_json_text(node));
 
@@ -259,25 +265,24 @@ static int add_rows(struct command_context *ctx, const char *method, const char 
     }
     for (size_t i = 0; i < json_array_size(some); i++) {
         json_t *row = json_array_get(some, i);
-        json_array_append_new(rows->list, node == NULL ? json_incref(row) : with_node(node, row));
+        json_array_append_new(rows->list,
+                              node == NULL ? json_incref(row) : manage_row_of(node, row));
     }
     json_decref(some);
     return 0;
 }
 
-static int rows_of_nodes(struct command_context *ctx, const char *method, const json_t *answers,
-                         const struct manage_rows *rows)
+/* A node that answers with something else has not answered. */
+static void rows_of_nodes(struct command_context *ctx, const char *method, const json_t *answers,
+                          const struct manage_rows *rows)
 {
-    int rc = 0;
-
-    for (size_t i = 0; rc == 0 && i < json_array_size(answers); i++) {
-        const json_t *one = json_array_get(answers, i);
+    for (size_t i = 0; i < json_array_size(answers); i++) {
+        json_t *one = json_array_get(answers, i);
         json_t *result = json_object_get(one, "result");
-        if (result != NULL) {
-            rc = add_rows(ctx, method, field_text(one, "node"), result, rows);
+        if (result != NULL && add_rows(ctx, method, field_text(one, "node"), result, rows) < 0) {
+            manage_answer_fail(one, &ctx->err);
         }
     }
-    return rc;
 }
 
 static int ask(struct command_context *ctx, const char *method, json_t *args,
@@ -293,7 +298,9 @@ static int ask(struct command_context *ctx, const char *method, json_t *args,
         json_decref(args);
     } else if (rows->of_nodes) {
         rc = manage_call_nodes(ctx, manage, NULL, method, args, &answer);
-        rc = rc < 0 ? rc : rows_of_nodes(ctx, method, answer, rows);
+        if (rc == 0) {
+            rows_of_nodes(ctx, method, answer, rows);
+        }
     } else {
         rc = manage_call(manage, method, args, &answer, &ctx->err);
         rc = rc < 0 ? rc : add_rows(ctx, method, NULL, answer, rows);

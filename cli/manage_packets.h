@@ -2,7 +2,9 @@
  *
  * Packets of a node's sessions, one after the other, out of the pages that session.query answers:
  * those of one session in the order that they were recorded, those of several merged by their
- * times. A page of each session is in memory, and how much they may take is bounded.
+ * times. A page of each session is in memory, and how much they may take is bounded. With --nodes,
+ * --all or --select they are those of all of these nodes, each packet with its "node"; a node that
+ * does not answer, or ceases to, has its line on standard error, and the others go on.
  */
 #pragma once
 
@@ -26,7 +28,7 @@ struct manage_packets_spec {
 };
 
 /* Finds the sessions. ERR_USAGE when there is nothing named and the node has several. The spec is
- * borrowed. */
+ * borrowed, and manage is of manage_open_for_nodes. */
 int manage_packets_new(struct command_context *ctx, struct manage *manage,
                        const struct manage_packets_spec *spec, struct manage_packets **out);
 void manage_packets_free(struct manage_packets *packets); /* takes NULL */
@@ -39,5 +41,6 @@ int manage_packets_next(struct manage_packets *packets, const struct json_t **ou
 uint64_t manage_packets_total(const struct manage_packets *packets);
 /* They are of more than one interface. */
 bool manage_packets_of_several(const struct manage_packets *packets);
-/* 0, or ERR_PARTLY with what could not be read. */
+/* 0, or ERR_PARTLY with what could not be read; which nodes did not answer, as of
+ * manage_tell_unanswered. */
 int manage_packets_damage(const struct manage_packets *packets, struct err *err);

@@ -18,6 +18,7 @@ struct packet_print {
     FILE *out;
     bool json;
     bool show_data;
+    bool with_node;      /* objects only: their "node", in front of it */
     bool with_interface; /* packets come from several */
     struct buf line;
     struct packet_row row;

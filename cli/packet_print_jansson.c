@@ -86,6 +86,10 @@ int packet_print_object(struct packet_print *print, const json_t *packet, struct
     buf_reset(&print->line);
     put_field(&print->line, packet, "time");
     buf_put_u8(&print->line, ' ');
+    if (print->with_node) {
+        put_field(&print->line, packet, "node");
+        buf_put_u8(&print->line, ' ');
+    }
     if (print->with_interface) {
         put_field(&print->line, packet, "interface");
         buf_put_u8(&print->line, ' ');

@@ -4,6 +4,7 @@ import signal
 import sys
 import threading
 
+import manage_nodes_checks
 from recorder import Tap
 from rpc_client import Client, Failed
 from swarm_lab import Lab, wait_for
@@ -96,6 +97,7 @@ def gone(lab, caller):
     row = result["nodes"][2]
     tap.check("who is dead is told", row["error"]["code"] == "unreachable" and
               "dead" in row["error"]["message"])
+    manage_nodes_checks.one_down(tap, lab)
     waiting = threading.Thread(target=lambda: ask(caller, "node.info", nodes="all"))
     waiting.start()
     waiting.join(20)
@@ -113,6 +115,7 @@ def main():
         too_large(callers[0])
         many(callers[0])
         audited(lab, callers)
+        manage_nodes_checks.all_up(tap, lab)
         gone(lab, callers[0])
         lab.nodes[0].kill(signal.SIGTERM)
         tap.check("it ends in order", lab.nodes[0].process.wait(15) == 0)

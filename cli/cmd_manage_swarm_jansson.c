@@ -81,15 +81,36 @@ static const char *format_keys(const json_t *member, struct buf *out)
     return (const char *)out->data;
 }
 
+static const char *format_tags(const json_t *member, struct buf *out)
+{
+    const char *key;
+    json_t *value;
+
+    buf_reset(out);
+    json_object_foreach(json_object_get(member, "tags"), key, value)
+    {
+        buf_put_str(out, out->len > 0 ? "," : "");
+        buf_put_str(out, key);
+        buf_put_str(out, "=");
+        buf_put_str(out, json_string_value(value) == NULL ? "?" : json_string_value(value));
+    }
+    if (out->len == 0) {
+        return NULL;
+    }
+    buf_put_u8(out, '\0');
+    return (const char *)out->data;
+}
+
 static void print_members(const json_t *members, bool with_node)
 {
     static const struct output_column columns[] = {
         {"NODE", 0}, {"NAME", 0},    {"ID", 0},    {"STATE", 0}, {"SINCE", 0}, {"ADDRESS", 0},
-        {"SITE", 0}, {"VERSION", 0}, {"CLOCK", 1}, {"LOAD", 1},  {"KEYS", 0},
+        {"SITE", 0}, {"VERSION", 0}, {"CLOCK", 1}, {"LOAD", 1},  {"KEYS", 0},  {"TAGS", 0},
     };
     struct output_table *table =
         output_table_new(columns + !with_node, ARRAY_LEN(columns) - !with_node);
     struct buf keys = {0};
+    struct buf tags = {0};
 
     for (size_t i = 0; i < json_array_size(members); i++) {
         const json_t *member = json_array_get(members, i);
@@ -107,12 +128,14 @@ static void print_members(const json_t *members, bool with_node)
             format_clock(member, clock, sizeof clock),
             format_load(member, load, sizeof load),
             format_keys(member, &keys),
+            format_tags(member, &tags),
         };
         output_table_add(table, cells + !with_node);
     }
     output_table_print(table, stdout);
     output_table_free(table);
     buf_deinit(&keys);
+    buf_deinit(&tags);
 }
 
 static int list_members(struct command_context *ctx)
@@ -186,7 +209,8 @@ const struct command cmd_manage_members = {
         (const char *const[]){
             "Lists the members of the swarm that the node is in, itself among them: name, id, "
             "state and since when, address, version, how far its clock is from this node's and "
-            "within which bound, load, and the ids of the cluster keys that it holds.",
+            "within which bound, load, the ids of the cluster keys that it holds, and its tags "
+            "('serve --tag').",
             "States: alive; suspect, when it stopped answering; degraded, when it answers over TCP "
             "alone; isolated, when the node asked hears nobody; dead; left.",
             "'manage members forget' takes a member that is dead or left off the lists of all. "

@@ -15,6 +15,7 @@
 #include "node/gossip_keys.h"
 #include "node/node.h"
 #include "shared/base/buf.h"
+#include "shared/base/tags.h"
 #include "shared/swarm/swim.h"
 #include "shared/swarm/swim_meta.h"
 #include "shared/wire/channel.h"
@@ -68,6 +69,10 @@ void gossip_members(struct gossip *gossip, gossip_member_cb member, void *arg);
  */
 int gossip_find(struct gossip *gossip, const char *text, struct gossip_member *out,
                 struct err *err);
+
+/* What it was started with by --tag; none while the record that says so has not come, or when it
+ * is not the one that the member has signed for. */
+void gossip_tags_of(struct gossip *gossip, const struct gossip_member *member, struct tags *out);
 
 /* As `members --json` (contract): new reference; without a swarm the node alone. */
 struct json_t *gossip_members_json(struct node *node);

@@ -77,6 +77,7 @@ struct gossip {
     uv_timer_t seeds_timer;
     uv_timer_t ring_timer;   /* a retiring key goes */
     uv_timer_t ifaces_timer; /* since our interfaces were told anew */
+    uv_timer_t tags_timer;   /* our record of tags is looked at */
     uv_timer_t look_timer;   /* at seeds that do not answer */
     uv_poll_t polls[GOSSIP_SOCKETS_MAX];
     uv_poll_t watch; /* this host's addresses */
@@ -174,6 +175,11 @@ void gossip_seeds_alone(struct gossip *g);
 void gossip_interfaces_describe(struct gossip *g); /* in the meta data */
 void gossip_interfaces_start(struct gossip *g);    /* before the thread */
 void gossip_interfaces_go_on(struct gossip *g);
+
+/* ---- gossip_tags_uv.c; gossip thread, locked ---- */
+void gossip_tags_describe(struct gossip *g); /* in the meta data */
+void gossip_tags_start(struct gossip *g);    /* before the thread */
+void gossip_tags_on_change(struct gossip *g, const struct swim_kv *kv);
 
 /* ---- gossip_ring_uv.c; gossip thread, locked ---- */
 void gossip_ring_start(struct gossip *g); /* before the thread */

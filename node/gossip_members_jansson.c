@@ -169,8 +169,21 @@ static json_t *keys_of(const struct swim_meta *meta)
     return keys;
 }
 
-static json_t *to_json(const struct gossip_member *member)
+static json_t *tags_of(const struct tags *tags)
 {
+    json_t *object = json_object();
+
+    for (uint8_t i = 0; i < tags->n; i++) {
+        const char *equals = strchr(tags->items[i], '=');
+        json_object_setn_new(object, tags->items[i], (size_t)(equals - tags->items[i]),
+                             json_string(equals + 1));
+    }
+    return object;
+}
+
+static json_t *to_json(struct gossip *g, const struct gossip_member *member)
+{
+    struct tags tags;
     json_t *object = json_object();
     char text[GOSSIP_ADDR_TEXT];
 
@@ -189,7 +202,8 @@ static json_t *to_json(const struct gossip_member *member)
                         member->has_offset ? to_json_count(member->bound_ns) : json_null());
     json_object_set_new(object, "load", json_integer(member->load));
     json_object_set_new(object, "banned", json_boolean(member->is_banned));
-    json_object_set_new(object, "tags", json_object());
+    gossip_tags_of(g, member, &tags);
+    json_object_set_new(object, "tags", tags_of(&tags));
     json_object_set_new(object, "site", to_json_text(member->meta.site));
     json_object_set_new(object, "interfaces",
                         member->meta.iface_digest != 0 ? json_integer(member->meta.iface_count)
@@ -198,9 +212,16 @@ static json_t *to_json(const struct gossip_member *member)
     return object;
 }
 
+struct told {
+    struct gossip *gossip;
+    json_t *all;
+};
+
 static void append(const struct gossip_member *member, void *arg)
 {
-    json_array_append_new(arg, to_json(member));
+    struct told *told = arg;
+
+    json_array_append_new(told->all, to_json(told->gossip, member));
 }
 
 static json_t *alone(struct node *node)
@@ -221,7 +242,7 @@ static json_t *alone(struct node *node)
     json_object_set_new(object, "bound_ns", json_integer(0));
     json_object_set_new(object, "load", json_null());
     json_object_set_new(object, "banned", json_false());
-    json_object_set_new(object, "tags", json_object());
+    json_object_set_new(object, "tags", tags_of(&node->tags));
     json_object_set_new(object, "site",
                         to_json_text(node->options != NULL ? node->options->site : NULL));
     json_object_set_new(object, "interfaces",
@@ -238,7 +259,8 @@ json_t *gossip_members_json(struct node *node)
     if (node->gossip == NULL || gossip_has_left(node->gossip)) {
         json_array_append_new(all, alone(node));
     } else {
-        gossip_members(node->gossip, append, all);
+        struct told told = {node->gossip, all};
+        gossip_members(node->gossip, append, &told);
     }
     return all;
 }

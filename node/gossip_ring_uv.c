@@ -142,6 +142,7 @@ void gossip_ring_take_changes(struct gossip *g)
     bool is_others = false;
 
     while (swim_kv_next_change(g->swim, &kv)) {
+        gossip_tags_on_change(g, &kv);
         if ((kv.flags & SWIM_KV_DELETED) != 0 ||
             !gossip_key_order_read(kv.key, kv.value, kv.n_value, &order)) {
             is_others = true;

@@ -239,6 +239,7 @@ static void describe(struct gossip *g, bool anchor, bool is_loopback)
         (void)snprintf(meta->site, sizeof meta->site, "%s", node->options->site);
     }
     gossip_interfaces_describe(g);
+    gossip_tags_describe(g);
     for (uint32_t i = 0; i < g->state.ring.keys.n; i++) {
         meta->key_ids[meta->n_keys++] = g->state.ring.keys.keys[i].id;
     }
@@ -374,6 +375,7 @@ static int start(struct gossip *g, struct err *err)
         gossip_seeds_start(g);
         gossip_ring_start(g);
         gossip_interfaces_start(g);
+        gossip_tags_start(g);
         gossip_watch_start(g);
         rc = start_thread(g, err);
     }

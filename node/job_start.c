@@ -316,7 +316,10 @@ struct job_asking *job_ask_start(struct node *node, const struct job_wish *wish,
     job_targets_of(node, &a->spec.selector, &a->targets);
     int rc = set_times(a, wish, now_ns, &err);
     if (rc == 0 && a->targets.n == 0 && !a->targets.has_self) {
-        rc = err_set(&err, ERR_NOT_FOUND, "no node is selected");
+        rc = err_set(&err, ERR_NOT_FOUND,
+                     a->spec.selector.by == JOB_SELECTS_TAGS
+                         ? "no node has these tags: 'members' shows those that there are"
+                         : "no node is selected");
     }
     rc = rc < 0 ? rc : jobs_know(node->jobs, &a->spec, &err);
     if (rc < 0) {

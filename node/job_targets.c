@@ -20,10 +20,12 @@ struct gathering {
 static void take_member(const struct gossip_member *member, void *arg)
 {
     struct gathering *g = arg;
-    const char *const *tags = NULL;
-    size_t n_tags = 0;
+    struct tags tags = {0};
 
-    if (member->is_banned || !job_selects(g->selector, member->sid, tags, n_tags)) {
+    if (g->selector->by == JOB_SELECTS_TAGS) {
+        gossip_tags_of(g->node->gossip, member, &tags);
+    }
+    if (member->is_banned || !job_selects(g->selector, member->sid, &tags)) {
         return;
     }
     if (member->is_self) {
@@ -48,7 +50,7 @@ void job_targets_of(struct node *node, const struct job_selector *selector, stru
 
     *out = (struct job_targets){0};
     if (node->gossip == NULL) {
-        out->has_self = job_selects(selector, 0, NULL, 0);
+        out->has_self = job_selects(selector, 0, &node->tags);
         return;
     }
     gossip_members(node->gossip, take_member, &g);
@@ -115,10 +117,13 @@ static int take_tags(const json_t *select, struct job_selector *out, struct err 
     out->by = JOB_SELECTS_TAGS;
     for (size_t i = 0; i < json_array_size(select); i++) {
         const char *text = json_string_value(json_array_get(select, i));
-        if (out->n == JOB_TAGS_MAX || strlen(text) > JOB_TAG_MAX || strchr(text, '=') == NULL) {
-            return err_set(err, ERR_USAGE,
-                           "\"select\" has at most %d tags KEY=VALUE of at most %d bytes",
-                           JOB_TAGS_MAX, JOB_TAG_MAX);
+        int rc = tag_check(text, err);
+        if (rc < 0) {
+            return rc;
+        }
+        if (out->n == JOB_TAGS_MAX) {
+            return err_set(err, ERR_USAGE, "\"select\" has at most %d tags KEY=VALUE",
+                           JOB_TAGS_MAX);
         }
         snprintf(out->tags[out->n++], JOB_TAG_MAX + 1, "%s", text);
     }

@@ -32,8 +32,6 @@ int64_t jobs_now_ns(struct jobs *jobs);
 int64_t jobs_offset_ns(struct jobs *jobs);
 /* Of this node in the swarm; 0: there is none. */
 uint64_t jobs_self(const struct jobs *jobs);
-/* "key=value"; borrowed for this turn. */
-const char *const *jobs_own_tags(const struct jobs *jobs, size_t *n);
 
 /* This node is to do its part. decided: once, now or later: its row when it is armed in the
  * journal, or why not. ERR_LIMIT: JOBS_MAX; ERR_USAGE: the specification is not well, or another

@@ -24,7 +24,6 @@ static struct job_entry *know(struct jobs *jobs, const struct job_spec *spec, st
 {
     uint8_t bytes[JOB_VALUE_MAX];
     struct job_entry *entry = jobs_entry(jobs, &spec->id);
-    size_t n_tags = 0;
 
     if (job_spec_check(spec, err) < 0) {
         return NULL;
@@ -38,8 +37,8 @@ static struct job_entry *know(struct jobs *jobs, const struct job_spec *spec, st
         return jobs_add(jobs, spec, err);
     }
     if (spec->version > entry->job.spec.version) {
-        const char *const *tags = jobs_own_tags(jobs, &n_tags);
-        job_on_spec(&entry->job, spec, job_selects(&spec->selector, jobs_self(jobs), tags, n_tags),
+        job_on_spec(&entry->job, spec,
+                    job_selects(&spec->selector, jobs_self(jobs), &jobs->node->tags),
                     jobs_now_ns(jobs));
         jobs_drive(entry);
     } else if (spec->version == entry->job.spec.version && !is_same(spec, &entry->job.spec)) {

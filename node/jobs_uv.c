@@ -325,8 +325,6 @@ static void on_timer(uv_timer_t *timer)
 struct job_entry *jobs_add(struct jobs *jobs, const struct job_spec *spec, struct err *err)
 {
     int64_t now_ns = jobs_now_ns(jobs);
-    size_t n_tags = 0;
-    const char *const *tags = jobs_own_tags(jobs, &n_tags);
 
     make_room(jobs, now_ns);
     if (jobs->n >= JOBS_MAX) {
@@ -336,7 +334,7 @@ struct job_entry *jobs_add(struct jobs *jobs, const struct job_spec *spec, struc
         return NULL;
     }
     struct job_entry *entry = entry_new(jobs);
-    job_begin(&entry->job, spec, job_selects(&spec->selector, jobs_self(jobs), tags, n_tags),
+    job_begin(&entry->job, spec, job_selects(&spec->selector, jobs_self(jobs), &jobs->node->tags),
               now_ns);
     if (id_unix_ms(&spec->id) < jobs->floor_ms && !job_state_is_final(entry->job.state)) {
         job_fail(&entry->job, "its journal was damaged: it may have run here already");
@@ -496,12 +494,4 @@ void jobs_close(struct node *node, void (*closed)(struct node *node))
     node->jobs->closed = closed;
     jobs_spread_close(node->jobs);
     maybe_closed(node->jobs);
-}
-
-/* Tags of a node come with the calls that go to many. */
-const char *const *jobs_own_tags(const struct jobs *jobs, size_t *n)
-{
-    (void)jobs;
-    *n = 0;
-    return NULL;
 }

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "shared/base/err.h"
+#include "shared/base/tags.h"
 #include "shared/options/node_options.h"
 #include "shared/wire/api_key.h"
 
@@ -39,6 +40,7 @@ struct node {
     struct uv_loop_s *loop;
     const struct node_options *options;
     char name[256];          /* --node-name, or the host's */
+    struct tags tags;        /* --tag */
     uint64_t started_ns;     /* wall time */
     bool stopping;           /* SIGTERM came: no new work */
     struct work_queue *work; /* node/work_uv: what blocks */

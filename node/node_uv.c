@@ -150,6 +150,17 @@ static void name_node(struct node *node)
     }
 }
 
+static int tag_node(struct node *node, struct err *err)
+{
+    const struct option_list *list = &node->options->tags;
+    int rc = 0;
+
+    for (size_t i = 0; i < list->n && rc == 0; i++) {
+        rc = tags_add(&node->tags, list->items[i], err);
+    }
+    return rc < 0 ? err_wrap(err, "--tag") : 0;
+}
+
 static int open_parts(struct life *life, struct err *err)
 {
     for (; life->n_open < n_node_parts; life->n_open++) {
@@ -172,7 +183,12 @@ int node_run(const struct node_options *options, const struct node_run_opts *opt
     life->node.loop = &life->loop;
     life->node.started_ns = clock_wall_ns();
     name_node(&life->node);
-    int rc = uv_loop_init(&life->loop);
+    int rc = tag_node(&life->node, err);
+    if (rc < 0) {
+        mem_free(life);
+        return rc;
+    }
+    rc = uv_loop_init(&life->loop);
     if (rc < 0) {
         mem_free(life);
         return err_set(err, rc, "cannot make an event loop: %s", uv_strerror(rc));

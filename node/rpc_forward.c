@@ -358,14 +358,60 @@ static int add_one(struct forward *f, struct rpc_span node, struct err *err)
                            : add_named(f, text, err);
 }
 
-static int rpc_select(struct node *node, struct rpc_span select, gossip_member_cb each, void *arg,
-                      struct err *err)
+/* ---- by tags ---- */
+
+struct choosing {
+    struct forward *forward;
+    const char *wanted[TAGS_MAX];
+    size_t n;
+};
+
+static void add_if_fits(const struct gossip_member *member, void *arg)
 {
-    (void)node;
-    (void)select;
-    (void)each;
-    (void)arg;
-    return err_set(err, ERR_UNSUPPORTED, "select");
+    const struct choosing *c = arg;
+    struct tags tags;
+
+    gossip_tags_of(c->forward->call->node->gossip, member, &tags);
+    if (tags_have_all(&tags, c->wanted, c->n)) {
+        add_all(member, c->forward);
+    }
+}
+
+static int take_wanted(struct choosing *c, const json_t *list, struct err *err)
+{
+    int rc = json_array_size(list) == 0 || json_array_size(list) > TAGS_MAX
+                 ? bad_option(err, "select", "an array of tags \"KEY=VALUE\"")
+                 : 0;
+
+    for (size_t i = 0; rc == 0 && i < json_array_size(list); i++) {
+        const char *text = json_string_value(json_array_get(list, i));
+        rc = text == NULL ? bad_option(err, "select", "an array of tags \"KEY=VALUE\"")
+                          : tag_check(text, err);
+        c->wanted[c->n++] = text;
+    }
+    return rc;
+}
+
+static int add_selected(struct forward *f, struct rpc_span select, struct err *err)
+{
+    struct node *node = f->call->node;
+    struct choosing c = {.forward = f};
+    json_t *list = NULL;
+    int rc = rpc_to_json(select, TAGS_MAX + 1, &list, err);
+
+    rc = rc < 0 ? rc : take_wanted(&c, list, err);
+    if (rc == 0 && node->gossip != NULL) {
+        gossip_members(node->gossip, add_if_fits, &c);
+    } else if (rc == 0 && tags_have_all(&node->tags, c.wanted, c.n)) {
+        add_self(f);
+    }
+    if (rc == 0 && f->n == 0 && !f->is_too_many) {
+        rc =
+            err_set(err, ERR_NOT_FOUND, "no node has %s%s: 'members' shows the tags that there are",
+                    c.n == 1 ? "the tag " : "all of these tags, first ", c.wanted[0]);
+    }
+    json_decref(list);
+    return rc;
 }
 
 static int find_targets(struct forward *f, const struct rpc_call_options *options, struct err *err)
@@ -385,10 +431,9 @@ static int find_targets(struct forward *f, const struct rpc_call_options *option
         return err_set(err, ERR_UNSUPPORTED, "%s answers for one node at a time%s", method->name,
                        method->streams ? ", which must be asked itself" : ": use \"node\"");
     }
-    int rc = options->node.bytes != NULL ? add_one(f, options->node, err)
-             : options->nodes.bytes != NULL
-                 ? add_nodes(f, options->nodes, err)
-                 : rpc_select(f->call->node, options->select, add_all, f, err);
+    int rc = options->node.bytes != NULL    ? add_one(f, options->node, err)
+             : options->nodes.bytes != NULL ? add_nodes(f, options->nodes, err)
+                                            : add_selected(f, options->select, err);
     if (rc == 0 && f->is_too_many) {
         rc = err_set(err, ERR_LIMIT, "more than %d nodes: name them in several calls", TARGETS_MAX);
     }

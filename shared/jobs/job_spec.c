@@ -286,17 +286,7 @@ void job_key(const struct id *id, unsigned flag, uint8_t key[JOB_KEY_BYTES])
     key[0] ^= (uint8_t)('J' + flag);
 }
 
-static bool has_tag(const char *tag, const char *const *tags, size_t n)
-{
-    for (size_t i = 0; i < n; i++) {
-        if (strcmp(tags[i], tag) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
-bool job_selects(const struct job_selector *s, uint64_t sid, const char *const *tags, size_t n_tags)
+bool job_selects(const struct job_selector *s, uint64_t sid, const struct tags *tags)
 {
     if (s->by == JOB_SELECTS_ALL) {
         return true;
@@ -305,7 +295,7 @@ bool job_selects(const struct job_selector *s, uint64_t sid, const char *const *
         if (s->by == JOB_SELECTS_NODES && s->sids[i] == sid) {
             return true;
         }
-        if (s->by == JOB_SELECTS_TAGS && !has_tag(s->tags[i], tags, n_tags)) {
+        if (s->by == JOB_SELECTS_TAGS && !tags_have(tags, s->tags[i])) {
             return false;
         }
     }

@@ -23,12 +23,13 @@
 
 #include "shared/base/err.h"
 #include "shared/base/id.h"
+#include "shared/base/tags.h"
 
 #define JOB_VALUE_MAX      1024 /* bytes of a record's value */
 #define JOB_KEY_BYTES      16
 #define JOB_NODES_MAX      32 /* named ones; "all" and tags have no such bound */
 #define JOB_TAGS_MAX       8
-#define JOB_TAG_MAX        64 /* bytes of "key=value" */
+#define JOB_TAG_MAX        TAG_MAX
 #define JOB_INTERFACE_MAX  64
 #define JOB_FILTER_MAX     512
 #define JOB_NAME_MAX       64
@@ -94,9 +95,8 @@ bool job_flag_read(const void *bytes, size_t n, struct job_flag *flag);
 /* Where a record stands: of the specification (flag 0), or of one of the flags. */
 void job_key(const struct id *id, unsigned flag, uint8_t key[JOB_KEY_BYTES]);
 
-/* Is it for the node of this sid and these tags ("key=value")? */
-bool job_selects(const struct job_selector *selector, uint64_t sid, const char *const *tags,
-                 size_t n_tags);
+/* Is it for the node of this sid and these tags? */
+bool job_selects(const struct job_selector *selector, uint64_t sid, const struct tags *tags);
 
 /* The words of late and policy, NULL-terminated. */
 extern const char *const job_late_words[];

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "shared/base/mem.h"
+#include "shared/base/tags.h"
 #include "shared/options/listen_addr.h"
 #include "shared/options/swarm_addr.h"
 
@@ -167,6 +168,18 @@ static void check_gossip_addrs(struct check *check, const struct node_options *o
     }
 }
 
+static void check_tags(struct check *check, const struct node_options *options)
+{
+    struct tags tags = {0};
+    struct err err;
+
+    for (size_t i = 0; i < options->tags.n; i++) {
+        if (tags_add(&tags, options->tags.items[i], &err) < 0) {
+            say(check, "tag", "%s", err.text);
+        }
+    }
+}
+
 static void check_swarm(struct check *check, const struct node_options *options)
 {
     struct swarm_addr addr;
@@ -196,6 +209,7 @@ static void check_swarm(struct check *check, const struct node_options *options)
         }
     }
     check_site(check, options->site);
+    check_tags(check, options);
     if (options->cluster_key_file != NULL) {
         check_gossip_addrs(check, options);
     }

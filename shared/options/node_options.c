@@ -253,6 +253,15 @@ const struct command_option node_option_table[N_NODE_OPTIONS] = {
      .note = "none",
      .section = "swarm",
      AT(site)},
+    {.name = "tag",
+     .kind = OPT_LIST,
+     .placeholder = "KEY=VALUE",
+     .help = "What this node is chosen by (--select KEY=VALUE) on any node of the swarm; may be "
+             "repeated, each key once. A key has letters, digits and \"_.-/\"; all tags together "
+             "have at most 1,000 bytes.",
+     .note = "none",
+     .section = "swarm",
+     AT(tags)},
     {.name = "gossip-addr",
      .kind = OPT_LIST,
      .placeholder = "ADDR:PORT",

@@ -53,7 +53,8 @@ struct node_options {
     struct option_list advertise_addrs;
     struct option_list join;
     const char *site;
-    int gossip_profile; /* index into gossip_profile_words */
+    struct option_list tags; /* KEY=VALUE */
+    int gossip_profile;      /* index into gossip_profile_words */
 };
 
 /* "lan", "fast", "wan"; NULL behind the last. */
@@ -61,7 +62,7 @@ extern const char *const gossip_profile_words[];
 
 /* The table: `serve` of the command line and packetrecorderd itself. Offsets are into node_options.
  */
-#define N_NODE_OPTIONS 33
+#define N_NODE_OPTIONS 34
 extern const struct command_option node_option_table[N_NODE_OPTIONS];
 
 extern const char *const node_serve_description[];

@@ -11,7 +11,7 @@
 #include "shared/swarm/swim.h"
 #include "shared/swarm/swim_frame.h"
 
-#define SWIM_KV_MAX     1024 /* records, tombstones included */
+#define SWIM_KV_MAX     4096 /* records, tombstones included */
 #define SWIM_KV_DELETED 1u
 #define SWIM_KV_EXPIRES 2u /* the value begins with the swarm time at which it goes, i64 LE, ns */
 

@@ -11,6 +11,7 @@ from swarm_lab import Lab, wait_for
 
 tap = Tap()
 SCRATCH = sys.argv[1]
+TAGS = ([], ["--tag", "site=north", "--tag", "rack=7"], ["--tag", "site=north"])
 
 
 def ask(caller, method, args=None, **options):
@@ -35,6 +36,40 @@ def several(caller):
     error, _ = ask(caller, "node.info", nodes=["n1", "nobody"])
     tap.check("who is not known is named", error["code"] == "not_found" and
               "nobody" in error["message"])
+
+
+def tags_of(caller):
+    return {m["name"]: m["tags"] for m in caller.call("swarm.members")}
+
+
+def chosen(lab, caller):
+    """By tags, which n1 and n2 have, and n0 learns of."""
+    there = {"n0": {}, "n1": {"site": "north", "rack": "7"}, "n2": {"site": "north"}}
+    tap.check("tags of the others are known", wait_for(10, lambda: tags_of(caller) == there),
+              tags_of(caller))
+
+    def names(*select):
+        error, result = ask(caller, "node.info", select=list(select))
+        return error["code"] if error else [r["node"] for r in result["nodes"]]
+    tap.check("who has a tag is asked", names("site=north") == ["n1", "n2"], names("site=north"))
+    tap.check("who has both", names("site=north", "rack=7") == ["n1"])
+    tap.check("nobody is an error", names("site=south") == "not_found", names("site=south"))
+    tap.check("and so is what is no tag", names("north") == "usage" and names() == "usage")
+    error, job = ask(caller, "job.start", {"interface": "eth0", "select": ["site=north"],
+                                       "duration": "1s", "start_in": "1500ms"})
+    tap.check("and who captures", job and {r["node"]: r["state"] for r in job["nodes"]} ==
+              {"n1": "armed", "n2": "armed"}, job, error)
+    error, _ = ask(caller, "job.start", {"interface": "eth0", "select": ["site=south"]})
+    tap.check("or nobody", error and error["code"] == "not_found" and "tags" in error["message"],
+              error)
+    lab.nodes[2].kill(signal.SIGTERM)
+    lab.nodes[2].start("--tag", "site=south", join=[lab.places[0].ip])
+    there["n2"] = {"site": "south"}
+    tap.check("other tags after a restart", wait_for(20, lambda: tags_of(caller) == there),
+              tags_of(caller))
+    tap.check("are those that count", names("site=south") == ["n2"] and
+              names("site=north") == ["n1"])
+    tap.check("all are well again", lab.converged(3))
 
 
 def bad_options(caller):
@@ -107,10 +142,12 @@ def gone(lab, caller):
 def main():
     with Lab(SCRATCH, 3) as lab:
         for i in range(3):
-            lab.node(i).start(join=[lab.places[0].ip] if i > 0 else [])
+            lab.node(i).start(*TAGS[i], join=[lab.places[0].ip] if i > 0 else [])
         tap.check("three nodes find each other", lab.converged(3))
         callers = [Client(f"{node.folder}/rpc.sock", timeout=20) for node in lab.nodes]
         several(callers[0])
+        chosen(lab, callers[0])
+        callers[2] = Client(f"{lab.nodes[2].folder}/rpc.sock", timeout=20)
         bad_options(callers[0])
         too_large(callers[0])
         many(callers[0])

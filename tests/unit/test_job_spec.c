@@ -153,18 +153,20 @@ static void a_flag_is_one_of_the_two_and_stands_elsewhere(void **state)
 
 static void a_selector_takes_all_some_or_those_with_every_tag(void **state)
 {
-    const char *const tags[] = {"site=north", "rack=7"};
+    const struct tags tags = {.n = 2, .items = {"rack=7", "site=north"}};
+    const struct tags one = {.n = 1, .items = {"site=north"}};
+    const struct tags none = {0};
     struct job_selector all = {.by = JOB_SELECTS_ALL};
     struct job_selector some = {.by = JOB_SELECTS_NODES, .n = 2, .sids = {3, 5}};
     struct job_selector both = {.by = JOB_SELECTS_TAGS, .n = 2, .tags = {"rack=7", "site=north"}};
 
     (void)state;
-    assert_true(job_selects(&all, 4, NULL, 0));
-    assert_true(job_selects(&some, 5, NULL, 0));
-    assert_false(job_selects(&some, 4, tags, 2));
-    assert_true(job_selects(&both, 4, tags, 2));
-    assert_false(job_selects(&both, 4, tags, 1));
-    assert_false(job_selects(&both, 4, NULL, 0));
+    assert_true(job_selects(&all, 4, &none));
+    assert_true(job_selects(&some, 5, &none));
+    assert_false(job_selects(&some, 4, &tags));
+    assert_true(job_selects(&both, 4, &tags));
+    assert_false(job_selects(&both, 4, &one));
+    assert_false(job_selects(&both, 4, &none));
 }
 
 int main(void)

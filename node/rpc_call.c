@@ -171,23 +171,36 @@ static void audit(struct rpc_call *call, const char *outcome)
     rpc_audit_add(server->audit, &entry);
 }
 
-void rpc_call_reply_packed(struct rpc_call *call, struct buf *result)
+/* moved: the buffer of the result, or NULL. */
+static void reply(struct rpc_call *call, struct rpc_span result, struct buf *moved)
 {
     audit(call, "ok");
-    if (call->conn != NULL && call->sink != NULL) {
-        pour(call, (struct rpc_span){.bytes = result->data, .n = result->len}, NULL);
-    } else if (call->conn != NULL) {
-        struct buf message = {0};
-        call->conn->server->counters.answered++;
-        buf_reserve(&message, result->len + 32);
-        rpc_put_response(&message, call->id,
-                         (struct rpc_span){.bytes = result->data, .n = result->len});
-        answer(call, &message);
+    if (call->conn == NULL) {
+        return;
     }
+    if (call->sink != NULL) {
+        pour(call, result, NULL);
+        return;
+    }
+    struct rpc_conn *conn = leave(call);
+    conn->server->counters.answered++;
+    rpc_conn_answer(conn, call->id, result, moved);
+    rpc_conn_go_on(conn);
+    rpc_call_unref(call);
+}
+
+void rpc_call_reply_packed(struct rpc_call *call, struct buf *result)
+{
+    reply(call, (struct rpc_span){.bytes = result->data, .n = result->len}, result);
     if (result->len > 0 && result->len <= RPC_WIPED_MAX) {
         explicit_bzero(result->data, result->len); /* a new key may be in it */
     }
     buf_deinit(result);
+}
+
+void rpc_call_reply_span(struct rpc_call *call, struct rpc_span result)
+{
+    reply(call, result, NULL);
 }
 
 void rpc_call_reply(struct rpc_call *call, json_t *value)

@@ -42,14 +42,13 @@ static void write_moved(struct rpc_conn *conn, struct buf *bytes)
 
 /* Piece by piece: the client opens one while the next is sealed, and what is sealed is still in the
  * processor's cache when the kernel takes it. */
-static void write_sealed(struct rpc_conn *conn, const struct buf *message)
+static void write_sealed(struct rpc_conn *conn, const uint8_t *bytes, size_t n)
 {
     struct buf *sealed = &conn->server->sealed;
 
-    for (size_t at = 0; at < message->len && !stream_is_ending(conn->stream); at += SEALED_PIECE) {
-        size_t left = message->len - at;
-        channel_seal(conn->channel, message->data + at, left < SEALED_PIECE ? left : SEALED_PIECE,
-                     sealed);
+    for (size_t at = 0; at < n && !stream_is_ending(conn->stream); at += SEALED_PIECE) {
+        size_t left = n - at;
+        channel_seal(conn->channel, bytes + at, left < SEALED_PIECE ? left : SEALED_PIECE, sealed);
         stream_write_copy(conn->stream, sealed->data, sealed->len);
         buf_reset(sealed);
     }
@@ -62,12 +61,36 @@ void rpc_conn_send(struct rpc_conn *conn, struct buf *message)
     } else if (conn->channel == NULL) {
         write_moved(conn, message);
     } else if (channel_state(conn->channel) == CHANNEL_OPEN) {
-        write_sealed(conn, message);
+        write_sealed(conn, message->data, message->len);
         if (message->len <= RPC_WIPED_MAX) {
             explicit_bzero(message->data, message->len);
         }
     }
     buf_deinit(message);
+}
+
+void rpc_conn_answer(struct rpc_conn *conn, uint32_t id, struct rpc_span result, struct buf *moved)
+{
+    struct buf head = {0};
+
+    if (result.n < SMALL) { /* in one message, so that it is one frame */
+        buf_reserve(&head, result.n + 32);
+        rpc_put_response(&head, id, result);
+        rpc_conn_send(conn, &head);
+        return;
+    }
+    rpc_put_response_head(&head, id);
+    rpc_conn_send(conn, &head);
+    if (stream_is_ending(conn->stream)) {
+        return;
+    }
+    if (conn->channel != NULL) {
+        write_sealed(conn, result.bytes, result.n);
+    } else if (moved != NULL) {
+        write_moved(conn, moved);
+    } else {
+        stream_write_copy(conn->stream, result.bytes, result.n);
+    }
 }
 
 void rpc_conn_goodbye(struct rpc_conn *conn, const char *code, const char *message)

@@ -161,19 +161,14 @@ static void on_part(void *arg, struct rpc_span result, const struct rpc_error *e
 static void on_peer(void *arg, struct rpc_span result, const struct rpc_error *error)
 {
     struct forward *f = arg;
-    struct buf out = {0};
 
     if (!rpc_call_is_gone(f->call)) {
         rpc_call_on_gone(f->call, NULL, NULL);
         if (error != NULL) {
             rpc_call_fail_of(f->call, error->node[0] == '\0' ? f->targets[0].name : error->node,
                              error->code, error->message);
-        } else if (result.bytes == NULL) {
-            rpc_put_nil(&out);
-            rpc_call_reply_packed(f->call, &out);
         } else {
-            buf_append(&out, result.bytes, result.n);
-            rpc_call_reply_packed(f->call, &out);
+            rpc_call_reply_span(f->call, result);
         }
     }
     forward_free(f);

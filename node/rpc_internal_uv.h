@@ -136,6 +136,9 @@ struct rpc_conn *rpc_conn_new(struct rpc_server *server, int fd,
 void rpc_conn_accept_local(struct rpc_server *server, int fd, const struct sockaddr_storage *peer);
 /* Sends a message; its bytes are moved, the buffer is empty afterwards. */
 void rpc_conn_send(struct rpc_conn *conn, struct buf *message);
+/* Sends the answer to call `id`. moved: the buffer in which the result lies, empty afterwards, or
+ * NULL where it is only borrowed. One of megabytes is sealed, or goes to the kernel, where it is. */
+void rpc_conn_answer(struct rpc_conn *conn, uint32_t id, struct rpc_span result, struct buf *moved);
 /* Plaintext that came. */
 void rpc_conn_feed(struct rpc_conn *conn, const uint8_t *data, size_t n);
 /* Says why (RPC_CLOSING), then the end. */
@@ -156,6 +159,8 @@ void rpc_conn_deinit_tcp(struct rpc_conn *conn);
 void rpc_call_begin(struct rpc_conn *conn, const struct rpc_message *message);
 /* Hands it to its handler. */
 void rpc_call_handle(struct rpc_call *call);
+/* The answer, of bytes that are only lent for the call: one msgpack value, or none for nil. */
+void rpc_call_reply_span(struct rpc_call *call, struct rpc_span result);
 /* The same method with the same arguments, as a part of a call: its answer goes to sink(arg, …),
  * now or later, borrowed. Gives a reference, for rpc_call_end_part. */
 struct rpc_call *rpc_call_part(struct rpc_call *whole,

@@ -135,6 +135,8 @@ void rpc_put_request_with(struct buf *out, uint32_t id, const char *method, stru
 void rpc_put_cancel(struct buf *out, uint32_t id);
 /* result: bytes NULL is nil. */
 void rpc_put_response(struct buf *out, uint32_t id, struct rpc_span result);
+/* All of it but the result, which follows. */
+void rpc_put_response_head(struct buf *out, uint32_t id);
 void rpc_put_error(struct buf *out, uint32_t id, const char *code, const char *message,
                    const char *node);
 /* value: the one element of the params. */

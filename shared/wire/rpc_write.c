@@ -167,12 +167,17 @@ void rpc_put_cancel(struct buf *out, uint32_t id)
     rpc_put_u64(out, id);
 }
 
-void rpc_put_response(struct buf *out, uint32_t id, struct rpc_span result)
+void rpc_put_response_head(struct buf *out, uint32_t id)
 {
     rpc_put_array(out, 4);
     rpc_put_u64(out, RPC_RESPONSE);
     rpc_put_u64(out, id);
     rpc_put_nil(out);
+}
+
+void rpc_put_response(struct buf *out, uint32_t id, struct rpc_span result)
+{
+    rpc_put_response_head(out, id);
     put_span(out, result);
 }
 

@@ -1,6 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """forward_checks.py SCRATCH: calls to one node of three, for the others."""
+import os
+import random
 import signal
+import struct
+import subprocess
 import sys
 import threading
 
@@ -106,6 +110,36 @@ def many(caller):
     tap.check("five hundred at once are answered", all(caller.end(n) for n in numbers))
 
 
+def read_whole(caller, **options):
+    """A session as a file; between its pieces other answers come on the same connection."""
+    data, cursor, between = b"", None, []
+    while True:
+        args = {"session_id": "large", "max_bytes": 4 << 20}
+        number = caller.begin("session.read", dict(args, cursor=cursor) if cursor else args, **options)
+        between.append(caller.begin("node.info", node="n2"))
+        piece = caller.end(number)
+        data, cursor = data + piece["data"], piece["next"]
+        if cursor is None:
+            return data, sum(caller.end(n)["node"] == "n2" for n in between) == len(between)
+
+
+def large(lab, callers):
+    """Answers of megabytes, which are passed on as they came."""
+    path, noise = f"{SCRATCH}/large.pcap", random.Random(1)
+    with open(path, "wb") as file:
+        file.write(struct.pack("<IHHiIII", 0xa1b2c3d4, 2, 4, 0, 0, 65535, 1))
+        for i in range(6000):
+            file.write(struct.pack("<IIII", 1700000000 + i, 0, 1500, 1500) + noise.randbytes(1500))
+    subprocess.run([os.environ["PR_BIN"], "--quiet", "capture", "-r", path, "-d",
+                    f"{lab.nodes[1].folder}/p.db", "--name", "large"], check=True,
+                   capture_output=True)
+    there, _ = read_whole(callers[1])
+    here, others = read_whole(callers[0], node="n1")
+    tap.check("a session of megabytes comes through another node", len(there) > 9000000 and
+              here == there, len(here), len(there))
+    tap.check("and other answers beside it", others)
+
+
 def audited(lab, callers):
     error, made = ask(callers[0], "keys.add", {"role": "view"}, node="n1")
     tap.check("what changes something is done there", error is None)
@@ -151,6 +185,7 @@ def main():
         bad_options(callers[0])
         too_large(callers[0])
         many(callers[0])
+        large(lab, callers)
         audited(lab, callers)
         manage_nodes_checks.all_up(tap, lab)
         gone(lab, callers[0])

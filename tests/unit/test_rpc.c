@@ -187,6 +187,12 @@ static void a_response_has_an_error_or_a_result(void **state)
     assert_null(got.error.bytes);
     assert_int_equal(got.result.n, 1);
     buf_reset(&out);
+    rpc_put_response_head(&out, 70000);
+    rpc_put_u64(&out, 42);
+    assert_int_equal(rpc_decode(out.data, out.len, &got, NULL, NULL), 0);
+    assert_int_equal(got.id, 70000);
+    assert_int_equal(got.result.n, 1);
+    buf_reset(&out);
     rpc_put_error(&out, 4000000000u, "not_found", "no\nsession \x1b[31m", "n3");
     assert_int_equal(rpc_decode(out.data, out.len, &got, NULL, NULL), 0);
     assert_int_equal(got.id, 4000000000u);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * rpc_load ENDPOINT KEY-FILE|- calls|clients|cold N: calls a node.
+ * rpc_load ENDPOINT KEY-FILE|- calls|clients|cold N [NODE]: calls a node, or NODE through it.
  *   calls    N calls of node.info at once, 50 on a connection that is there already
  *   clients  N clients at once, each connects, calls once and leaves
  *   cold     the same one after the other
@@ -22,6 +22,7 @@ static struct rpc_endpoint endpoint;
 static char key[256];
 static uint64_t *took_ns;
 static size_t n_failed;
+static struct buf through; /* msgpack: the node to ask; empty: the one that is connected */
 static pthread_barrier_t start;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
@@ -57,12 +58,13 @@ static void call(struct rpc_client *client, const struct job *job, uint64_t bega
 {
     uint64_t until_ns = clock_monotonic_ns() + LIMIT_NS;
     uint32_t ids[OF_CONNECTION];
+    const struct rpc_call_options options = {.node = {.bytes = through.data, .n = through.len}};
     struct rpc_span result;
     struct err err = {0};
 
     for (size_t i = 0; i < job->n; i++) {
-        if (rpc_client_send(client, "node.info", (struct rpc_span){0}, until_ns, &ids[i], &err) <
-            0) {
+        if (rpc_client_send_with(client, "node.info", (struct rpc_span){0}, &options, until_ns,
+                                 &ids[i], &err) < 0) {
             fail(&err);
             return;
         }
@@ -146,11 +148,15 @@ static void read_key(const char *path)
 int main(int argc, char **argv)
 {
     struct err err = {0};
-    size_t n = argc == 5 ? (size_t)strtoul(argv[4], NULL, 10) : 0;
+    size_t n = argc == 5 || argc == 6 ? (size_t)strtoul(argv[4], NULL, 10) : 0;
 
     if (n == 0 || rpc_endpoint_parse(argv[1], &endpoint, &err) < 0) {
-        fprintf(stderr, "usage: rpc_load ENDPOINT KEY-FILE|- calls|clients|cold N\n%s\n", err.text);
+        fprintf(stderr, "usage: rpc_load ENDPOINT KEY-FILE|- calls|clients|cold N [NODE]\n%s\n",
+                err.text);
         return 2;
+    }
+    if (argc == 6) {
+        rpc_put_text(&through, argv[5]);
     }
     if (!endpoint.is_unix) {
         read_key(argv[2]);
@@ -168,5 +174,6 @@ int main(int argc, char **argv)
     printf("answered=%zu failed=%zu p50_ms=%.2f p99_ms=%.2f max_ms=%.2f\n", n - n_failed, n_failed,
            (double)took_ns[median] / 1e6, (double)took_ns[p99] / 1e6, (double)took_ns[n - 1] / 1e6);
     mem_free(took_ns);
+    buf_deinit(&through);
     return n_failed > 0;
 }

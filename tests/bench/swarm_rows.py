@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """swarm_rows.py SCRATCH: figures of real nodes, each in its own network namespace on this machine.
 Prints a line a row: median, 99th percentile, least and most. swarm_rows.sh sets PR_SWARM_NODES (50),
-PR_SWARM_KILLS (10) and PR_SWARM_ROWS (cold,rest,offset,kill,heal,garbage)."""
+PR_SWARM_KILLS (10), PR_SWARM_RUNS (5) and PR_SWARM_ROWS (cold,rest,offset,kill,heal,garbage; those of
+swarm_calls.py are measured when they are named)."""
 import os
 import random
 import socket
@@ -10,15 +11,13 @@ import sys
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
+import swarm_calls  # noqa: E402
 from swarm_lab import Lab, wait_for  # noqa: E402
 
 SCRATCH = sys.argv[1]
 N = int(os.environ.get("PR_SWARM_NODES", "50"))
 KILLS = int(os.environ.get("PR_SWARM_KILLS", "10"))
 ROWS = os.environ.get("PR_SWARM_ROWS", "cold,rest,offset,kill,heal,garbage").split(",")
-UNKNOWN = [name for name in ROWS if name not in ("cold", "rest", "offset", "kill", "heal", "garbage")]
-if UNKNOWN:
-    sys.exit(f"--rows: there is no row '{UNKNOWN[0]}'")
 
 
 def row(name, values, unit="s", digits=2):
@@ -141,9 +140,15 @@ def garbage(lab):
           f"{target.metric('packetrecorder_swarm_kernel_drops_total'):.0f}", flush=True)
 
 
+ALL = {"cold": cold, "rest": rest, "offset": offset, "kill": kill, "heal": heal, "garbage": garbage}
+UNKNOWN = [name for name in ROWS if name not in ALL and name not in swarm_calls.ALL]
+if UNKNOWN:
+    sys.exit(f"--rows: there is no row '{UNKNOWN[0]}'")
 with Lab(SCRATCH, N + 1) as place:
     if "cold" not in ROWS:
         print(f"converged: {place.start(N)}", flush=True)
     for name in ROWS:
-        {"cold": cold, "rest": rest, "offset": offset, "kill": kill, "heal": heal,
-         "garbage": garbage}[name](place)
+        if name in ALL:
+            ALL[name](place)
+        else:
+            swarm_calls.ALL[name](place, row)

@@ -2,16 +2,23 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # Fifty real nodes in network namespaces of this machine: cold start, rest, clock offsets, kills, a
-# partition, garbage. Some minutes; --nodes, --kills and --rows make it less.
+# partition, garbage; calls and packets through another node. Some minutes; --nodes, --kills and --rows
+# make it less.
 set -euo pipefail
 
 usage()
 {
     cat <<END
-usage: tests/bench/swarm_rows.sh [--nodes N] [--kills N] [--rows ROW,ROW]
+usage: tests/bench/swarm_rows.sh [--nodes N] [--kills N] [--runs N] [--rows ROW,ROW]
   --nodes N  so many nodes (50)
   --kills N  so many kills (10)
-  --rows     only these of: cold, rest, offset, kill, heal, garbage (all)
+  --runs N   so many turns of the rows of calls (5)
+  --rows     only these of: cold, rest, offset, kill, heal, garbage (these six), and
+             fanout   node.info of all nodes through one
+             calls    1,000 calls at once to a node, and through it to another
+             live     packets of a node to a viewer of another, 10 and 100 kpps
+             pull     1 GiB of three nodes through a fourth, while they record
+             flood    a member records 1 Mpps
 END
 }
 
@@ -21,7 +28,7 @@ while [ $# -gt 0 ]; do
         usage
         exit 0
         ;;
-    --nodes | --kills)
+    --nodes | --kills | --runs)
         if ! [[ ${2-} =~ ^[1-9][0-9]{0,2}$ ]]; then
             echo "$1: '${2-}' is no number from 1 to 999" >&2
             exit 2
@@ -29,6 +36,7 @@ while [ $# -gt 0 ]; do
         ;;&
     --nodes) export PR_SWARM_NODES=$2 ;;
     --kills) export PR_SWARM_KILLS=$2 ;;
+    --runs) export PR_SWARM_RUNS=$2 ;;
     --rows) export PR_SWARM_ROWS=${2-} ;;
     *)
         echo "unknown argument '$1'" >&2
@@ -44,4 +52,6 @@ done
 [ "$(id -u)" = 0 ] || { echo "needs root" >&2; exit 1; }
 export PR_NODE=${PR_NODE:-build/release/node/packetrecorderd}
 scratch_dir swarm-rows
-python3 "$(dirname "${BASH_SOURCE[0]}")/swarm_rows.py" "$SCRATCH"
+python=$(command -v python3) # not always Debian's, with Debian's modules
+"$python" -c 'import msgpack, nacl' 2>/dev/null || python=/usr/bin/python3
+"$python" "$(dirname "${BASH_SOURCE[0]}")/swarm_rows.py" "$SCRATCH"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * ws_viewer [-n COUNT] [-t] [ADDR:]PORT PATH|- SECONDS [PACKETS [KEY]]: viewers for tests and
+ * ws_viewer [-n COUNT] [-s] [-t] [ADDR:]PORT PATH|- SECONDS [PACKETS [KEY]]: viewers for tests and
  * measurements. Connects COUNT (1) times to ADDR (127.0.0.1), with -t over TLS that trusts anybody,
  * upgrades PATH to a WebSocket ("-": a plain pcapng stream over TCP), reads for SECONDS or until
  * each has got and been told of PACKETS, and prints what they understood on one line:
@@ -10,10 +10,11 @@
  *
  * told: packets that statistics said were lost. gaps: of the numbers in packets of
  * tests/support/numbered_sender.py those that are missing or came twice, without what was told.
- * Latency is from the time in such a packet to now. Sums over all viewers; least: the packets of
- * the one that got fewest. A PATH with "pcap" in it carries a pcap or pcapng stream, any other one
- * packet a message. "ready" goes to stderr with all handshakes done. SIGTERM: ends once nothing has
- * come for a third of a second.
+ * Latency is from the time in such a packet to now, with -s from the stamp of each packet of a
+ * pcapng stream, in nanoseconds as the node writes them. Sums over all viewers; least: the packets
+ * of the one that got fewest. A PATH with "pcap" in it carries a pcap or pcapng stream, any other
+ * one packet a message. "ready" goes to stderr with all handshakes done. SIGTERM: ends once nothing
+ * has come for a third of a second.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -76,6 +77,8 @@ struct wanted {
 };
 
 static uint32_t latency[BUCKETS + 1];
+static uint64_t n_timed;
+static bool is_by_stamp;
 static volatile sig_atomic_t asked_to_end;
 
 static uint64_t now_ns(clockid_t clock)
@@ -96,11 +99,17 @@ static uint64_t le64(const uint8_t *p)
     return (uint64_t)le32(p + 4) << 32 | le32(p);
 }
 
+static void count_latency(uint64_t since_ns)
+{
+    uint64_t late_us = (now_ns(CLOCK_REALTIME) - since_ns) / 1000;
+
+    n_timed++;
+    latency[late_us < BUCKETS ? late_us : BUCKETS]++;
+}
+
 static void on_numbered(struct viewer *v, const uint8_t *p)
 {
     uint64_t number = le64(p + 8);
-    uint64_t sent_ns = le64(p + 16);
-    uint64_t late_us = (now_ns(CLOCK_REALTIME) - sent_ns) / 1000;
 
     if (v->numbered++ == 0) {
         v->first = v->next = number;
@@ -111,7 +120,9 @@ static void on_numbered(struct viewer *v, const uint8_t *p)
         v->missing += number - v->next;
         v->next = number + 1;
     }
-    latency[late_us < BUCKETS ? late_us : BUCKETS]++;
+    if (!is_by_stamp) {
+        count_latency(le64(p + 16));
+    }
 }
 
 static void on_packet(struct viewer *v, const uint8_t *data, size_t n)
@@ -163,6 +174,9 @@ static void on_block(struct viewer *v, const uint8_t *block, size_t n)
         on_packet(v, block + 16, n - 16);
     } else if (le32(block) == 6) {
         on_packet(v, block + 28, le32(block + 20));
+        if (is_by_stamp) {
+            count_latency((uint64_t)le32(block + 12) << 32 | le32(block + 16));
+        }
     } else if (le32(block) == 5) {
         on_statistics(v, block, n);
     }
@@ -302,9 +316,9 @@ static void upgrade(struct viewer *v, const struct wanted *wanted)
     memmove(v->buffer, end + 4, v->n);
 }
 
-static uint64_t percentile(uint64_t numbered, double share)
+static uint64_t percentile(double share)
 {
-    uint64_t wanted = (uint64_t)((double)numbered * share);
+    uint64_t wanted = (uint64_t)((double)n_timed * share);
     uint64_t seen = 0;
 
     for (uint32_t us = 0; us < BUCKETS; us++) {
@@ -340,8 +354,7 @@ static void report(const struct viewer *viewers, size_t n)
            " gaps=%" PRIu64 " numbered=%" PRIu64 " position=%" PRIu64 " p50_us=%" PRIu64
            " p99_us=%" PRIu64 " max_us=%u close=%u viewers=%zu least=%" PRIu64 "\n",
            all.packets, all.bytes, all.messages, all.told, gaps, all.numbered, all.position,
-           percentile(all.numbered, 0.5), percentile(all.numbered, 0.99), max, all.close_code, n,
-           least);
+           percentile(0.5), percentile(0.99), max, all.close_code, n, least);
 }
 
 static bool is_done(const struct viewer *v, uint64_t packets)
@@ -414,9 +427,11 @@ static void viewer_open(struct viewer *v, const struct wanted *wanted)
 /* False: what is left of the command line makes no sense. */
 static bool parse(int argc, char **argv, struct wanted *wanted)
 {
-    for (int option; (option = getopt(argc, argv, "n:t")) != -1;) {
+    for (int option; (option = getopt(argc, argv, "n:st")) != -1;) {
         if (option == 't') {
             wanted->tls = SSL_CTX_new(TLS_client_method());
+        } else if (option == 's') {
+            is_by_stamp = true;
         } else if (option == 'n') {
             wanted->n_viewers = strtoul(optarg, NULL, 10);
         } else {
@@ -442,7 +457,8 @@ int main(int argc, char **argv)
     struct wanted wanted = {.n_viewers = 1};
 
     if (!parse(argc, argv, &wanted)) {
-        fprintf(stderr, "ws_viewer [-n COUNT] [-t] [ADDR:]PORT PATH|- SECONDS [PACKETS [KEY]]\n");
+        fprintf(stderr,
+                "ws_viewer [-n COUNT] [-s] [-t] [ADDR:]PORT PATH|- SECONDS [PACKETS [KEY]]\n");
         return 2;
     }
     static struct viewer viewers[VIEWERS_MAX];

@@ -112,12 +112,14 @@ class Node:
         self.connection = None
         self.options = []
 
-    def start(self, *options, join=(), key=None, env=None):
+    def start(self, *options, join=(), key=None, env=None, alone=False):
+        """alone: in no swarm."""
         command = ["ip", "netns", "exec", self.place.ns, self.lab.binary, "--node-name", self.name,
                    "--database", f"{self.folder}/p.db", "--state-dir", self.state,
                    "--http-addr", "127.0.0.1:8080", "--rpc-addr", "none",
-                   "--rpc-socket", f"{self.folder}/rpc.sock",
-                   "--cluster-key-file", key or self.lab.key, *options]
+                   "--rpc-socket", f"{self.folder}/rpc.sock", *options]
+        if not alone:
+            command += ["--cluster-key-file", key or self.lab.key]
         for address in join:
             command += ["--join", address]
         self.connection = None

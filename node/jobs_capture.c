@@ -22,6 +22,9 @@
 #include "shared/capture/interfaces_pcap.h"
 
 #define FREE_LEAST (64u << 20) /* bytes on the disk of the store */
+/* Of the ring of a source that is closed at once: what the kernel has to clear takes longer than
+ * all the rest of the check. */
+#define CHECK_RING_BYTES (512u * 1024u)
 
 /* The interfaces that a pattern fits, and what is done with them. */
 struct chosen {
@@ -139,6 +142,7 @@ static void run_check(void *arg)
                                                                                    : chosen->filter,
                                                .snaplen = chosen->snaplen,
                                                .promisc = chosen->promisc,
+                                               .buffer_bytes = CHECK_RING_BYTES,
                                                .lossless = true};
         struct source *source = NULL;
         char *excluded = NULL;

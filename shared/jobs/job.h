@@ -20,7 +20,7 @@
 
 #include "shared/jobs/job_spec.h"
 
-#define JOB_LEAD_NS    (INT64_C(2) * 1000000000) /* the capture is open so long before T */
+#define JOB_LEAD_NS    (INT64_C(3) * 1000000000) /* the capture is open so long before T */
 #define JOB_GRACE_NS   (INT64_C(2) * 1000000000) /* behind its end it is told to stop once more */
 #define JOB_RETRY_NS   (INT64_C(5) * 1000000000) /* a journal that could not be written */
 #define JOB_REASON_MAX 255

@@ -54,18 +54,22 @@ static const struct command_option options[] = {
     {.name = "of",
      .kind = OPT_STRING,
      .placeholder = "FILE",
-     .help = "For cluster-new: another key for the cluster whose key is in FILE.",
+     .help =
+         "For cluster-new: another key for the cluster whose key is in FILE. For admin-new: the "
+         "cluster's key; for admin-public: the admin's.",
      .note = "a new cluster",
      .complete = COMPLETE_FILE,
      .offset = offsetof(struct keys_args, of)},
 };
 
-static const char *const actions[] = {"add", "list", "revoke", "db-new", "cluster-new", NULL};
+static const char *const actions[] = {"add",         "list",      "revoke",       "db-new",
+                                      "cluster-new", "admin-new", "admin-public", NULL};
 
 static const struct command_word words[] = {
     {.name = "ACTION",
      .help = "'add', 'list' and 'revoke' for the API keys of a node; 'db-new' makes a key for an "
-             "encrypted store, 'cluster-new' one for a new cluster of nodes.",
+             "encrypted store, 'cluster-new' one for a new cluster of nodes, 'admin-new' one for "
+             "who gives orders there, and 'admin-public' prints what the nodes are told of it.",
      .words = actions},
     {.name = "ID",
      .help = "For 'revoke': id of the key, its first characters, or its name.",
@@ -110,6 +114,47 @@ static int make_cluster_key(struct command_context *ctx, const char *of)
     }
     cluster_key_free(key);
     cluster_key_free(known);
+    return rc;
+}
+
+/* of: a file with a key of the cluster. */
+static int make_admin_key(struct command_context *ctx, const char *of)
+{
+    struct cluster_key *cluster = NULL;
+    char text[CLUSTER_KEY_TEXT_MAX];
+
+    if (of == NULL) {
+        return err_set(&ctx->err, ERR_USAGE, "keys admin-new needs --of FILE, the cluster's key");
+    }
+    int rc = cluster_key_load(of, &cluster, &ctx->err);
+    if (rc == 0) {
+        struct cluster_key *key = cluster_key_new();
+        cluster_key_make_next(cluster, key);
+        admin_key_print(key, text);
+        rc = print_secret(text, &ctx->err);
+        explicit_bzero(text, sizeof text);
+        cluster_key_free(key);
+    }
+    cluster_key_free(cluster);
+    return rc;
+}
+
+static int print_admin_public(struct command_context *ctx, const char *of)
+{
+    uint8_t public_key[ADMIN_PUBLIC_BYTES];
+    char text[ADMIN_PUBLIC_TEXT_MAX];
+    struct cluster_key *key = NULL;
+
+    if (of == NULL) {
+        return err_set(&ctx->err, ERR_USAGE, "keys admin-public needs --of FILE, the admin's key");
+    }
+    int rc = admin_key_load(of, &key, &ctx->err);
+    if (rc == 0) {
+        admin_key_public(key, public_key);
+        admin_public_print(public_key, text);
+        rc = print_secret(text, &ctx->err);
+    }
+    cluster_key_free(key);
     return rc;
 }
 
@@ -232,6 +277,12 @@ static int revoke(struct command_context *ctx, const struct keys_args *args)
     return rc;
 }
 
+static bool takes_of(const char *action)
+{
+    return strcmp(action, "cluster-new") == 0 || strcmp(action, "admin-new") == 0 ||
+           strcmp(action, "admin-public") == 0;
+}
+
 static int run(struct command_context *ctx, void *args_)
 {
     const struct keys_args *args = args_;
@@ -243,9 +294,10 @@ static int run(struct command_context *ctx, void *args_)
                        "--role, --name and --expires go with 'keys add', not with 'keys %s'",
                        action);
     }
-    if (args->of != NULL && strcmp(action, "cluster-new") != 0) {
+    if (args->of != NULL && !takes_of(action)) {
         return err_set(&ctx->err, ERR_USAGE,
-                       "--of goes with 'keys cluster-new', not with 'keys %s'", action);
+                       "--of goes with 'keys cluster-new' and 'keys admin-new', not with 'keys %s'",
+                       action);
     }
     if (strcmp(action, "revoke") == 0) {
         return revoke(ctx, args);
@@ -258,6 +310,12 @@ static int run(struct command_context *ctx, void *args_)
     }
     if (strcmp(action, "list") == 0) {
         return list(ctx, args);
+    }
+    if (strcmp(action, "admin-new") == 0) {
+        return make_admin_key(ctx, args->of);
+    }
+    if (strcmp(action, "admin-public") == 0) {
+        return print_admin_public(ctx, args->of);
     }
     return strcmp(action, "cluster-new") == 0 ? make_cluster_key(ctx, args->of) : make_db_key(ctx);
 }
@@ -289,6 +347,10 @@ const struct command cmd_keys = {
             "for --cluster-key-file: who has it is a member and reads what members say. "
             "With --of FILE it is another key for the cluster of that one, which 'manage "
             "cluster-keys' gives to the members while they run.",
+            "'keys admin-new --of FILE' prints one line pra_CLUSTERID_SEED for who may forget and "
+            "ban members of that cluster; it stays with them. 'keys admin-public --of FILE' prints "
+            "the other half, prv_PUBLIC, which is no secret: with --swarm-admin the nodes obey it "
+            "and no member else.",
             NULL,
         },
     .examples =
@@ -300,6 +362,8 @@ const struct command cmd_keys = {
             {"keys cluster-new > cluster.key", "a key for the nodes of a new cluster"},
             {"keys cluster-new --of cluster.key > next.key",
              "another one for it: 'manage cluster-keys add next.key' begins to change it"},
+            {"keys admin-new --of cluster.key > admin.key", "for 'manage members ban'"},
+            {"keys admin-public --of admin.key", "the line for --swarm-admin of all nodes"},
             {"capture -i eth0 -d p.db --encryption-key-file store.key",
              "record into a store that this key opens"},
             {NULL, NULL},

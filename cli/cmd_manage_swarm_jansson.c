@@ -10,10 +10,12 @@
 
 #include <jansson.h>
 
+#include "cli/admin_order.h"
 #include "cli/answer_fields.h"
 #include "cli/manage_nodes.h"
 #include "cli/output.h"
 #include "shared/base/buf.h"
+#include "shared/base/clock_posix.h"
 #include "shared/base/mem.h"
 #include "shared/base/text.h"
 #include "shared/wire/cluster_key.h"
@@ -171,32 +173,108 @@ static int do_and_say(struct command_context *ctx, const char *method, json_t *c
     return 0;
 }
 
-static int run_members(struct command_context *ctx, void *args)
+struct members_args {
+    const char *admin_key_file;
+};
+
+static const struct command_option member_options[] = {
+    {.name = "admin-key-file",
+     .kind = OPT_STRING,
+     .placeholder = "FILE",
+     .help = "For 'forget', 'ban' and 'unban': the key of 'packetrecorder keys admin-new', where "
+             "the nodes have --swarm-admin. The order is signed here; no node sees the key.",
+     .note = "the node signs",
+     .complete = COMPLETE_FILE,
+     .offset = offsetof(struct members_args, admin_key_file)},
+};
+
+/* Lets the node say what is to be signed; the order then stands in the call. */
+static int sign(struct command_context *ctx, const struct cluster_key *admin,
+                enum swim_order_kind kind, json_t *call)
 {
+    struct admin_order wanted = {.kind = kind, .now_ms = clock_wall_ns() / 1000000u};
+    uint8_t public_key[ADMIN_PUBLIC_BYTES];
+    char text[ADMIN_PUBLIC_TEXT_MAX];
+    char order[SWIM_ORDER_TEXT];
+    json_t *draft = json_deep_copy(call);
+    json_t *answer = NULL;
+
+    admin_key_public(admin, public_key);
+    admin_public_print(public_key, text);
+    manage_set_text(draft, "admin", text);
+    int rc = manage_ask(ctx, "swarm.forget", draft, &answer);
+    rc = rc < 0 ? rc : manage_check_object(ctx, "swarm.forget", &answer);
+    if (rc < 0) {
+        return rc;
+    }
+    const char *to_sign = field_text(answer, "to_sign");
+    wanted.id = field_text(answer, "node_id");
+    if (to_sign == NULL || wanted.id == NULL) {
+        rc = err_set(&ctx->err, ERR_VERSION, "the node knows nothing of admin keys: it is older");
+    } else {
+        rc = admin_order_sign(admin, &wanted, to_sign, order, &ctx->err);
+    }
+    if (rc == 0) {
+        /* The very one that was signed for, whatever bears that name by then. */
+        manage_set_text(call, "node_id", wanted.id);
+        manage_set_text(call, "order", order);
+    }
+    json_decref(answer);
+    return rc;
+}
+
+static int order(struct command_context *ctx, const struct members_args *args)
+{
+    bool bans = strcmp(ctx->words[0], "ban") == 0;
+    bool lifts = strcmp(ctx->words[0], "unban") == 0;
+    struct cluster_key *admin = NULL;
+    json_t *call = json_object();
+    int rc = 0;
+
+    manage_set_text(call, "node_id", ctx->words[1]);
+    json_object_set_new(call, "ban", json_boolean(bans));
+    json_object_set_new(call, "unban", json_boolean(lifts));
+    if (args->admin_key_file != NULL) {
+        rc = admin_key_load(args->admin_key_file, &admin, &ctx->err);
+        rc = rc < 0 ? rc
+                    : sign(ctx, admin,
+                           bans    ? SWIM_BAN
+                           : lifts ? SWIM_UNBAN
+                                   : SWIM_FORGET,
+                           call);
+        cluster_key_free(admin);
+    }
+    if (rc < 0) {
+        json_decref(call);
+        return rc;
+    }
+    return do_and_say(ctx, "swarm.forget", call,
+                      bans    ? "banned: it may not come back"
+                      : lifts ? "not banned any more: it may come back"
+                              : "forgotten: it may come back");
+}
+
+static int run_members(struct command_context *ctx, void *args_)
+{
+    const struct members_args *args = args_;
     bool lists = ctx->n_words == 0 || strcmp(ctx->words[0], "list") == 0;
 
-    (void)args;
     if (lists && ctx->n_words > 1) {
         return err_set(&ctx->err, ERR_USAGE, "'manage members list' takes no ID");
+    }
+    if (lists && args->admin_key_file != NULL) {
+        return err_set(&ctx->err, ERR_USAGE,
+                       "--admin-key-file goes with 'forget', 'ban' and 'unban'");
     }
     if (lists) {
         return list_members(ctx);
     }
-    bool bans = strcmp(ctx->words[0], "ban") == 0;
-    bool lifts = strcmp(ctx->words[0], "unban") == 0;
     if (ctx->n_words < 2) {
         return err_set(&ctx->err, ERR_USAGE,
                        "'manage members %s' needs the ID: 'manage members' shows it",
                        ctx->words[0]);
     }
-    json_t *call = json_object();
-    manage_set_text(call, "node_id", ctx->words[1]);
-    json_object_set_new(call, "ban", json_boolean(bans));
-    json_object_set_new(call, "unban", json_boolean(lifts));
-    return do_and_say(ctx, "swarm.forget", call,
-                      bans    ? "banned: it may not come back"
-                      : lifts ? "not banned any more: it may come back"
-                              : "forgotten: it may come back");
+    return order(ctx, args);
 }
 
 const struct command cmd_manage_members = {
@@ -204,6 +282,9 @@ const struct command cmd_manage_members = {
     .summary = "list the members of the swarm, forget or ban one",
     .words = member_words,
     .n_words = ARRAY_LEN(member_words),
+    .options = member_options,
+    .n_options = ARRAY_LEN(member_options),
+    .args_size = sizeof(struct members_args),
     OF_NODE,
     .description =
         (const char *const[]){
@@ -215,8 +296,10 @@ const struct command cmd_manage_members = {
             "alone; isolated, when the node asked hears nobody; dead; left.",
             "'manage members forget' takes a member that is dead or left off the lists of all. "
             "'manage members ban' does so for good, alive or not, until 'manage members unban'. "
-            "All "
-            "three need a key of the role admin.",
+            "All three need a key of the role admin, and where the nodes have --swarm-admin also "
+            "--admin-key-file.",
+            "Who is banned has the cluster key still, and could come as somebody else: 'manage "
+            "cluster-keys' gives the others a new one, which shuts it out.",
             NULL,
         },
     .examples =
@@ -225,6 +308,7 @@ const struct command cmd_manage_members = {
             {"manage members --json | jq -r '.[] | select(.state != \"alive\") | .name'",
              "who is not well"},
             {"manage members forget 3f9a01c2", "the one whose id begins so"},
+            {"manage members ban 3f9a01c2 --admin-key-file admin.key", "signed on this host"},
             {NULL, NULL},
         },
     .run = run_members,

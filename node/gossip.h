@@ -18,6 +18,7 @@
 #include "shared/base/tags.h"
 #include "shared/swarm/swim.h"
 #include "shared/swarm/swim_meta.h"
+#include "shared/swarm/swim_order.h"
 #include "shared/wire/channel.h"
 
 struct devices_summary;
@@ -91,6 +92,14 @@ bool gossip_leave(struct gossip *gossip, void (*left)(void *arg), void *arg);
  * back. Every node hears of it. text: as for gossip_find, and for BAN and UNBAN any whole id. */
 int gossip_order(struct gossip *gossip, enum swim_order_kind kind, const char *text,
                  struct gossip_member *out, struct err *err);
+
+/* The same for who has the admin's key elsewhere: the order to be signed, then as it was signed. */
+int gossip_order_to_sign(struct gossip *gossip, enum swim_order_kind kind, const char *text,
+                         const uint8_t admin[SWIM_PUBLIC_BYTES], struct gossip_member *out,
+                         uint8_t carried[SWIM_ORDER_CARRIED_BYTES], struct err *err);
+int gossip_order_signed(struct gossip *gossip, enum swim_order_kind kind, const char *text,
+                        const uint8_t carried[SWIM_ORDER_CARRIED_BYTES], struct gossip_member *out,
+                        struct err *err);
 
 /* What an operator does with the ring of cluster keys, here and so everywhere. ERR_IN_USE where a
  * live member would be left out, unless force is set. */

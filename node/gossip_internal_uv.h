@@ -101,6 +101,7 @@ struct gossip {
     struct devices_summary ifaces;  /* to be told; in the meta data is what was */
     bool ring_is_new;               /* it is to be put in force */
     bool is_keeping, wants_keeping; /* a worker writes it; it is to be written once more */
+    bool keeps_orders, wants_orders_kept;
     struct gossip_counters counters;
     struct gossip_foreign foreign;
     struct log_limit member_lines, foreign_lines, send_lines;
@@ -187,6 +188,10 @@ void gossip_ring_start(struct gossip *g); /* before the thread */
 void gossip_ring_take_changes(struct gossip *g);
 /* Our record says anew what we are. */
 void gossip_set_meta(struct gossip *g);
+
+/* ---- gossip_orders_uv.c ---- */
+int gossip_orders_load(struct gossip *g, struct err *err); /* before the thread */
+void gossip_orders_keep(struct gossip *g);                 /* gossip thread, locked */
 
 /* ---- gossip_kv.c; the node's loop ---- */
 void gossip_kv_told(struct gossip *g);

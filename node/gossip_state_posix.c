@@ -23,7 +23,7 @@
 /* ---- files ---- */
 
 /* All of a small private file. ERR_NOT_FOUND: there is none. */
-static int read_file(const struct gossip_state *state, const char *name, char out[FILE_MAX],
+static int read_file(const struct gossip_state *state, const char *name, char *out, size_t room,
                      struct err *err)
 {
     struct stat st;
@@ -32,14 +32,14 @@ static int read_file(const struct gossip_state *state, const char *name, char ou
     if (fd < 0) {
         return err_errno(err, errno, "cannot read '%s/%s'", state->path, name);
     }
-    ssize_t n = fstat(fd, &st) == 0 && S_ISREG(st.st_mode) ? read(fd, out, FILE_MAX - 1) : -1;
+    ssize_t n = fstat(fd, &st) == 0 && S_ISREG(st.st_mode) ? read(fd, out, room - 1) : -1;
     int errnum = errno;
     close(fd);
     if (n < 0) {
         return err_errno(err, errnum, "cannot read '%s/%s'", state->path, name);
     }
     if ((st.st_mode & 077) != 0) {
-        sodium_memzero(out, FILE_MAX);
+        sodium_memzero(out, room);
         return err_set(err, ERR_PERMISSION,
                        "'%s/%s' can be read by others than its owner: 'chmod 600' it, and make a "
                        "new key if somebody may have (remove the file)",
@@ -81,7 +81,7 @@ static int load_key(struct gossip_state *state, struct err *err)
     char text[FILE_MAX];
     size_t n = 0;
 
-    int rc = read_file(state, "node.key", text, err);
+    int rc = read_file(state, "node.key", text, sizeof text, err);
     if (rc == ERR_NOT_FOUND) {
         return make_key(state, err);
     }
@@ -109,7 +109,7 @@ static int load_boot(struct gossip_state *state, struct err *err)
     char text[FILE_MAX];
     char *end;
 
-    int rc = read_file(state, "boot", text, err);
+    int rc = read_file(state, "boot", text, sizeof text, err);
     if (rc == ERR_NOT_FOUND) {
         return 0;
     }
@@ -196,7 +196,7 @@ static int load_ring(struct gossip_state *state, struct err *err)
     char text[FILE_MAX] = "";
     bool good = true;
 
-    int rc = read_file(state, "keyring", text, err);
+    int rc = read_file(state, "keyring", text, sizeof text, err);
     if (rc == ERR_NOT_FOUND) {
         return 0;
     }
@@ -246,6 +246,21 @@ int gossip_state_put_ring(const struct gossip_state *state, const struct gossip_
     sodium_memzero(text, sizeof text);
     buf_deinit(&out);
     return rc;
+}
+
+/* ---- orders ---- */
+
+int gossip_state_get_orders(const struct gossip_state *state, char *text, size_t room,
+                            struct err *err)
+{
+    text[0] = '\0';
+    int rc = read_file(state, "orders", text, room, err);
+    return rc == ERR_NOT_FOUND ? 0 : rc;
+}
+
+int gossip_state_put_orders(const struct gossip_state *state, const char *text, struct err *err)
+{
+    return write_file(state, "orders", text, err);
 }
 
 /* ---- the directory ---- */

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * What of the swarm must survive a restart, in --state-dir: the node's own key (node.key, made at
- * the first start), the boot of its last life (boot) and the ring of cluster keys (keyring). Each
- * file is 0600 and replaced whole: a new one beside it, synced, renamed. One process at a time has
- * a directory. It must not be copied: two nodes with one key are one member with two mouths.
+ * the first start), the boot of its last life (boot), the ring of cluster keys (keyring), and the
+ * orders of operators that it has heard (orders, gossip_orders_uv.c). Each file is 0600 and
+ * replaced whole: a new one beside it, synced, renamed. One process at a time has a directory. It
+ * must not be copied: two nodes with one key are one member with two mouths.
  *
  * keyring is text: a line "packetrecorder keyring 1", "cluster ID", "file KEY-ID" (the key that
  * --cluster-key-file held when it was read last), "since MS" (the active key is active), for each
@@ -35,5 +36,9 @@ int gossip_state_open(const char *path, struct gossip_state *state, struct err *
 int gossip_state_put_boot(const struct gossip_state *state, uint64_t boot, struct err *err);
 int gossip_state_put_ring(const struct gossip_state *state, const struct gossip_ring *ring,
                           struct err *err);
+/* "": none have been kept. What does not fit is cut. */
+int gossip_state_get_orders(const struct gossip_state *state, char *text, size_t room,
+                            struct err *err);
+int gossip_state_put_orders(const struct gossip_state *state, const char *text, struct err *err);
 /* Erases the keys; of a zeroed one: nothing. */
 void gossip_state_close(struct gossip_state *state);

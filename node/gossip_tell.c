@@ -52,6 +52,21 @@ static json_t *describe(const struct gossip_member *member, const struct swim_ac
     return data;
 }
 
+/* An order may be about who was never seen here. */
+static json_t *describe_unknown(uint64_t sid)
+{
+    char id[17];
+
+    (void)snprintf(id, sizeof id, "%016" PRIx64, sid);
+    return json_pack("{s:n, s:s}", "member", "id", id);
+}
+
+static bool is_order(enum swim_event_kind event)
+{
+    return event == SWIM_EVENT_BANNED || event == SWIM_EVENT_UNBANNED ||
+           event == SWIM_EVENT_FORGOTTEN;
+}
+
 static void say_member(struct gossip *g, const struct gossip_member *member,
                        const struct swim_action *action)
 {
@@ -104,6 +119,10 @@ void gossip_tell_event(struct gossip *g, const struct swim_action *action)
         gossip_show(g, now, &view, &member);
         say_member(g, &member, action);
         data = describe(&member, action);
+    }
+    if (is_order(action->event)) {
+        gossip_orders_keep(g);
+        data = data != NULL ? data : describe_unknown(action->sid);
     }
     if (swim_n_live(g->swim) <= 1 && g->n_seeds > 0) {
         gossip_seeds_alone(g);

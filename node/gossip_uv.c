@@ -274,6 +274,11 @@ static int make_core(struct gossip *g, struct err *err)
     config.n_meta = (uint16_t)swim_meta_write(&g->meta, meta);
     memcpy(config.public_key, g->state.public_key, sizeof config.public_key);
     memcpy(config.secret_key, g->state.secret_key, sizeof config.secret_key);
+    config.has_admin = options->swarm_admin != NULL;
+    if (config.has_admin && admin_public_parse(options->swarm_admin, config.admin_key, err) < 0) {
+        swim_wipe(&config, sizeof config);
+        return err_wrap(err, "--swarm-admin");
+    }
     REQUIRE(getrandom(config.seed, sizeof config.seed, 0) == (ssize_t)sizeof config.seed);
     g->swim = swim_new(&config, gossip_now());
     swim_wipe(&config, sizeof config);
@@ -283,7 +288,7 @@ static int make_core(struct gossip *g, struct err *err)
                        "host's clock is right",
                        g->state.path);
     }
-    return 0;
+    return gossip_orders_load(g, err);
 }
 
 /* What a capture leaves out as the node's own. */

@@ -14,6 +14,7 @@
 #include "node/gossip.h"
 #include "shared/base/mem.h"
 #include "shared/wire/channel.h"
+#include "shared/wire/cluster_key.h"
 
 /* NULL: the node is in no swarm, and the call was told so. */
 static struct gossip *swarm_of(struct rpc_call *call, struct node *node)
@@ -68,30 +69,95 @@ static void leave(struct rpc_call *call, struct node *node)
     }
 }
 
-static void forget(struct rpc_call *call, struct node *node)
-{
-    const char *text = rpc_arg_text(rpc_call_args(call), "node_id");
-    bool ban = rpc_arg_bool(rpc_call_args(call), "ban", false);
-    bool unban = rpc_arg_bool(rpc_call_args(call), "unban", false);
-    enum swim_order_kind kind = ban ? SWIM_BAN : unban ? SWIM_UNBAN : SWIM_FORGET;
-    struct gossip_member member;
-    struct err err = {0};
-    struct gossip *gossip = swarm_of(call, node); /* last: without one the call is answered */
+/* ---- orders ---- */
 
-    if (gossip == NULL) {
-        return;
-    }
+struct order {
+    enum swim_order_kind kind;
+    const char *text;  /* who is meant */
+    const char *admin; /* whose key will sign it; or NULL */
+    const char *given; /* signed; or NULL */
+};
+
+static bool read_order(struct rpc_call *call, struct order *order)
+{
+    const json_t *args = rpc_call_args(call);
+    bool ban = rpc_arg_bool(args, "ban", false);
+    bool unban = rpc_arg_bool(args, "unban", false);
+
+    *order = (struct order){
+        .kind = ban     ? SWIM_BAN
+                : unban ? SWIM_UNBAN
+                        : SWIM_FORGET,
+        .text = rpc_arg_text(args, "node_id"),
+        .admin = rpc_arg_text(args, "admin"),
+        .given = rpc_arg_text(args, "order"),
+    };
     if (ban && unban) {
         rpc_call_fail(call, err_name(ERR_USAGE), "\"ban\" and \"unban\" exclude each other");
+        return false;
+    }
+    if (order->admin != NULL && order->given != NULL) {
+        rpc_call_fail(call, err_name(ERR_USAGE), "\"admin\" and \"order\" exclude each other");
+        return false;
+    }
+    return true;
+}
+
+static int give(struct gossip *gossip, const struct order *order, struct gossip_member *member,
+                struct err *err)
+{
+    uint8_t carried[SWIM_ORDER_CARRIED_BYTES];
+
+    if (order->given == NULL) {
+        return gossip_order(gossip, order->kind, order->text, member, err);
+    }
+    if (!swim_order_parse(order->given, strlen(order->given), carried)) {
+        return err_set(err, ERR_USAGE, "\"order\" is damaged");
+    }
+    return gossip_order_signed(gossip, order->kind, order->text, carried, member, err);
+}
+
+/* Answers with what is to be signed. */
+static void draft(struct rpc_call *call, struct gossip *gossip, const struct order *order)
+{
+    uint8_t admin[ADMIN_PUBLIC_BYTES];
+    uint8_t carried[SWIM_ORDER_CARRIED_BYTES];
+    char text[SWIM_ORDER_TEXT];
+    struct gossip_member member;
+    struct err err = {0};
+
+    if (admin_public_parse(order->admin, admin, &err) < 0 ||
+        gossip_order_to_sign(gossip, order->kind, order->text, admin, &member, carried, &err) < 0) {
+        rpc_call_fail_err(call, &err);
         return;
     }
-    if (gossip_order(gossip, kind, text, &member, &err) < 0) {
+    swim_order_print(carried, text);
+    rpc_call_set_target(call, member.id);
+    rpc_call_reply(call, json_pack("{s:s, s:s, s:s}", "node_id", member.id, "name",
+                                   member.meta.name, "to_sign", text));
+}
+
+static void forget(struct rpc_call *call, struct node *node)
+{
+    struct gossip_member member;
+    struct err err = {0};
+    struct order order;
+    struct gossip *gossip = swarm_of(call, node); /* without one the call is answered */
+
+    if (gossip == NULL || !read_order(call, &order)) {
+        return;
+    }
+    if (order.admin != NULL) {
+        draft(call, gossip, &order);
+        return;
+    }
+    if (give(gossip, &order, &member, &err) < 0) {
         rpc_call_fail_err(call, &err);
         return;
     }
     rpc_call_set_target(call, member.id);
     rpc_call_reply(call, json_pack("{s:s, s:s, s:b}", "node_id", member.id, "name",
-                                   member.meta.name, "banned", (int)ban));
+                                   member.meta.name, "banned", (int)(order.kind == SWIM_BAN)));
 }
 
 /* ---- keys ---- */

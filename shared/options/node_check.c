@@ -190,6 +190,15 @@ static void check_swarm(struct check *check, const struct node_options *options)
             "a swarm needs a key: make one with 'packetrecorder keys cluster-new > FILE', and "
             "give --cluster-key-file FILE on all nodes");
     }
+    if (options->swarm_admin != NULL && options->cluster_key_file == NULL) {
+        say(check, "swarm-admin", "there is no swarm without --cluster-key-file");
+    }
+    if (options->swarm_admin != NULL && strncmp(options->swarm_admin, "prv_", 4) != 0) {
+        say(check, "swarm-admin",
+            "'%.8s…' is not the public half of an admin key: 'packetrecorder keys admin-public "
+            "--of FILE' prints it",
+            options->swarm_admin);
+    }
     for (size_t i = 0; i < options->join.n; i++) {
         if (swarm_addr_parse(options->join.items[i], &addr, &err) < 0) {
             say(check, "join", "%s", err.text);

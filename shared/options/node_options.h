@@ -49,6 +49,7 @@ struct node_options {
     /* [swarm] */
     const char *state_dir;           /* NULL: DB.d/node */
     const char *cluster_key_file;    /* NULL: no swarm */
+    const char *swarm_admin;         /* "prv_…"; NULL: every member may give orders */
     struct option_list gossip_addrs; /* --gossip-addr, repeated; ":7946" */
     struct option_list advertise_addrs;
     struct option_list join;
@@ -62,7 +63,7 @@ extern const char *const gossip_profile_words[];
 
 /* The table: `serve` of the command line and packetrecorderd itself. Offsets are into node_options.
  */
-#define N_NODE_OPTIONS 34
+#define N_NODE_OPTIONS 35
 extern const struct command_option node_option_table[N_NODE_OPTIONS];
 
 extern const char *const node_serve_description[];

@@ -115,12 +115,23 @@ enum swim_order_result {
     SWIM_ORDER_NOT_ADMIN, /* there is an admin's key, and this is not it */
     SWIM_ORDER_NO_CHANGE, /* BAN of who is banned, UNBAN of who is not */
     SWIM_ORDER_FULL,      /* SWIM_ORDERS_MAX are held */
+    SWIM_ORDER_OLD,       /* one that was given later is held: draft another */
+    SWIM_ORDER_NO_ORDER,  /* damaged, not signed with the key in it, or ahead of our clock */
 };
 
 /* admin_secret: the key to sign with (borrowed for the call); NULL: our own. */
 enum swim_order_result swim_order(struct swim *swim, struct swim_now now, enum swim_order_kind kind,
                                   const struct swim_id *id,
                                   const uint8_t admin_secret[SWIM_SECRET_BYTES]);
+
+/* For an admin whose secret key is elsewhere: what it has to sign, as swim_order_carry has it; then
+ * what it has signed. The node that is asked never sees the key. */
+enum swim_order_result swim_order_to_sign(struct swim *swim, struct swim_now now,
+                                          enum swim_order_kind kind, const struct swim_id *id,
+                                          const uint8_t admin_public[SWIM_PUBLIC_BYTES],
+                                          uint8_t *carried);
+enum swim_order_result swim_order_signed(struct swim *swim, struct swim_now now,
+                                         const uint8_t *carried);
 
 struct swim_order_view {
     enum swim_order_kind kind;

@@ -148,25 +148,16 @@ static enum swim_order_result judge(const struct swim *swim, enum swim_order_kin
     return swim_is_live(member) ? SWIM_ORDER_LIVES : SWIM_ORDER_TAKEN;
 }
 
-enum swim_order_result swim_order(struct swim *swim, struct swim_now now, enum swim_order_kind kind,
-                                  const struct swim_id *id,
-                                  const uint8_t admin_secret[SWIM_SECRET_BYTES])
+static bool is_admin(const struct swim *swim, const uint8_t *public_key)
 {
-    const uint8_t *secret = admin_secret != NULL ? admin_secret : swim->secret_key;
-    const struct swim_member *member = swim_find(swim, swim_sid(id));
-    uint8_t value[SWIM_ORDER_BYTES];
-    struct swim_order_view before;
+    return !swim->has_admin || memcmp(public_key, swim->admin_key, SWIM_PUBLIC_BYTES) == 0;
+}
 
-    swim_look(swim, now);
-    if (swim->has_admin && memcmp(secret + SWIM_SECRET_BYTES - SWIM_PUBLIC_BYTES, swim->admin_key,
-                                  SWIM_PUBLIC_BYTES) != 0) {
-        return SWIM_ORDER_NOT_ADMIN;
-    }
-    enum swim_order_result result = judge(swim, kind, id, member);
-    if (result != SWIM_ORDER_TAKEN) {
-        return result;
-    }
-    int64_t swarm_ns = swim_clock_swarm_ns(&swim->clock, now.mono_ns);
+static struct swim_order_view to_give(const struct swim *swim, enum swim_order_kind kind,
+                                      const struct swim_id *id, const struct swim_member *member)
+{
+    int64_t swarm_ns = swim_clock_swarm_ns(&swim->clock, swim->now.mono_ns);
+    struct swim_order_view before;
     struct swim_order_view view = {.kind = kind,
                                    .id = *id,
                                    .issued_ms = wall_ms(swim),
@@ -174,13 +165,89 @@ enum swim_order_result swim_order(struct swim *swim, struct swim_now now, enum s
                                    .until_ns = kind == SWIM_BAN      ? INT64_MAX
                                                : kind == SWIM_FORGET ? swarm_ns + FORGOTTEN_NS
                                                                      : swarm_ns + LIFTED_NS};
+
     /* Behind the one before it, whatever the clocks of both say. */
     if (swim_kv_order(swim, kind, swim_sid(id), &before) && view.issued_ms <= before.issued_ms) {
         view.issued_ms = before.issued_ms + 1;
     }
     view.issued_ms = view.issued_ms < view.boot ? view.boot : view.issued_ms;
     view.issued_ms += view.issued_ms == 0;
+    return view;
+}
+
+static enum swim_order_result put(struct swim *swim, const struct swim_kv *kv)
+{
+    switch (swim_kv_put(swim, swim->now, kv)) {
+    case SWIM_KV_TAKEN:
+        return SWIM_ORDER_TAKEN;
+    case SWIM_KV_OLD:
+        return SWIM_ORDER_OLD;
+    case SWIM_KV_BAD:
+        return SWIM_ORDER_NO_ORDER;
+    case SWIM_KV_FULL:
+    case SWIM_KV_TOO_LONG:
+        break;
+    }
+    return SWIM_ORDER_FULL;
+}
+
+enum swim_order_result swim_order(struct swim *swim, struct swim_now now, enum swim_order_kind kind,
+                                  const struct swim_id *id,
+                                  const uint8_t admin_secret[SWIM_SECRET_BYTES])
+{
+    const uint8_t *secret = admin_secret != NULL ? admin_secret : swim->secret_key;
+    const struct swim_member *member = swim_find(swim, swim_sid(id));
+    uint8_t value[SWIM_ORDER_BYTES];
+
+    swim_look(swim, now);
+    if (!is_admin(swim, secret + SWIM_SECRET_BYTES - SWIM_PUBLIC_BYTES)) {
+        return SWIM_ORDER_NOT_ADMIN;
+    }
+    enum swim_order_result result = judge(swim, kind, id, member);
+    if (result != SWIM_ORDER_TAKEN) {
+        return result;
+    }
+    struct swim_order_view view = to_give(swim, kind, id, member);
     const struct swim_kv kv =
         swim_order_write(&view, swim->crypto, secret, swim->keyring.cluster_id, value);
-    return swim_kv_put(swim, now, &kv) == SWIM_KV_TAKEN ? SWIM_ORDER_TAKEN : SWIM_ORDER_FULL;
+    return put(swim, &kv);
+}
+
+enum swim_order_result swim_order_to_sign(struct swim *swim, struct swim_now now,
+                                          enum swim_order_kind kind, const struct swim_id *id,
+                                          const uint8_t admin_public[SWIM_PUBLIC_BYTES],
+                                          uint8_t *carried)
+{
+    const struct swim_member *member = swim_find(swim, swim_sid(id));
+    uint8_t value[SWIM_ORDER_BYTES];
+
+    swim_look(swim, now);
+    if (!is_admin(swim, admin_public)) {
+        return SWIM_ORDER_NOT_ADMIN;
+    }
+    enum swim_order_result result = judge(swim, kind, id, member);
+    if (result == SWIM_ORDER_TAKEN) {
+        struct swim_order_view view = to_give(swim, kind, id, member);
+        const struct swim_kv kv = swim_order_draft(&view, admin_public, value);
+        swim_order_carry(&kv, carried);
+    }
+    return result;
+}
+
+enum swim_order_result swim_order_signed(struct swim *swim, struct swim_now now,
+                                         const uint8_t *carried)
+{
+    struct swim_order order;
+    struct swim_kv kv;
+
+    swim_look(swim, now);
+    if (!swim_order_carried(carried, &kv, &order)) {
+        return SWIM_ORDER_NO_ORDER;
+    }
+    if (!is_admin(swim, order.public_key)) {
+        return SWIM_ORDER_NOT_ADMIN;
+    }
+    enum swim_order_result result =
+        judge(swim, order.view.kind, &order.view.id, swim_find(swim, swim_sid(&order.view.id)));
+    return result == SWIM_ORDER_TAKEN ? put(swim, &kv) : result;
 }

@@ -49,14 +49,10 @@ void swim_order_key(enum swim_order_kind kind, uint64_t sid, uint8_t key[SWIM_KV
     put_le64(key + N_PREFIX + 1, __builtin_bswap64(sid)); /* big-endian: in the order of sids */
 }
 
-struct swim_kv swim_order_write(const struct swim_order_view *view,
-                                const struct swim_crypto *crypto,
-                                const uint8_t secret_key[SWIM_SECRET_BYTES],
-                                const uint8_t cluster_id[SWIM_CLUSTER_BYTES],
+struct swim_kv swim_order_draft(const struct swim_order_view *view,
+                                const uint8_t public_key[SWIM_PUBLIC_BYTES],
                                 uint8_t value[SWIM_ORDER_BYTES])
 {
-    /* As Ed25519 has it: the seed, then the public key. */
-    const uint8_t *public_key = secret_key + SWIM_SECRET_BYTES - SWIM_PUBLIC_BYTES;
     const struct swim_id by = swim_id_of(public_key);
     struct swim_kv kv = {.owner = swim_sid(&by),
                          .version = view->issued_ms,
@@ -70,9 +66,46 @@ struct swim_kv swim_order_write(const struct swim_order_view *view,
     memcpy(value + AT_ID, view->id.bytes, SWIM_ID_BYTES);
     put_le64(value + AT_BOOT, view->boot);
     memcpy(value + AT_KEY, public_key, SWIM_PUBLIC_BYTES);
+    memset(value + AT_SIGNATURE, 0, SWIM_ORDER_BYTES - AT_SIGNATURE);
+    return kv;
+}
+
+struct swim_kv swim_order_write(const struct swim_order_view *view,
+                                const struct swim_crypto *crypto,
+                                const uint8_t secret_key[SWIM_SECRET_BYTES],
+                                const uint8_t cluster_id[SWIM_CLUSTER_BYTES],
+                                uint8_t value[SWIM_ORDER_BYTES])
+{
+    /* As Ed25519 has it: the seed, then the public key. */
+    const uint8_t *public_key = secret_key + SWIM_SECRET_BYTES - SWIM_PUBLIC_BYTES;
+    struct swim_kv kv = swim_order_draft(view, public_key, value);
     const struct signed_order message = signed_order(&kv, cluster_id);
+
     crypto->sign(secret_key, message.bytes, sizeof message.bytes, value + AT_SIGNATURE);
     return kv;
+}
+
+void swim_order_carry(const struct swim_kv *kv, uint8_t out[SWIM_ORDER_CARRIED_BYTES])
+{
+    put_le64(out, kv->version);
+    memcpy(out + 8, kv->value, SWIM_ORDER_BYTES);
+}
+
+bool swim_order_carried(const uint8_t bytes[SWIM_ORDER_CARRIED_BYTES], struct swim_kv *kv,
+                        struct swim_order *order)
+{
+    const uint8_t *value = bytes + 8;
+    struct swim_id id;
+    struct swim_id by = swim_id_of(value + AT_KEY);
+
+    memcpy(id.bytes, value + AT_ID, sizeof id.bytes);
+    *kv = (struct swim_kv){.owner = swim_sid(&by),
+                           .version = get_le64(bytes),
+                           .flags = SWIM_KV_EXPIRES,
+                           .value = value,
+                           .n_value = SWIM_ORDER_BYTES};
+    swim_order_key((enum swim_order_kind)value[AT_KIND], swim_sid(&id), kv->key);
+    return swim_order_read(kv, order);
 }
 
 /* Nobody forgets lives that are still to come, nor gives orders about itself. */

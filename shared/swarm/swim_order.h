@@ -22,6 +22,9 @@
 #include "shared/swarm/swim_kv.h"
 
 #define SWIM_ORDER_BYTES 129
+/* As it is carried by hand or kept in a file: the version, little-endian, then the value; the key
+ * follows from both. */
+#define SWIM_ORDER_CARRIED_BYTES (8 + SWIM_ORDER_BYTES)
 
 struct swim_order {
     struct swim_order_view view;
@@ -36,6 +39,18 @@ struct swim_kv swim_order_write(const struct swim_order_view *view,
                                 const uint8_t secret_key[SWIM_SECRET_BYTES],
                                 const uint8_t cluster_id[SWIM_CLUSTER_BYTES],
                                 uint8_t value[SWIM_ORDER_BYTES]);
+/* The same with a signature of zeros, which is no order yet. */
+struct swim_kv swim_order_draft(const struct swim_order_view *view,
+                                const uint8_t public_key[SWIM_PUBLIC_BYTES],
+                                uint8_t value[SWIM_ORDER_BYTES]);
+void swim_order_carry(const struct swim_kv *kv, uint8_t out[SWIM_ORDER_CARRIED_BYTES]);
+/* kv borrows the bytes. False: that is no order, signed or not. */
+bool swim_order_carried(const uint8_t bytes[SWIM_ORDER_CARRIED_BYTES], struct swim_kv *kv,
+                        struct swim_order *order);
+/* The same in base64url (swim_order_text_sodium.c). */
+#define SWIM_ORDER_TEXT 184 /* with its end */
+void swim_order_print(const uint8_t carried[SWIM_ORDER_CARRIED_BYTES], char text[SWIM_ORDER_TEXT]);
+bool swim_order_parse(const char *text, size_t n, uint8_t carried[SWIM_ORDER_CARRIED_BYTES]);
 /* Without the signature. False: nobody would have signed it. */
 bool swim_order_read(const struct swim_kv *kv, struct swim_order *order);
 bool swim_order_is_signed(const struct swim_kv *kv, const struct swim_order *order,

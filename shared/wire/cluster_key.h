@@ -4,6 +4,10 @@
  * base64url without padding) in a file of mode 0600, made by 'packetrecorder keys cluster-new' and
  * given to each node with --cluster-key-file. Who has it is a member. Pure but for
  * cluster_key_posix.c, which reads the file.
+ *
+ * Beside it, for a swarm whose orders (forget, ban) one person gives: `pra_CLUSTERID_SEED`, of
+ * which an Ed25519 key pair is made. The line stays with that person; the nodes are told the public
+ * half, `prv_PUBLIC`, which is no secret (--swarm-admin).
  */
 #pragma once
 
@@ -32,6 +36,23 @@ void cluster_key_make_next(const struct cluster_key *of, struct cluster_key *key
 int cluster_key_parse(const char *text, struct cluster_key *out, struct err *err);
 /* Erase the text after use. */
 void cluster_key_print(const struct cluster_key *key, char text[CLUSTER_KEY_TEXT_MAX]);
+
+/* ---- the admin's; `key` is the seed ---- */
+
+#define ADMIN_PUBLIC_BYTES    32
+#define ADMIN_SECRET_BYTES    64 /* the seed, then the public half */
+#define ADMIN_PUBLIC_TEXT_MAX 48 /* "prv_", 43 characters, terminator */
+
+int admin_key_parse(const char *text, struct cluster_key *out, struct err *err);
+void admin_key_print(const struct cluster_key *key, char text[CLUSTER_KEY_TEXT_MAX]);
+int admin_key_load(const char *path, struct cluster_key **out, struct err *err);
+/* Wipe it after use. */
+void admin_key_secret(const struct cluster_key *key, uint8_t secret[ADMIN_SECRET_BYTES]);
+void admin_key_public(const struct cluster_key *key, uint8_t out[ADMIN_PUBLIC_BYTES]);
+int admin_public_parse(const char *text, uint8_t out[ADMIN_PUBLIC_BYTES], struct err *err);
+void admin_public_print(const uint8_t key[ADMIN_PUBLIC_BYTES], char text[ADMIN_PUBLIC_TEXT_MAX]);
+
+/* ---- files ---- */
 
 /* The first line of a file that only its owner can read; more lines are refused, so that nobody
  * thinks that they count. *out: cluster_key_free. ERR_KEY, ERR_PERMISSION, with the way out. */

@@ -273,6 +273,14 @@ static const struct rpc_param swarm_forget[] = {
              "dead or have left."},
     {.name = "ban", .type = RPC_BOOL, .what = "It may not come back (false)."},
     {.name = "unban", .type = RPC_BOOL, .what = "It may come back (false)."},
+    {.name = "admin",
+     .type = RPC_TEXT,
+     .what = "The public half of the key that will sign the order (`prv_…`): nothing is ordered "
+             "yet, the answer is `{node_id, name, to_sign}`."},
+    {.name = "order",
+     .type = RPC_TEXT,
+     .what = "`to_sign` with its signature (protocol-swarm.md, Orders). Needed where nodes have "
+             "`--swarm-admin`."},
 };
 
 static const char *const key_actions[] = {"list", "add", "use", "retire", NULL};

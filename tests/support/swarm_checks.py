@@ -114,8 +114,68 @@ def rotate(lab):
     tap.check("nobody was doubted meanwhile", not deaths(live, since))
 
 
+def program(*words, **more):
+    return subprocess.run([os.environ["PR_BIN"], *words], capture_output=True, text=True, timeout=20,
+                          **more)
+
+
+def make_admin_key(path, of):
+    os.umask(0o077)
+    with open(path, "w", encoding="ascii") as file:
+        subprocess.run([os.environ["PR_BIN"], "keys", "admin-new", "--of", of], stdout=file, check=True)
+    return program("keys", "admin-public", "--of", path).stdout.strip()
+
+
+def order(node, *words):
+    return program("manage", "--endpoint", f"unix:{node.folder}/rpc.sock", "members", *words)
+
+
+def obey(lab):
+    """Orders, where one person gives them: nobody else may, and they outlive the whole swarm."""
+    public = make_admin_key(f"{SCRATCH}/admin.key", lab.key)
+    make_admin_key(f"{SCRATCH}/other.key", lab.key)
+    key = ["--admin-key-file", f"{SCRATCH}/admin.key"]
+    a, b, c = nodes = [lab.node(i, state=f"{SCRATCH}/obey-{i}") for i in range(3)]
+    for node in nodes:
+        node.start("--swarm-admin", public, join=[lab.places[0].ip] if node is not a else [])
+    tap.check("three nodes obey an admin", wait_for(15, lambda: all(n.n_alive() == 3 for n in nodes)))
+    done = order(a, "ban", "n2")
+    tap.check("a member alone bans nobody", done.returncode == 1 and "--admin-key-file" in done.stderr,
+              done.returncode, done.stderr)
+    done = order(a, "ban", "n2", "--admin-key-file", f"{SCRATCH}/other.key")
+    tap.check("nor does another admin", done.returncode == 1, done.stderr)
+    done = order(a, "forget", "n2", *key)
+    tap.check("the living are not forgotten, by nobody's key", "lives" in done.stderr, done.stderr)
+    done = order(a, "ban", "n2", *key)
+    tap.check("the admin does", done.returncode == 0, done.stderr)
+    ident = a.members()["n2"]["id"]
+    tap.check("and all obey", wait_for(10, lambda: all(
+        n.members()["n2"]["banned"] and n.members()["n2"]["state"] == "dead" for n in (a, b))))
+    new = make_key(f"{SCRATCH}/key.after-ban", of=lab.key)
+    ring = program("manage", "--endpoint", f"unix:{a.folder}/rpc.sock", "cluster-keys", "add", new)
+    tap.check("a new key of the cluster goes to the others", ring.returncode == 0 and wait_for(
+        10, lambda: len(b.members()["n1"]["keys"]) == 2), ring.stderr)
+    for node in nodes:
+        node.kill(signal.SIGTERM)
+    for node in nodes:
+        node.start("--swarm-admin", public, join=[lab.places[0].ip] if node is not a else [])
+    tap.check("all are started anew, and it stays out", wait_for(
+        15, lambda: a.sees("n1", "alive") and b.sees("n0", "alive") and
+        "is banned" in c.said()), c.said()[-500:])
+    tap.check("with the old key alone", len(c.members()["n2"]["keys"]) == 1 and
+              not a.sees("n2", "alive") and not b.sees("n2", "alive"))
+    done = order(b, "unban", ident, *key)
+    tap.check("until the admin lifts the ban", done.returncode == 0 and wait_for(
+        30, lambda: all(n.n_alive() == 3 for n in nodes)), done.stderr)
+    for node in nodes:
+        node.kill()
+
+
 def life():
     with Lab(SCRATCH, 6) as lab:
+        obey(lab)
+        for i in range(3):
+            shutil.rmtree(lab.nodes.pop().folder)
         come_and_go(lab)
         rotate(lab)
         move(lab)

@@ -66,6 +66,44 @@ static void other_lines_are_refused_and_not_repeated(void **state)
     }
 }
 
+/* RFC 8032, 7.1, TEST 1: seed and public key. */
+static void the_halves_of_an_admin_key_belong_together(void **state)
+{
+    static const uint8_t seed[] = {0x9d, 0x61, 0xb1, 0x9d, 0xef, 0xfd, 0x5a, 0x60, 0xba, 0x84, 0x4a,
+                                   0xf4, 0x92, 0xec, 0x2c, 0xc4, 0x44, 0x49, 0xc5, 0x69, 0x7b, 0x32,
+                                   0x69, 0x19, 0x70, 0x3b, 0xac, 0x03, 0x1c, 0xae, 0x7f, 0x60};
+    static const uint8_t half[] = {0xd7, 0x5a, 0x98, 0x01, 0x82, 0xb1, 0x0a, 0xb7, 0xd5, 0x4b, 0xfe,
+                                   0xd3, 0xc9, 0x64, 0x07, 0x3a, 0x0e, 0xe1, 0x72, 0xf3, 0xda, 0xa6,
+                                   0x23, 0x25, 0xaf, 0x02, 0x1a, 0x68, 0xf7, 0x07, 0x51, 0x1a};
+    struct cluster_key key = {{0}, {0}};
+    struct cluster_key back;
+    uint8_t public_key[ADMIN_PUBLIC_BYTES];
+    uint8_t read[ADMIN_PUBLIC_BYTES] = {7};
+    char text[CLUSTER_KEY_TEXT_MAX];
+    char public_text[ADMIN_PUBLIC_TEXT_MAX];
+    struct err err;
+
+    (void)state;
+    memcpy(key.key, seed, sizeof seed);
+    admin_key_public(&key, public_key);
+    assert_memory_equal(public_key, half, sizeof half);
+    admin_public_print(public_key, public_text);
+    assert_int_equal(strncmp(public_text, "prv_", 4), 0);
+    assert_int_equal(admin_public_parse(public_text, read, NULL), 0);
+    assert_memory_equal(read, half, sizeof half);
+    admin_key_print(&key, text);
+    assert_int_equal(admin_key_parse(text, &back, NULL), 0);
+    assert_memory_equal(&back, &key, sizeof key);
+    /* Neither is taken for the other, nor for a cluster's. */
+    assert_int_equal(cluster_key_parse(text, &back, &err), ERR_KEY);
+    assert_int_equal(admin_key_parse(LINE, &back, &err), ERR_KEY);
+    assert_non_null(strstr(err.text, "keys admin-new"));
+    assert_int_equal(admin_public_parse(text, read, &err), ERR_USAGE);
+    public_text[46] = '=';
+    assert_int_equal(admin_public_parse(public_text, read, &err), ERR_USAGE);
+    assert_memory_equal(read, half, sizeof half);
+}
+
 static void new_keys_differ_and_the_next_one_is_of_the_same_cluster(void **state)
 {
     struct cluster_key *a = cluster_key_new();
@@ -161,6 +199,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_line_is_read_and_written),
         cmocka_unit_test(other_lines_are_refused_and_not_repeated),
+        cmocka_unit_test(the_halves_of_an_admin_key_belong_together),
         cmocka_unit_test(new_keys_differ_and_the_next_one_is_of_the_same_cluster),
         cmocka_unit_test_setup_teardown(a_file_of_one_line_is_read, make_place, drop_place),
         cmocka_unit_test_setup_teardown(other_files_are_refused_with_the_way_out, make_place,

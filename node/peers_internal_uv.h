@@ -82,5 +82,5 @@ void peer_send(struct peer *peer, struct buf *message);
 void peer_send_cancel(struct peer *peer, uint32_t id);
 /* The connection ends, and all calls with it. */
 void peer_break(struct peer *peer, const char *code, const char *message);
-/* The connection and the peer; there are no calls. */
+/* The connection and the peer, in a later turn; its calls are told before. */
 void peer_close(struct peer *peer);

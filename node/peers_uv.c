@@ -49,13 +49,11 @@ static void tell_error(struct peer *peer, struct peer_call *call, const char *co
 
 void peer_fail_all(struct peer *peer, const char *code, const char *message)
 {
-    struct peer_call *last = TAILQ_LAST(&peer->calls, peer_calls);
-    bool is_last = last == NULL;
+    uint64_t last_number = peer->peers->last_number;
+    struct peer_call *first;
 
-    /* Those that come while the others are told are for the next connection. */
-    while (!is_last) {
-        struct peer_call *first = TAILQ_FIRST(&peer->calls);
-        is_last = first == last;
+    /* Who is told may cancel others; those that come meanwhile are for the next connection. */
+    while ((first = TAILQ_FIRST(&peer->calls)) != NULL && first->number <= last_number) {
         tell_error(peer, first, code, message);
     }
 }
@@ -142,7 +140,11 @@ static void on_timer(uv_timer_t *timer)
             tell_error(peer, due, RPC_CODE_DEADLINE, "it did not answer in time");
         }
     }
-    if (peer->n_calls == 0 && now_ms - peer->used_ms >= PEERS_IDLE_MS) {
+    if (peer->is_closing) {
+        return;
+    }
+    bool is_idle = peer->peers->is_draining || now_ms - peer->used_ms >= PEERS_IDLE_MS;
+    if (peer->n_calls == 0 && is_idle) {
         peer_close(peer);
     } else {
         peer_arm(peer);
@@ -280,23 +282,26 @@ static void finish_drain(struct peers *peers)
     }
 }
 
-void peers_drain(struct node *node, uint64_t deadline_ns, void (*done)(struct node *node))
+/* Who is told and calls again gets a peer of its own, which refuses and closes by its timer. */
+static void end_all(struct peers *peers)
 {
-    struct peers *peers = node->peers;
     struct peer *peer;
-    struct peer *next;
 
-    (void)deadline_ns;
     peers->is_draining = true;
-    peers->drained = done;
-    for (peer = LIST_FIRST(&peers->all); peer != NULL; peer = next) {
-        next = LIST_NEXT(peer, link);
+    LIST_FOREACH (peer, &peers->all, link) { /* they are freed later, by the loop */
         if (!peer->is_closing) {
-            peer_fail_all(peer, RPC_CODE_ENDING, "the node is ending");
             peer_close(peer);
+            peer_fail_all(peer, RPC_CODE_ENDING, "the node is ending");
         }
     }
-    finish_drain(peers);
+}
+
+void peers_drain(struct node *node, uint64_t deadline_ns, void (*done)(struct node *node))
+{
+    (void)deadline_ns;
+    node->peers->drained = done;
+    end_all(node->peers);
+    finish_drain(node->peers);
 }
 
 static void close_streams(struct peers *peers);
@@ -328,18 +333,9 @@ static void close_streams(struct peers *peers)
 
 void peers_close(struct node *node, void (*closed)(struct node *node))
 {
-    struct peers *peers = node->peers;
-    struct peer *peer;
-
-    peers->is_draining = true;
-    peers->closed = closed;
-    LIST_FOREACH (peer, &peers->all, link) {
-        if (!peer->is_closing) {
-            peer_fail_all(peer, RPC_CODE_ENDING, "the node is ending");
-            peer_close(peer);
-        }
-    }
-    close_streams(peers);
+    node->peers->closed = closed;
+    end_all(node->peers);
+    close_streams(node->peers);
 }
 
 void peers_metrics(struct node *node, struct buf *out)

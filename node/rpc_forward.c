@@ -119,7 +119,8 @@ static void keep(struct target *t, struct rpc_span result, const struct rpc_erro
 
     t->failed = error != NULL;
     if (error != NULL) {
-        put_error(&t->answer, error->code, error->message);
+        bool fits = f->bytes + strlen(error->message) <= ANSWERS_MAX;
+        put_error(&t->answer, error->code, fits ? error->message : "");
     } else if (!rpc_fits_depth(result, RPC_DEPTH_MAX - ANSWER_DEPTH)) {
         t->failed = true;
         put_error(&t->answer, err_name(ERR_DAMAGED), "its answer has too many levels");
@@ -213,6 +214,10 @@ static void start_one(struct forward *f, struct target *t)
         keep(t, (struct rpc_span){0}, &error);
     } else if (t->is_self) {
         t->part = rpc_call_part(f->call, on_part, t);
+        if (f->call->deadline_ns != UINT64_MAX) { /* as of the others */
+            t->part->deadline_ns = f->deadline_ns;
+            rpc_server_watch_deadline(f->call->conn->server, f->deadline_ns);
+        }
         rpc_call_handle(t->part);
     } else {
         t->number = ask(t, on_peer_of_many, t);

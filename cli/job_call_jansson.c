@@ -26,9 +26,11 @@
 
 bool job_call_is_meant(const struct job_call *call)
 {
-    bool is_pattern =
-        call->interfaces->n == 1 && strpbrk(call->interfaces->items[0], "*?[") != NULL;
+    bool is_pattern = false;
 
+    for (size_t i = 0; i < call->interfaces->n; i++) {
+        is_pattern = is_pattern || strpbrk(call->interfaces->items[i], "*?[") != NULL;
+    }
     return call->of_nodes || call->start_at != NULL || call->policy >= 0 || call->late >= 0 ||
            call->quorum > 0 || call->wait || is_pattern;
 }
@@ -48,6 +50,20 @@ static int set_nodes(struct command_context *ctx, const struct job_call *call)
     json_object_update(call->args, options);
     json_decref(options);
     return rc;
+}
+
+static void set_interfaces(const struct job_call *call)
+{
+    struct buf all = {0};
+
+    for (size_t i = 0; i < call->interfaces->n; i++) {
+        buf_put_str(&all, i == 0 ? "" : " ");
+        buf_put_str(&all, call->interfaces->items[i]);
+    }
+    buf_put_u8(&all, 0);
+    json_object_del(call->args, "interfaces");
+    manage_set_text(call->args, "interface", (const char *)all.data);
+    buf_deinit(&all);
 }
 
 static int set_start(const struct job_call *call, struct err *err)
@@ -76,12 +92,7 @@ static int set_args(struct command_context *ctx, const struct job_call *call)
     static const char *const policies[] = {"best-effort", "quorum", "all"};
     static const char *const lates[] = {"skip", "start"};
 
-    if (call->interfaces->n != 1) {
-        return err_set(err, ERR_USAGE,
-                       "a job takes one --interface, which may be a pattern: --interface 'eth*'");
-    }
-    json_object_del(call->args, "interfaces");
-    manage_set_text(call->args, "interface", call->interfaces->items[0]);
+    set_interfaces(call);
     if (json_object_get(call->args, "tags") != NULL) {
         return err_set(err, ERR_USAGE,
                        "--tag is for a capture on the node asked: a job's sessions "

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A job's capture. Whether it could be captured is tried on a worker: every interface that its
- * pattern fits is opened with its filter, and closed again. The capture itself is one of
- * node/captures, opened before the job's first instant and cut by the stamps of its packets.
+ * A job's capture. Whether it could be captured is tried on a worker: every interface that it
+ * names, or that fits a pattern of it, is opened with its filter, and closed again. The capture
+ * itself is one of node/captures, opened before the job's first instant and cut by the stamps of
+ * its packets.
  */
 #include "node/jobs_internal_uv.h"
 
@@ -26,7 +27,7 @@
  * all the rest of the check. */
 #define CHECK_RING_BYTES (512u * 1024u)
 
-/* The interfaces that a pattern fits, and what is done with them. */
+/* The interfaces of a job here, and what is done with them. */
 struct chosen {
     struct job_entry *entry; /* held */
     void (*then)(struct chosen *chosen);
@@ -48,6 +49,11 @@ static bool is_pattern(const char *text)
 
 static void add_name(struct chosen *chosen, const char *name)
 {
+    for (size_t i = 0; i < chosen->n; i++) {
+        if (strcmp(chosen->names[i], name) == 0) {
+            return;
+        }
+    }
     if (chosen->n == SESSION_MAX_SOURCES) {
         chosen->too_many = true;
         return;
@@ -55,18 +61,40 @@ static void add_name(struct chosen *chosen, const char *name)
     snprintf(chosen->names[chosen->n++], IFACE_NAME_MAX, "%s", name);
 }
 
-static void on_devices(const json_t *all, const struct interface_list *list, void *arg)
+static void add_fitting(struct chosen *chosen, const char *pattern,
+                        const struct interface_list *list)
 {
-    struct chosen *chosen = arg;
-    const char *pattern = chosen->entry->job.spec.interface;
-
-    (void)all;
     for (size_t i = 0; i < list->n; i++) {
         const struct interface *one = &list->items[i];
         if (one->is_device && one->up && fnmatch(pattern, one->name, 0) == 0) {
             add_name(chosen, one->name);
         }
     }
+}
+
+/* list: NULL where there is no pattern among the words. */
+static void add_words(struct chosen *chosen, const struct interface_list *list)
+{
+    char words[JOB_INTERFACE_MAX + 1];
+    char *rest = words;
+
+    memcpy(words, chosen->entry->job.spec.interface, sizeof words);
+    while (rest != NULL) {
+        const char *word = strsep(&rest, " ");
+        if (is_pattern(word)) {
+            add_fitting(chosen, word, list);
+        } else if (word[0] != '\0') {
+            add_name(chosen, word);
+        }
+    }
+}
+
+static void on_devices(const json_t *all, const struct interface_list *list, void *arg)
+{
+    struct chosen *chosen = arg;
+
+    (void)all;
+    add_words(chosen, list);
     chosen->then(chosen);
 }
 
@@ -85,7 +113,7 @@ static void choose(struct job_entry *entry, void (*then)(struct chosen *chosen))
     if (is_pattern(spec->interface)) {
         devices_ask(entry->jobs->node, on_devices, chosen);
     } else {
-        add_name(chosen, spec->interface);
+        add_words(chosen, NULL);
         then(chosen);
     }
 }

@@ -33,7 +33,7 @@ static bool is_printable(const char *text)
 
 static int check_texts(const struct job_spec *spec, struct err *err)
 {
-    if (spec->interface[0] == '\0') {
+    if (spec->interface[strspn(spec->interface, " ")] == '\0') {
         return err_set(err, ERR_USAGE, "the interface of a job is missing");
     }
     if (!is_printable(spec->interface) || !is_printable(spec->filter) ||

@@ -30,7 +30,7 @@
 #define JOB_NODES_MAX      32 /* named ones; "all" and tags have no such bound */
 #define JOB_TAGS_MAX       8
 #define JOB_TAG_MAX        TAG_MAX
-#define JOB_INTERFACE_MAX  64
+#define JOB_INTERFACE_MAX  255
 #define JOB_FILTER_MAX     512
 #define JOB_NAME_MAX       64
 #define JOB_SNAPLEN_MAX    262144
@@ -64,7 +64,7 @@ struct job_spec {
     enum job_policy policy;
     uint8_t quorum; /* percent, with JOB_QUORUM */
     struct job_selector selector;
-    char interface[JOB_INTERFACE_MAX + 1]; /* a pattern of fnmatch */
+    char interface[JOB_INTERFACE_MAX + 1]; /* names and patterns of fnmatch, blanks between */
     char filter[JOB_FILTER_MAX + 1];
     char name[JOB_NAME_MAX + 1];
     uint32_t snaplen;     /* 0: all of a packet */

@@ -75,8 +75,8 @@ static const struct rpc_param job_start[] = {
     {.name = "interface",
      .type = RPC_TEXT,
      .required = true,
-     .what = "An interface, or a pattern such as `eth*` for those that are up, which become one "
-             "session on each node."},
+     .what = "Interfaces, blanks between them, or patterns such as `eth*` for those that are up; "
+             "all of a node become one session."},
     {.name = "nodes",
      .type = RPC_TEXTS,
      .what = "Names or ids of nodes, 32 at the most, or `all` (the node asked)."},

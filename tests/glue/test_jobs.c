@@ -380,7 +380,7 @@ static void members_of_a_job_measure_each_others_clocks(void **state)
     (void)state;
     start(2);
     struct job_spec spec = a_job(0, JOB_LEAD_NS + JOB_SECOND / 2);
-    snprintf(spec.interface, sizeof spec.interface, "good0");
+    snprintf(spec.interface, sizeof spec.interface, "good0 eth*  good0");
     assert_int_equal(jobs_arm(jobs_of(0), &spec, on_decided, &row, &err), 0);
     jobs_spread(jobs_of(0), &spec.id);
     await(&spec, 2, JOB_ARMED);
@@ -393,6 +393,7 @@ static void members_of_a_job_measure_each_others_clocks(void **state)
     for (unsigned i = 0; i < 2; i++) {
         bool is_creator = fakes[i].node == &swarm.nodes[0].node;
         assert_true(fakes[i].request.clock_reference == (is_creator ? 0 : spec.creator));
+        assert_int_equal(fakes[i].request.n_interfaces, 1);
     }
     jobs_raise(jobs_of(0), &spec.id, JOB_STOP);
     await(&spec, 2, JOB_DONE);

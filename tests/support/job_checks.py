@@ -92,7 +92,7 @@ def relates(node, session, reference):
 
 def one_instant(lab):
     nodes = lab.nodes
-    started = done(manage(nodes[0], "start-capture", "-i", "eth*", "--all", "-t", "2s", "--name",
+    started = done(manage(nodes[0], "start-capture", "-i", "lo", "-i", "eth*", "--all", "-t", "2s", "--name",
                           "both", "--policy", "all", "--json"))
     tap.check("three nodes are armed from one", started[0] == 0, *started)
     job = json.loads(started[1])
@@ -104,6 +104,8 @@ def one_instant(lab):
     for node in nodes:
         sessions = sessions_of(node, job["id"])
         tap.check(f"{node.name} has one session of it", len(sessions) == 1, sessions)
+        tap.check(f"{node.name} has both interfaces in it",
+                  sorted(i["name"] for i in sessions[0]["interfaces"]) == ["eth0", "lo"], sessions[0])
         found.append(stamps(node, sessions[0]["id"]))
         tap.check(f"{node.name} knows its clock against that of the node asked",
                   relates(node, sessions[0], nodes[0]), sessions[0])

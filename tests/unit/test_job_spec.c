@@ -105,6 +105,8 @@ static void what_is_not_well_is_refused_in_words(void **state)
     assert_int_equal(job_spec_check(&spec, NULL), 0);
     spec.interface[0] = '\0';
     refused(&spec, "interface");
+    snprintf(spec.interface, sizeof spec.interface, "  ");
+    refused(&spec, "interface");
     spec = job_example(1, JOB_EXAMPLE_T);
     spec.end_ns = spec.start_ns;
     refused(&spec, "behind its start");

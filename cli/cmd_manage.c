@@ -48,6 +48,7 @@ const struct command *const manage_commands[] = {
     &cmd_manage_query,
     &cmd_manage_download_pcap,
     &cmd_manage_delete_session,
+    &cmd_manage_prune,
     &cmd_manage_replay,
     &cmd_manage_replays,
     &cmd_manage_stop_replay,
@@ -79,7 +80,8 @@ const struct command cmd_manage = {
             "'packetrecorder keys add' on the node makes a key, and so does 'manage keys add'.",
             "The options below and the global ones stand before or behind the command.",
             "With --nodes, --all or --select the node asked asks these nodes of its swarm. Lists, "
-            "info, doctor, query, delete-session, stop-capture and stop-replay have rows of all of "
+            "info, doctor, query, delete-session, prune, stop-capture and stop-replay have rows of "
+            "all of "
             "them then, each with its node; for start-capture they are where it runs. Who did not "
             "answer has a line on standard error, NODE: why. The others are for one node at a "
             "time: --nodes NODE; events come from the node asked alone. Ends with 0 when all "

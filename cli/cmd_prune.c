@@ -76,7 +76,7 @@ static int prune(struct command_context *ctx, const struct prune_args *args, str
         .keep_tags = args->keep_tags.items,
         .n_keep_tags = args->keep_tags.n,
     };
-    int r = store_prune(store, &rule, &pruned, &ctx->err);
+    int r = store_prune(store, &rule, NULL, NULL, &pruned, &ctx->err);
 
     if (r < 0) {
         return r;

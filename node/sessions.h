@@ -20,6 +20,17 @@ void sessions_find(struct node *node, const char *id, const struct asker *asker)
 /* {"id"} of what was deleted. ERR_IN_USE while it is recorded, with what ends it. */
 void sessions_delete(struct node *node, const char *id, const struct asker *asker);
 
+struct sessions_prune {
+    uint64_t max_bytes;             /* of all on disk; 0 = no bound */
+    uint64_t max_age_ns;            /* since the end of a session; 0 = no bound */
+    const struct json_t *keep_tags; /* an array of "K=V" and "K"; NULL: none */
+};
+
+/* {"sessions", "packets", "stored_bytes", "disk_bytes"}: what was deleted, and what the store takes
+ * then. What is being recorded stays. */
+void sessions_prune(struct node *node, const struct sessions_prune *what,
+                    const struct asker *asker);
+
 #define SESSIONS_PAGE_DEFAULT 100u
 #define SESSIONS_PAGE_MAX     10000u
 

@@ -98,6 +98,9 @@ static int refresh_root(struct node_store *a, struct err *err)
         .path = a->path, .mode = STORE_READ, .key = a->key, .like = a->root};
     int r = store_open(&options, &store, err);
     drop_root(a);
+    if (r == ERR_NOT_FOUND) {
+        return err_set(err, r, "there is no store '%s' yet: the first capture makes it", a->path);
+    }
     if (r < 0) {
         return r;
     }

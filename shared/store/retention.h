@@ -35,9 +35,11 @@ struct store_pruned {
     uint64_t bytes;
 };
 
-/* Deletes whole sessions, oldest first. */
-int store_prune(struct store *store, const struct store_prune *rule, struct store_pruned *out,
-                struct err *err);
+/* Deletes whole sessions, oldest first, but for those that are being written. `gone` (or NULL) is
+ * told of each. */
+int store_prune(struct store *store, const struct store_prune *rule,
+                void (*gone)(const struct store_session *session, void *arg), void *arg,
+                struct store_pruned *out, struct err *err);
 
 /* Bytes on disk: catalogue, its log, segments. */
 uint64_t store_disk_bytes(const struct store *store);

@@ -262,8 +262,35 @@ static bool is_kept(const struct store_session *s, const struct store_prune *rul
     return false;
 }
 
-int store_prune(struct store *store, const struct store_prune *rule, struct store_pruned *out,
-                struct err *err)
+/* Its writer would go on with a session that there is no more. */
+static bool is_written(const struct store_session *s)
+{
+    return s->state == STORE_RUNNING || (s->state == STORE_DISK_FULL && s->ended_ns == 0);
+}
+
+static int shrink(struct store *store, struct err *err)
+{
+    store_group_lock(store);
+    int r = catalogue_shrink(&store->catalogue, err);
+    store_group_unlock(store);
+    return r;
+}
+
+static int prune_one(struct store *store, const struct store_session *session,
+                     struct store_pruned *out, struct err *err)
+{
+    store_group_lock(store);
+    int r = delete_session(store, session, err);
+    store_group_unlock(store);
+    out->sessions += r == 0;
+    out->packets += r == 0 ? session->packets : 0;
+    out->bytes += r == 0 ? session->stored_bytes : 0;
+    return r;
+}
+
+int store_prune(struct store *store, const struct store_prune *rule,
+                void (*gone)(const struct store_session *session, void *arg), void *arg,
+                struct store_pruned *out, struct err *err)
 {
     struct store_session *list = NULL;
     size_t n = 0;
@@ -276,21 +303,21 @@ int store_prune(struct store *store, const struct store_prune *rule, struct stor
         uint64_t age_at = list[i].ended_ns > 0 ? list[i].ended_ns : list[i].started_ns;
         bool old = rule->before_ns > 0 && age_at < rule->before_ns;
         if (total <= rule->max_bytes && !measured) {
-            r = catalogue_shrink(&store->catalogue, err);
+            r = shrink(store, err);
             total = store_disk_bytes(store);
             measured = true;
         }
         bool large = rule->max_bytes > 0 && total > rule->max_bytes;
-        if (r < 0 || (!old && !large) || is_kept(&list[i], rule)) {
+        if (r < 0 || (!old && !large) || is_written(&list[i]) || is_kept(&list[i], rule)) {
             continue;
         }
-        r = delete_session(store, &list[i], err);
+        r = prune_one(store, &list[i], out, err);
+        if (r == 0 && gone != NULL) {
+            gone(&list[i], arg);
+        }
         total -= list[i].stored_bytes < total ? list[i].stored_bytes : total;
         measured = false;
-        out->sessions += r == 0;
-        out->packets += r == 0 ? list[i].packets : 0;
-        out->bytes += r == 0 ? list[i].stored_bytes : 0;
     }
     store_sessions_free(list, n);
-    return r < 0 ? r : catalogue_shrink(&store->catalogue, err);
+    return r < 0 ? r : shrink(store, err);
 }

@@ -57,7 +57,7 @@ int store_session_find(struct store *store, const char *text, struct store_sessi
     if (n == 0) {
         return err_set(err, ERR_NOT_FOUND,
                        last ? "the store '%s' holds no session"
-                            : "the store '%s' holds no session '%s': packetrecorder sessions lists "
+                            : "the store '%s' holds no session '%s': 'sessions' lists "
                               "them (an id needs at least 8 characters)",
                        store->path, text);
     }

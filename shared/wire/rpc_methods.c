@@ -144,6 +144,18 @@ static const struct rpc_param session_list[] = {
     {.name = "limit", .type = RPC_COUNT, .what = "The newest so many (all)."},
 };
 
+static const struct rpc_param session_prune[] = {
+    {.name = "max_bytes",
+     .type = RPC_SIZE,
+     .what = "Deletes the oldest until the store takes no more than this on disk; 0 is no bound."},
+    {.name = "max_age",
+     .type = RPC_DURATION,
+     .what = "Deletes what ended longer ago than this; 0 is no bound."},
+    {.name = "keep_tags",
+     .type = RPC_TEXTS,
+     .what = "Sessions with one of these tags, `KEY` or `KEY=VALUE`, stay whatever happens."},
+};
+
 static const struct rpc_param session_query[] = {
     SESSION_ID,
     FILTER("Only packets that match."),
@@ -434,6 +446,15 @@ const struct rpc_method rpc_methods[] = {
      .what = "Deletes a session and its packets.",
      .result = "`{id}`.",
      PARAMS(one_session)},
+    {.name = "session.prune",
+     .fans_out = true,
+     .right = RIGHT_ADMIN,
+     .changes = true,
+     .what = "Deletes whole sessions, oldest first, until `max_bytes` and `max_age` hold, of which "
+             "one must be given. What is being recorded stays.",
+     .result = "`{sessions, packets, stored_bytes, disk_bytes}`: what was deleted, and what the "
+               "store takes on disk then.",
+     PARAMS(session_prune)},
     {.name = "replay.start",
      .right = RIGHT_INJECT,
      .changes = true,

@@ -104,12 +104,25 @@ def chosen(tap, manage):
         manage.err)
 
 
+def pruned(tap, manage):
+    code, rows = manage.rows("prune", "--all", "--max-age", "1h")
+    tap.check("prune finds nothing that is old", code == 0 and [r["node"] for r in rows] == NAMES and
+              all(r["sessions"] == 0 for r in rows), manage.out, manage.err)
+    tap.check("without a rule: 2", manage("prune", "--all") == 2)
+    code = manage("prune", "--nodes", "n2", "--max-bytes", "1")
+    tap.check("a store that stays too large: 3", code == 3 and
+              re.search("^n2 +1 +5 ", manage.out, re.M), manage.out, manage.err)
+    _, rows = manage.rows("audit", "--nodes", "n2")
+    tap.check("and it is in the audit", any(r["method"] == "session.prune" and
+                                            r["target"].startswith("more than") for r in rows), rows)
+
+
 def changed(tap, manage):
-    tap.check("delete-session on two", manage("delete-session", "one", "--nodes", "n1,n0") == 0 and
+    tap.check("delete-session on another", manage("delete-session", "one", "--nodes", "n0,n0") == 0 and
               "deleted" in manage.err, manage.err)
     code = manage("delete-session", "one", "--all")
     tap.check("who has it no longer says so", code == 3 and
-              re.search("^n0: .*one", manage.err, re.M) and " on n2" in manage.err, code, manage.err)
+              re.search("^n0: .*one", manage.err, re.M) and " on n1" in manage.err, code, manage.err)
     code = manage("stop-capture", "one", "--all")
     tap.check("none: 1", code == 1 and "none of 3 nodes" in manage.err, code, manage.err)
 
@@ -119,6 +132,7 @@ def all_up(tap, lab):
     record(tap, manage, lab)
     by_the_table(tap, manage)
     chosen(tap, manage)
+    pruned(tap, manage)
     changed(tap, manage)
 
 

@@ -85,6 +85,8 @@ def test_capture(t):
         running = c.call("capture.list")
         t.equal("a capture that runs is listed", [session], [one["id"] for one in running])
         t.equal("it cannot be deleted", "in_use", refused(c, "session.delete", session_id="dns")[0])
+        t.equal("nor pruned", 0, c.call("session.prune", max_bytes=1)["sessions"])
+        t.equal("without a rule nothing is", "usage", refused(c, "session.prune")[0])
         part = b"".join(r["data"] for r in chunks(c, "dns"))
         t.check("what is durable of it can be read", len(part) > 1000 and part[:4] == b"\n\r\r\n")
         ended = c.call("capture.stop", session_id="dns")
@@ -273,6 +275,9 @@ def test_delete_while_reading(t):
                 [s["name"] for s in c.call("session.list")])
         t.equal("deleted is deleted", "not_found",
                 refused(c, "session.delete", session_id=deleted["id"])[0])
+        t.equal("what is younger, or has the tag, is not pruned", [0, 0],
+                [c.call("session.prune", max_age="1h")["sessions"],
+                 c.call("session.prune", max_bytes=1, keep_tags=["none", "site"])["sessions"]])
 
 
 def test_end(t):

@@ -215,7 +215,7 @@ def test_hostile(t):
         for wanted in ("udp udp", "host " + "a" * 2000, "port 1" + " or port 1" * 200):
             t.equal(f"refused: the filter {wanted[:20]}", "filter",
                     refused(c, "session.read", session_id="dns", filter=wanted)[0])
-        other = record(c, "other", 100)
+        other = record(c, "other", 100, tags={"site": "south"})
         c.call("capture.stop", session_id="other")
         t.equal("refused: a cursor of another session", "usage",
                 refused(c, "session.read", session_id=other, cursor=whole)[0])

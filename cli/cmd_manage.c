@@ -47,6 +47,7 @@ const struct command *const manage_commands[] = {
     &cmd_manage_sessions,
     &cmd_manage_query,
     &cmd_manage_download_pcap,
+    &cmd_manage_watch,
     &cmd_manage_delete_session,
     &cmd_manage_prune,
     &cmd_manage_replay,

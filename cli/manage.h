@@ -116,6 +116,7 @@ extern const struct command cmd_manage_query;
 extern const struct command cmd_manage_download_pcap;
 extern const struct command cmd_manage_delete_session;
 extern const struct command cmd_manage_prune;
+extern const struct command cmd_manage_watch;
 extern const struct command cmd_manage_replay;
 extern const struct command cmd_manage_replays;
 extern const struct command cmd_manage_stop_replay;

@@ -10,6 +10,7 @@
 #include "node/devices_uv.h"
 #include "node/events.h"
 #include "node/gauges.h"
+#include "node/gossip.h"
 #include "node/health.h"
 #include "node/http_server.h"
 #include "node/metrics.h"
@@ -281,6 +282,20 @@ static void add_stream(const struct relay_stream_info *info, void *arg)
     json_array_append_new(arg, one);
 }
 
+/* What it is here, and how far that is ahead of swarm time; null where there is none. */
+static json_t *stats_clock(struct node *node)
+{
+    struct gossip_clock clock;
+    bool is_known = node->gossip != NULL && gossip_clock_get(node->gossip, NULL, 0, &clock);
+    json_t *object = json_object();
+
+    json_object_set_new(object, "time", to_json_time(is_known ? clock.time_ns : clock_wall_ns()));
+    json_object_set_new(object, "offset_ns",
+                        is_known ? json_integer(clock.offset_ns) : json_null());
+    json_object_set_new(object, "bound_ns", is_known ? to_json_count(clock.bound_ns) : json_null());
+    return object;
+}
+
 struct json_t *api_node_stats(struct node *node)
 {
     struct captures_totals totals;
@@ -297,6 +312,7 @@ struct json_t *api_node_stats(struct node *node)
     json_object_set_new(
         object, "uptime_seconds",
         json_integer((json_int_t)((clock_wall_ns() - node->started_ns) / 1000000000u)));
+    json_object_set_new(object, "clock", stats_clock(node));
     json_object_set_new(object, "captures", stats_captures(&totals));
     json_object_set_new(object, "protocols", stats_protocols(&totals.protocols));
     json_object_set_new(object, "store", stats_store(node));

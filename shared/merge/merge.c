@@ -164,6 +164,11 @@ void merge_add_statistics(struct merge *m, uint32_t source, uint32_t iface,
     }
 }
 
+void merge_set_lost(struct merge *m, uint32_t source, uint64_t lost)
+{
+    m->sources[source]->lost = lost;
+}
+
 void merge_now(struct merge *m, uint64_t now_ns)
 {
     m->now_ns = now_ns > m->now_ns ? now_ns : m->now_ns;
@@ -235,11 +240,25 @@ uint32_t merge_n_sources(const struct merge *m)
     return m->n_sources;
 }
 
+/* Counters of a source may be anything. */
+static void add_dropped(uint64_t *sum, uint64_t told)
+{
+    if (told != UINT64_MAX) {
+        *sum = told > UINT64_MAX - *sum ? UINT64_MAX : *sum + told;
+    }
+}
+
 struct merge_told merge_told(const struct merge *m, uint32_t source)
 {
     const struct merge_source *s = m->sources[source];
     struct merge_told told = s->told;
 
+    for (uint32_t i = 0; i < s->n_ifaces; i++) {
+        if (s->ifaces[i].has_told) {
+            add_dropped(&told.dropped, s->ifaces[i].told.numbers.osdrop);
+            add_dropped(&told.dropped, s->ifaces[i].told.numbers.ifdrop);
+        }
+    }
     told.options = s->reader.n_options;
     told.held_bytes = s->held_bytes;
     told.is_ended = s->is_ended;

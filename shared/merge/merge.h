@@ -75,6 +75,7 @@ struct merge_told {
     uint64_t late_max_ns;
     uint64_t early;
     uint64_t left_out; /* that a classic file cannot hold: another link type */
+    uint64_t dropped;  /* by its kernel and interfaces, as far as it has told */
     uint64_t options;  /* of packets, left out: damaged or too long */
     uint64_t first_ns; /* of those written, corrected; UINT64_MAX when there is none */
     uint64_t last_ns;
@@ -113,6 +114,9 @@ void merge_watermark(struct merge *merge, uint32_t source, uint64_t time_ns);
  * interface of it (its number in the stream). Ignored when it does not describe it. */
 void merge_add_statistics(struct merge *merge, uint32_t source, uint32_t iface,
                           const struct pcapng_told_statistics *told);
+/* Packets of it that were lost between its capture and this merge, so far: told in the statistics
+ * of its first interface, beside what its stream says. */
+void merge_set_lost(struct merge *merge, uint32_t source, uint64_t lost);
 /* Live: the common time, never going back. */
 void merge_now(struct merge *merge, uint64_t now_ns);
 

@@ -16,6 +16,11 @@ static uint64_t distance(int64_t a, int64_t b)
     return a > b ? (uint64_t)a - (uint64_t)b : (uint64_t)b - (uint64_t)a;
 }
 
+static bool is_unknown(const struct merge_clock_sample *sample)
+{
+    return sample->bound_ns == MERGE_BOUND_UNKNOWN;
+}
+
 static void make_room(struct merge_clock *clock)
 {
     if (clock->legs == NULL) {
@@ -42,7 +47,8 @@ bool merge_clock_add(struct merge_clock *clock, const struct merge_clock_sample 
             last->slope = ((double)sample->offset_ns - (double)last->sample.offset_ns) /
                           (double)(sample->time_ns - last->sample.time_ns);
         }
-        if (distance(sample->offset_ns, clock->era_first.offset_ns) > clock->era_first.bound_ns) {
+        if (distance(sample->offset_ns, clock->era_first.offset_ns) > clock->era_first.bound_ns ||
+            is_unknown(sample) != is_unknown(&clock->era_first)) {
             clock->era++;
             clock->era_first = *sample;
         }

@@ -225,24 +225,52 @@ void merge_put_packet(struct merge *m, struct merge_source *s, const struct merg
 
 /* ---- statistics ---- */
 
-static void put_statistics_of(struct merge_source *s, const struct merge_iface *record,
-                              struct buf *out)
+/* What it told of an interface, and what was lost after that: of its first one, as nobody says
+ * which it was. */
+static bool find_statistics(const struct merge *m, const struct merge_source *s, uint32_t iface,
+                            struct pcapng_statistics *out)
 {
-    struct pcapng_statistics numbers = record->told.numbers;
-    char comment[STATISTICS_MAX];
+    const struct merge_iface *record = iface < s->n_ifaces ? &s->ifaces[iface] : NULL;
+    uint64_t lost = iface == 0 ? s->lost : 0;
+    struct merge_clock clock = s->clock; /* where it stands stays as it is */
     uint32_t era;
 
-    numbers.time_ns = merge_clock_correct(&s->clock, numbers.time_ns, &era);
-    if (numbers.start_ns != UINT64_MAX) {
-        numbers.start_ns = merge_clock_correct(&s->clock, numbers.start_ns, &era);
+    *out = PCAPNG_STATISTICS_UNKNOWN;
+    if (record != NULL && record->has_told) {
+        *out = record->told.numbers;
+        out->time_ns = merge_clock_correct(&clock, out->time_ns, &era);
+        if (out->start_ns != UINT64_MAX) {
+            out->start_ns = merge_clock_correct(&clock, out->start_ns, &era);
+        }
+        if (out->end_ns != UINT64_MAX) {
+            out->end_ns = merge_clock_correct(&clock, out->end_ns, &era);
+        }
+    } else if (lost > 0) {
+        out->time_ns = m->last_ns;
+    } else {
+        return false;
     }
-    if (numbers.end_ns != UINT64_MAX) {
-        numbers.end_ns = merge_clock_correct(&s->clock, numbers.end_ns, &era);
+    if (lost > 0) {
+        uint64_t known = out->osdrop == UINT64_MAX ? 0 : out->osdrop;
+        out->osdrop = known > UINT64_MAX - 1 - lost ? UINT64_MAX - 1 : known + lost;
     }
-    snprintf(comment, sizeof comment, "%s%snode %s: late: %" PRIu64 "; early: %" PRIu64,
+    return true;
+}
+
+static void put_statistics_of(struct merge_source *s, uint32_t iface,
+                              const struct pcapng_statistics *numbers, struct buf *out)
+{
+    const struct merge_iface *record = &s->ifaces[iface];
+    char comment[STATISTICS_MAX];
+    char lost[64] = "";
+
+    if (iface == 0 && s->lost > 0) {
+        snprintf(lost, sizeof lost, "; lost on the way: %" PRIu64, s->lost);
+    }
+    snprintf(comment, sizeof comment, "%s%snode %s: late: %" PRIu64 "; early: %" PRIu64 "%s",
              record->told.comment, record->told.comment[0] != '\0' ? "; " : "", s->node,
-             s->told.late, s->told.early);
-    pcapng_write_statistics(out, record->last_out, &numbers, comment);
+             s->told.late, s->told.early, lost);
+    pcapng_write_statistics(out, record->last_out, numbers, comment);
 }
 
 void merge_write_statistics(struct merge *m, struct buf *out)
@@ -256,22 +284,23 @@ void merge_write_statistics(struct merge *m, struct buf *out)
     }
     for (uint32_t i = 0; i < m->n_sources; i++) {
         struct merge_source *s = m->sources[i];
-        for (uint32_t k = 0; k < s->n_ifaces; k++) {
-            struct merge_iface *record = &s->ifaces[k];
-            if (!record->has_told || k >= s->reader.n_ifaces) {
+        for (uint32_t k = 0; k < s->reader.n_ifaces; k++) {
+            struct pcapng_statistics numbers;
+            if (!find_statistics(m, s, k, &numbers)) {
                 continue;
             }
-            if (record->n_ids == 0) { /* no packet of it, but it may have lost some */
+            /* no packet of it, but it may have lost some */
+            if (merge_source_iface(s, k)->n_ids == 0) {
                 uint32_t era = 0;
                 bool is_new = false;
-                (void)merge_clock_correct(&s->clock, record->told.numbers.time_ns, &era);
+                (void)merge_clock_correct(&s->clock, s->ifaces[k].told.numbers.time_ns, &era);
                 (void)merge_out_number(m, s, k, era, &is_new);
                 if (!is_new) {
                     continue;
                 }
                 put_iface(s, k, era, out);
             }
-            put_statistics_of(s, record, out);
+            put_statistics_of(s, k, &numbers, out);
         }
     }
 }

@@ -116,6 +116,7 @@ struct merge_source {
     uint32_t n_stray_free;
     uint32_t stray_cap;
 
+    uint64_t lost; /* between its capture and here */
     bool is_ended;
     int failed;
     char why[256];

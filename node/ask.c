@@ -17,21 +17,41 @@ static void run(void *arg)
     }
 }
 
+static void end(struct ask *ask)
+{
+    json_decref(ask->answer.json);
+    buf_deinit(&ask->answer.text);
+    ask->release(ask);
+}
+
+static void refuse(struct ask *ask, bool is_ending)
+{
+    const char *why =
+        is_ending ? "the node is ending" : "the node has too much to do: try again later";
+
+    if (ask->asker.refused != NULL) {
+        ask->asker.refused(ask->asker.arg, is_ending, why);
+    } else {
+        err_set(&ask->err, ERR_LIMIT, "%s", why);
+        ask->asker.done(ask->asker.arg, NULL, &ask->err);
+    }
+    end(ask);
+}
+
 static void done(void *arg, bool cancelled)
 {
     struct ask *ask = arg;
 
     if (cancelled) {
-        err_set(&ask->err, ERR_LIMIT, "the node is ending");
+        refuse(ask, true);
+        return;
     }
     if (ask->err.code == 0 && ask->settle != NULL) {
         ask->settle(ask);
     }
     bool failed = ask->err.code < 0;
     ask->asker.done(ask->asker.arg, failed ? NULL : &ask->answer, failed ? &ask->err : NULL);
-    json_decref(ask->answer.json);
-    buf_deinit(&ask->answer.text);
-    ask->release(ask);
+    end(ask);
 }
 
 void ask_start(struct ask *ask, struct node *node, const struct asker *asker)
@@ -39,8 +59,7 @@ void ask_start(struct ask *ask, struct node *node, const struct asker *asker)
     ask->node = node;
     ask->asker = *asker;
     if (!work_run(node, run, done, ask)) {
-        err_set(&ask->err, ERR_LIMIT, "the node has too much to do: try again later");
-        done(ask, false);
+        refuse(ask, false);
     }
 }
 

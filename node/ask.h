@@ -25,6 +25,9 @@ struct asker {
     void (*encode)(void *arg, const struct answer *answer);
     /* On the loop, once: the answer, borrowed, or NULL and why there is none. */
     void (*done)(void *arg, const struct answer *answer, const struct err *err);
+    /* On the loop, instead of `done`: nothing was run, too much waits or the node is ending. NULL:
+     * done, with ERR_LIMIT. */
+    void (*refused)(void *arg, bool is_ending, const char *why);
     void *arg;
 };
 
@@ -41,7 +44,7 @@ struct ask {
     void (*release)(struct ask *ask);
 };
 
-/* Starts it. When too much waits the asker is told ERR_LIMIT at once. */
+/* Starts it. When too much waits the asker is told so at once. */
 void ask_start(struct ask *ask, struct node *node, const struct asker *asker);
 
 /* On a worker: use(store, ask) with a reader; its error goes into ask->err. Where there is no store

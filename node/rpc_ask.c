@@ -41,6 +41,21 @@ static void reply(struct rpc_call *call, struct buf *packed)
     }
 }
 
+static void end(struct asking *asking)
+{
+    rpc_call_unref(asking->call);
+    buf_deinit(&asking->packed);
+    mem_free(asking);
+}
+
+static void on_refused(void *arg, bool is_ending, const char *why)
+{
+    struct asking *asking = arg;
+
+    rpc_call_fail(asking->call, is_ending ? RPC_CODE_ENDING : RPC_CODE_BUSY, "%s", why);
+    end(asking);
+}
+
 static void on_answer(void *arg, const struct answer *answer, const struct err *err)
 {
     struct asking *asking = arg;
@@ -58,9 +73,7 @@ static void on_answer(void *arg, const struct answer *answer, const struct err *
         }
         reply(call, &asking->packed);
     }
-    rpc_call_unref(call);
-    buf_deinit(&asking->packed);
-    mem_free(asking);
+    end(asking);
 }
 
 struct asker rpc_asker(struct rpc_call *call)
@@ -68,7 +81,7 @@ struct asker rpc_asker(struct rpc_call *call)
     struct asking *asking = x_alloc(sizeof *asking);
 
     asking->call = rpc_call_ref(call);
-    return (struct asker){.done = on_answer, .arg = asking};
+    return (struct asker){.done = on_answer, .refused = on_refused, .arg = asking};
 }
 
 struct asker rpc_asker_packing(struct rpc_call *call)

@@ -186,18 +186,18 @@ struct list_job {
     size_t n;
 };
 
-static int use(struct store *store, struct rpc_job *job, struct err *err)
+static int use(struct store *store, struct ask *ask, struct err *err)
 {
-    struct list_job *list = container_of(job, struct list_job, job);
+    struct list_job *list = container_of(ask, struct list_job, job.ask);
 
     return store_audit_list(store, (size_t)list->limit, &list->entries, &list->n, err);
 }
 
-static void run_list(struct rpc_job *job)
+static void run_list(struct ask *ask)
 {
-    rpc_job_read(job, use);
-    if (job->err.code == ERR_NOT_FOUND) {
-        job->err = (struct err){0}; /* no store: nothing was changed */
+    ask_read(ask, use);
+    if (ask->err.code == ERR_NOT_FOUND) {
+        ask->err = (struct err){0}; /* no store: nothing was changed */
     }
 }
 
@@ -217,9 +217,9 @@ static void reply_list(struct rpc_job *job)
     rpc_call_reply(job->call, answer);
 }
 
-static void release_list(struct rpc_job *job)
+static void release_list(struct ask *ask)
 {
-    struct list_job *list = container_of(job, struct list_job, job);
+    struct list_job *list = container_of(ask, struct list_job, job.ask);
 
     mem_free(list->entries);
     mem_free(list);
@@ -229,9 +229,9 @@ static void list_audit(struct rpc_call *call, struct node *node)
 {
     struct list_job *list = x_alloc(sizeof *list);
 
-    list->job.run = run_list;
+    list->job.ask.run = run_list;
     list->job.reply = reply_list;
-    list->job.release = release_list;
+    list->job.ask.release = release_list;
     list->limit = rpc_arg_count(rpc_call_args(call), "limit", 100);
     rpc_job_start(&list->job, call, node);
 }

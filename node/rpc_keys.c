@@ -26,20 +26,20 @@ struct keys_job {
     size_t n_left;
 };
 
-static struct keys_job *new_job(struct node *node, void (*run)(struct rpc_job *job),
+static struct keys_job *new_job(struct node *node, void (*run)(struct ask *ask),
                                 void (*reply)(struct rpc_job *job))
 {
     struct keys_job *keys = x_alloc(sizeof *keys);
 
-    keys->job.run = run;
+    keys->job.ask.run = run;
     keys->job.reply = reply;
     keys->path = api_keys_path(node->options->database);
     return keys;
 }
 
-static void release(struct rpc_job *job)
+static void release(struct ask *ask)
 {
-    struct keys_job *keys = container_of(job, struct keys_job, job);
+    struct keys_job *keys = container_of(ask, struct keys_job, job.ask);
 
     explicit_bzero(keys->text, sizeof keys->text);
     explicit_bzero(&keys->key, sizeof keys->key);
@@ -51,15 +51,15 @@ static void release(struct rpc_job *job)
 
 static void start(struct keys_job *keys, struct rpc_call *call, struct node *node)
 {
-    keys->job.release = release;
+    keys->job.ask.release = release;
     rpc_job_start(&keys->job, call, node);
 }
 
 /* What succeeds may have met an error on the way: no file yet is no key. */
-static void settle(struct rpc_job *job, int rc)
+static void settle(struct ask *ask, int rc)
 {
     if (rc == 0) {
-        job->err = (struct err){0};
+        ask->err = (struct err){0};
     }
 }
 
@@ -70,12 +70,12 @@ static int add_to_list(struct api_keys *keys, void *arg, struct err *err)
     return api_keys_add(keys, arg, err);
 }
 
-static void run_add(struct rpc_job *job)
+static void run_add(struct ask *ask)
 {
-    struct keys_job *keys = container_of(job, struct keys_job, job);
+    struct keys_job *keys = container_of(ask, struct keys_job, job.ask);
 
     api_key_make(&keys->key, keys->text);
-    settle(job, api_keys_change(keys->path, add_to_list, &keys->key, &job->err));
+    settle(ask, api_keys_change(keys->path, add_to_list, &keys->key, &ask->err));
 }
 
 static void reply_add(struct rpc_job *job)
@@ -96,7 +96,7 @@ static void reply_add(struct rpc_job *job)
     rpc_put_text(&result, "key");
     rpc_put_text(&result, keys->text);
     json_decref(entry);
-    auth_look_now(job->node->auth);
+    auth_look_now(job->ask.node->auth);
     rpc_call_set_target(job->call, keys->key.id);
     rpc_call_reply_packed(job->call, &result);
 }
@@ -129,11 +129,11 @@ static void add(struct rpc_call *call, struct node *node)
 
 /* ---- list ---- */
 
-static void run_list(struct rpc_job *job)
+static void run_list(struct ask *ask)
 {
-    struct keys_job *keys = container_of(job, struct keys_job, job);
+    struct keys_job *keys = container_of(ask, struct keys_job, job.ask);
 
-    settle(job, api_keys_load(keys->path, &keys->keys, &job->err));
+    settle(ask, api_keys_load(keys->path, &keys->keys, &ask->err));
 }
 
 static void reply_list(struct rpc_job *job)
@@ -169,11 +169,11 @@ static int remove_from_list(struct api_keys *list_, void *arg, struct err *err)
     return rc;
 }
 
-static void run_revoke(struct rpc_job *job)
+static void run_revoke(struct ask *ask)
 {
-    struct keys_job *keys = container_of(job, struct keys_job, job);
+    struct keys_job *keys = container_of(ask, struct keys_job, job.ask);
 
-    settle(job, api_keys_change(keys->path, remove_from_list, keys, &job->err));
+    settle(ask, api_keys_change(keys->path, remove_from_list, keys, &ask->err));
 }
 
 static void reply_revoke(struct rpc_job *job)
@@ -186,7 +186,7 @@ static void reply_revoke(struct rpc_job *job)
     json_object_set(result, "name", json_object_get(answer, "name"));
     json_object_set_new(result, "left", json_integer((json_int_t)keys->n_left));
     json_decref(answer);
-    auth_look_now(job->node->auth);
+    auth_look_now(job->ask.node->auth);
     if (keys->n_left == 0) {
         log_warn("that was the last API key: every user of this host can watch its packets now");
     }

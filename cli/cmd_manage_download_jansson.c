@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -14,9 +15,9 @@
 #include <jansson.h>
 
 #include "cli/answer_fields.h"
-#include "cli/download_part.h"
 #include "cli/option_groups.h"
 #include "cli/output.h"
+#include "cli/pull.h"
 #include "cli/terminal_posix.h"
 #include "shared/base/clock_posix.h"
 #include "shared/base/crc32c.h"
@@ -25,17 +26,20 @@
 #include "shared/base/to_json.h"
 
 #define PIECE_BYTES (4u * 1024u * 1024u) /* what a node gives at most */
-#define BREAKS_MAX  5u                   /* in a row, without a byte between them */
-#define EMPTY_MAX   100000u              /* pieces in a row without a byte */
+#define PIECE_MIN   (64u * 1024u)
+#define BREAKS_MAX  5u      /* in a row, without a byte between them */
+#define EMPTY_MAX   100000u /* pieces in a row without a byte */
 
 static const char *const formats[] = {"pcapng", "pcap", NULL};
 
 struct download_args {
-    const char *session;
+    struct option_list sessions;
+    const char *capture_id;
     const char *output;
     int format;
     const char *filter;
     struct range_args range;
+    uint64_t rate;
     bool force;
 };
 
@@ -43,10 +47,14 @@ struct download_args {
 
 /* clang-format off */
 static const struct command_option options[] = {
-    {.name = "session-id", .aliases = {"session"}, .letter = 's', .kind = OPT_STRING,
+    {.name = "session-id", .aliases = {"session"}, .letter = 's', .kind = OPT_LIST,
      .placeholder = "SESSION",
-     .help = "Session of the node: id, a prefix of at least 8 characters, its name, or 'last'.",
-     .required = true, AT(session)},
+     .help = "Session of the node: id, a prefix of at least 8 characters, its name, or 'last'. "
+             "Several, or those of several nodes (--nodes, --all, --select), become one file.",
+     AT(sessions)},
+    {.name = "capture-id", .kind = OPT_STRING, .placeholder = "ID",
+     .help = "All sessions of a coordinated capture, of all its nodes: its id, a prefix, its name, "
+             "or 'last'.", AT(capture_id)},
     {.name = "output", .letter = 'o', .kind = OPT_STRING, .placeholder = "FILE",
      .help = "Where the packets go; '-' is standard output.", .complete = COMPLETE_FILE,
      .required = true, AT(output)},
@@ -55,6 +63,8 @@ static const struct command_option options[] = {
      .note = "pcap when FILE ends in .pcap, else pcapng", .words = formats, AT(format)},
     OPTION_FILTER(struct download_args, filter),
     OPTIONS_RANGE(struct download_args, range),
+    {.name = "limit-rate", .kind = OPT_SIZE, .placeholder = "BYTES",
+     .help = "At most so many bytes a second.", AT(rate)},
     {.name = "force", .kind = OPT_FLAG, .help = "Replace FILE when it exists.", AT(force)},
 };
 /* clang-format on */
@@ -90,7 +100,7 @@ static int find_session(struct download *d)
     json_t *args = json_object();
     json_t *session = NULL;
 
-    manage_set_text(args, "session_id", d->args->session);
+    manage_set_text(args, "session_id", d->args->sessions.items[0]);
     int rc = manage_call(d->manage, "capture.stats", args, &session, &ctx->err);
     rc = rc < 0 ? rc : manage_check_object(ctx, "capture.stats", &session);
     if (rc < 0) {
@@ -150,7 +160,11 @@ static int pull_piece(struct download *d)
     json_t *args = json_deep_copy(d->part.what);
 
     manage_set_text(args, "cursor", d->part.cursor);
-    manage_set_count(args, "max_bytes", PIECE_BYTES);
+    uint64_t share = d->args->rate / 4; /* four a second, where there is a limit */
+    manage_set_count(args, "max_bytes",
+                     share == 0 || share > PIECE_BYTES ? PIECE_BYTES
+                     : share < PIECE_MIN               ? PIECE_MIN
+                                                       : share);
     int rc = manage_read(d->manage, args, &piece, err);
     if (rc < 0) {
         return rc;
@@ -184,8 +198,22 @@ static int go_on(struct download *d, unsigned breaks)
         err);
 }
 
+/* So long that the bytes that came are no more than the rate allows; an interrupt ends it. */
+static void keep_to_rate(const struct download *d, uint64_t started_ns)
+{
+    double came = (double)(d->part.offset - d->part.resumed_at);
+    double due_ms = d->args->rate == 0 ? 0 : came / (double)d->args->rate * 1e3;
+    double now_ms = (double)(clock_monotonic_ns() - started_ns) / 1e6;
+
+    while (due_ms > now_ms && !manage_was_interrupted()) {
+        (void)poll(NULL, 0, due_ms - now_ms > 1000 ? 1000 : (int)(due_ms - now_ms) + 1);
+        now_ms = (double)(clock_monotonic_ns() - started_ns) / 1e6;
+    }
+}
+
 static int pull(struct download *d)
 {
+    const uint64_t started_ns = clock_monotonic_ns();
     unsigned breaks = 0;
     unsigned empty = 0;
     int rc = d->part.resumed_at > 0 && d->part.cursor == NULL ? 0 : 1;
@@ -203,6 +231,7 @@ static int pull(struct download *d)
         if (rc > 0 && empty > EMPTY_MAX) {
             return err_set(&d->ctx->err, ERR_LIMIT, "the node finds nothing and does not end");
         }
+        keep_to_rate(d, started_ns);
         progress_update(&d->progress, "download", d->part.offset,
                         d->part.offset < d->total ? d->total : 0);
     }
@@ -273,6 +302,9 @@ static int tell_part(struct download *d, int rc)
 
 static int check(struct command_context *ctx, const struct download_args *args)
 {
+    if ((args->sessions.n > 0) == (args->capture_id != NULL)) {
+        return err_set(&ctx->err, ERR_USAGE, "name what to download: --session-id or --capture-id");
+    }
     if (args->range.from_ns > args->range.to_ns) {
         return err_set(&ctx->err, ERR_USAGE, "--from is later than --to");
     }
@@ -299,7 +331,10 @@ static int download(struct download *d)
     if (rc < 0) {
         return rc;
     }
-    rc = download_part_open(&d->part, d->args->output, what_of(d), d->kind, &note, &ctx->err);
+    rc = download_part_open(&d->part,
+                            &(struct download_part_opts){
+                                .output = d->args->output, .what = what_of(d), .kind = d->kind},
+                            &note, &ctx->err);
     if (rc < 0) {
         return rc;
     }
@@ -321,6 +356,22 @@ static int download(struct download *d)
     return rc < 0 ? tell_part(d, rc) : tell_result(d);
 }
 
+static int merged(struct download *d, const struct pull_request *request)
+{
+    const struct pull_opts opts = {.output = d->args->output,
+                                   .is_classic = d->kind == CAPTURE_SHAPE_PCAP,
+                                   .filter = d->args->filter,
+                                   .from_ns = d->args->range.from_ns,
+                                   .to_ns = d->args->range.to_ns,
+                                   .rate = d->args->rate,
+                                   .force = d->args->force};
+    int rc = manage_open_for_nodes(d->ctx, &d->manage);
+
+    rc = rc < 0 ? rc : pull_run(d->ctx, d->manage, request, &opts);
+    manage_close(d->manage);
+    return rc;
+}
+
 static int run(struct command_context *ctx, void *args_)
 {
     struct download d = {.ctx = ctx, .args = args_, .part = {.fd = -1}};
@@ -330,6 +381,10 @@ static int run(struct command_context *ctx, void *args_)
         return rc;
     }
     d.kind = (enum capture_shape_kind)format_of(d.args);
+    const struct pull_request request = {&d.args->sessions, d.args->capture_id};
+    if (!pull_is_of_one(ctx, &request)) {
+        return merged(&d, &request);
+    }
     rc = manage_open(ctx, &d.manage);
     rc = rc < 0 ? rc : download(&d);
     download_part_close(&d.part);
@@ -340,7 +395,7 @@ static int run(struct command_context *ctx, void *args_)
 
 const struct command cmd_manage_download_pcap = {
     .name = "download-pcap",
-    .summary = "download a session of the node as a capture file",
+    .summary = "download sessions of one node or many as a capture file",
     .options = options,
     .n_options = ARRAY_LEN(options),
     .args_size = sizeof(struct download_args),
@@ -355,13 +410,22 @@ const struct command cmd_manage_download_pcap = {
             "Until then the bytes are in FILE.part, with FILE.part.state beside it. When the "
             "download is interrupted or the connection breaks for longer than --timeout, they "
             "stay, and the same command goes on there. Needs a key of the role capture.",
-            "With --json an object at the end: output, format, sessions, packets, file_bytes, "
-            "resumed_at, missing, left_out. Ends with 3 when packets are missing.",
+            "Sessions of several nodes, and those of a coordinated capture, are merged in the "
+            "order "
+            "of time while they come in, their times corrected by what is known of each node's "
+            "clock; all pass through the node asked. FILE.json then says what is in FILE, from "
+            "whom, what each node lost and how its clock stood (docs/merged-files.md). A node that "
+            "fails is tried again for a few seconds; FILE is then written from the others.",
+            "With --json an object at the end, for a merged one that of FILE.json, else: output, "
+            "format, sessions, packets, file_bytes, "
+            "resumed_at, missing, left_out. Ends with 3 when packets or nodes are missing.",
             NULL,
         },
     .examples =
         (const struct command_example[]){
             {"manage download-pcap -s dns -o dns.pcapng", "a whole session"},
+            {"manage download-pcap --capture-id web -o web.pcapng",
+             "what a coordinated capture recorded on all its nodes"},
             {"manage download-pcap -s last -o - -- tcp port 443 | tshark -r -",
              "some packets of the newest, into a program"},
             {NULL, NULL},

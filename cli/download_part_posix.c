@@ -17,7 +17,7 @@
 #include "shared/base/mem.h"
 
 #define STATE_VERSION   1
-#define STATE_MAX_BYTES (64u * 1024u)
+#define STATE_MAX_BYTES (64u * 1024u * 1024u)
 #define SAVE_EVERY_NS   1000000000ULL
 #define READ_BYTES      (1024u * 1024u)
 
@@ -71,19 +71,28 @@ int download_part_save(struct download_part *part, struct err *err)
 /* NULL when there is none, or none that can be read. */
 static json_t *load_state(const char *path)
 {
-    char *text = x_alloc(STATE_MAX_BYTES);
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    ssize_t n = fd < 0 ? -1 : read(fd, text, STATE_MAX_BYTES);
-    json_t *state = n <= 0 ? NULL : json_loadb(text, (size_t)n, JSON_REJECT_DUPLICATES, NULL);
+    json_t *state = NULL;
+    struct stat st;
 
-    if (fd >= 0) {
-        close(fd);
+    if (fd < 0) {
+        return NULL;
     }
-    mem_free(text);
+    if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size <= STATE_MAX_BYTES) {
+        state = json_loadfd(fd, JSON_REJECT_DUPLICATES, NULL);
+    }
+    close(fd);
     return state;
 }
 
 /* ---- what is there ---- */
+
+static void see(const struct download_part *part, const uint8_t *bytes, size_t n)
+{
+    if (part->seen != NULL) {
+        part->seen(part->seen_arg, bytes, n);
+    }
+}
 
 /* Reads the first `bytes` of the part again: their sum and shape. */
 static int read_again(struct download_part *part, uint64_t bytes, uint32_t *sum, struct err *err)
@@ -104,6 +113,7 @@ static int read_again(struct download_part *part, uint64_t bytes, uint32_t *sum,
             break;
         }
         *sum = crc32c(*sum, room, (size_t)n);
+        see(part, room, (size_t)n);
         rc = capture_shape_take(&part->shape, room, (size_t)n, NULL);
         at += (uint64_t)n;
     }
@@ -174,12 +184,39 @@ static bool is_special(const char *path)
     return stat(path, &st) == 0 && !S_ISREG(st.st_mode);
 }
 
-int download_part_open(struct download_part *part, const char *output, json_t *what,
-                       enum capture_shape_kind kind, const char **note, struct err *err)
+static int cut_to_offset(struct download_part *part, struct err *err)
 {
-    *part = (struct download_part){.fd = -1, .what = what, .shape = {.kind = kind}};
+    if (ftruncate(part->fd, (off_t)part->offset) < 0 ||
+        lseek(part->fd, (off_t)part->offset, SEEK_SET) < 0) {
+        return err_errno(err, errno, "cannot write '%s'", part->path);
+    }
+    return 0;
+}
+
+int download_part_restart(struct download_part *part, struct err *err)
+{
+    part->shape = (struct capture_shape){.kind = part->shape.kind};
+    part->offset = part->resumed_at = 0;
+    part->sum = 0;
+    mem_free(part->cursor);
+    part->cursor = NULL;
+    see(part, NULL, 0);
+    return part->path == NULL ? 0 : cut_to_offset(part, err);
+}
+
+int download_part_open(struct download_part *part, const struct download_part_opts *opts,
+                       const char **note, struct err *err)
+{
+    const char *output = opts->output;
+
+    *part = (struct download_part){.fd = -1,
+                                   .what = opts->what,
+                                   .shape = {.kind = opts->kind},
+                                   .seen = opts->seen,
+                                   .seen_arg = opts->arg};
     *note = NULL;
     part->output = x_strdup(output);
+    see(part, NULL, 0);
     if (strcmp(output, "-") == 0) {
         part->fd = STDOUT_FILENO;
         return 0;
@@ -197,18 +234,13 @@ int download_part_open(struct download_part *part, const char *output, json_t *w
     json_t *state = load_state(part->state_path);
     rc = state == NULL ? 0 : try_resume(part, state, note, err);
     json_decref(state);
-    if (rc == 0) {
-        part->shape = (struct capture_shape){.kind = kind};
+    if (rc < 0) {
+        return rc;
     }
-    if (rc >= 0 && (ftruncate(part->fd, (off_t)part->offset) < 0 ||
-                    lseek(part->fd, (off_t)part->offset, SEEK_SET) < 0)) {
-        rc = err_errno(err, errno, "cannot write '%s'", part->path);
-    }
-    return rc < 0 ? rc : 0;
+    return rc == 0 ? download_part_restart(part, err) : cut_to_offset(part, err);
 }
 
-int download_part_append(struct download_part *part, const uint8_t *bytes, size_t n,
-                         const char *next, struct err *err)
+int download_part_write(struct download_part *part, const uint8_t *bytes, size_t n, struct err *err)
 {
     int rc = capture_shape_take(&part->shape, bytes, n, err);
 
@@ -226,9 +258,32 @@ int download_part_append(struct download_part *part, const uint8_t *bytes, size_
     }
     part->sum = crc32c(part->sum, bytes, n);
     part->offset += n;
+    see(part, bytes, n);
+    return 0;
+}
+
+static void set_cursor(struct download_part *part, const char *next)
+{
     char *cursor = next == NULL ? NULL : x_strdup(next);
     mem_free(part->cursor);
     part->cursor = cursor;
+}
+
+int download_part_mark(struct download_part *part, const char *next, struct err *err)
+{
+    set_cursor(part, next);
+    return download_part_save(part, err);
+}
+
+int download_part_append(struct download_part *part, const uint8_t *bytes, size_t n,
+                         const char *next, struct err *err)
+{
+    int rc = download_part_write(part, bytes, n, err);
+
+    if (rc < 0) {
+        return rc;
+    }
+    set_cursor(part, next);
     if (part->path != NULL && clock_monotonic_ns() - part->saved_ns >= SAVE_EVERY_NS) {
         return download_part_save(part, err);
     }

@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "cli/command.h"
+#include "shared/wire/rpc.h"
 
 struct json_t; /* jansson's json_t */
 
@@ -74,6 +75,8 @@ struct manage_chunk {
     uint64_t missing;  /* packets until now that could not be read */
     uint64_t left_out; /* and that the format cannot hold */
 };
+/* What a call of session.read answered. */
+int manage_read_answer(struct rpc_span span, struct manage_chunk *out, struct err *err);
 /* args: as of manage_call, node: of manage_call_on. */
 int manage_read(struct manage *manage, struct json_t *args, struct manage_chunk *out,
                 struct err *err);

@@ -479,16 +479,9 @@ static void read_member(struct unpack *u, const char *name, size_t n, struct man
     }
 }
 
-int manage_read_on(struct manage *manage, const char *node, json_t *args, struct manage_chunk *out,
-                   struct err *err)
+int manage_read_answer(struct rpc_span span, struct manage_chunk *out, struct err *err)
 {
-    struct rpc_span span = {0};
     struct manage_chunk chunk = {.offset = UINT64_MAX};
-    int rc = call_on(manage, node, "session.read", args, &span, err);
-
-    if (rc < 0) {
-        return rc;
-    }
     struct unpack u = unpack_from(span.bytes, span.bytes == NULL ? 0 : span.n);
     uint32_t n_members = unpack_map(&u, 64);
     for (uint32_t i = 0; i < n_members && !unpack_failed(&u); i++) {
@@ -506,6 +499,15 @@ int manage_read_on(struct manage *manage, const char *node, json_t *args, struct
     }
     *out = chunk;
     return 0;
+}
+
+int manage_read_on(struct manage *manage, const char *node, json_t *args, struct manage_chunk *out,
+                   struct err *err)
+{
+    struct rpc_span span = {0};
+    int rc = call_on(manage, node, "session.read", args, &span, err);
+
+    return rc < 0 ? rc : manage_read_answer(span, out, err);
 }
 
 int manage_read(struct manage *manage, json_t *args, struct manage_chunk *out, struct err *err)

@@ -19,6 +19,8 @@ struct merge *merge_new(const struct merge_opts *opts)
     *m = (struct merge){.is_classic = opts->is_classic,
                         .hold_ns = opts->hold_ns,
                         .window_ns = opts->window_ns > 0 ? opts->window_ns : window_ns,
+                        .from_ns = opts->from_ns,
+                        .to_ns = opts->to_ns > 0 ? opts->to_ns : UINT64_MAX,
                         .share_bytes = held / n,
                         .waits_for = NOBODY,
                         .application = x_strdup(opts->application == NULL ? "" : opts->application),

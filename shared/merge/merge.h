@@ -54,6 +54,8 @@ struct merge_opts {
     uint64_t window_ns;      /* 0 = MERGE_WINDOW_NS; live: hold_ns */
     size_t held_bytes;       /* of all sources; 0 = MERGE_HELD_BYTES */
     uint32_t n_sources;      /* that are expected, to share held_bytes; 0 = 8 */
+    uint64_t from_ns;        /* common time: packets from before it are left out */
+    uint64_t to_ns;          /* and those from after it; 0 = none are */
 };
 
 struct merge_who {

@@ -29,6 +29,8 @@ struct merge {
     bool is_begun; /* the head is written */
     uint64_t hold_ns;
     uint64_t window_ns;
+    uint64_t from_ns;
+    uint64_t to_ns;
     uint64_t reorder_bytes; /* of one source */
     size_t share_bytes;
     uint64_t now_ns;

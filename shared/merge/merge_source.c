@@ -291,7 +291,8 @@ static void place_packet(struct merge_source *s, uint64_t time_ns, uint32_t ifac
         }
     }
     e.key = e.key < floor_ns ? floor_ns : e.key;
-    if (!is_behind_us(s, &e)) {
+    bool is_wanted = e.time_ns >= m->from_ns && e.time_ns <= m->to_ns;
+    if (is_wanted && !is_behind_us(s, &e)) {
         push(s, &e);
     }
     advance(s, e.key >= e.time_ns ? e.time_ns : e.key, bytes);

@@ -84,12 +84,7 @@ on n2 python3 -c 'import urllib.request
 print(len(urllib.request.urlopen("http://10.78.0.3:8000/secret.bin", timeout=20).read()), "bytes from n3 to n2")'
 wait_for 30 is_over
 tell capture-status tour
-pulled=()
-for i in 1 2 3; do
-    tell --endpoint "10.78.0.$i:50051" download-pcap -s tour -o "n$i.pcapng"
-    pulled+=("n$i.pcapng")
-done
-show mergecap -w tour.pcapng "${pulled[@]}"
+tell download-pcap --capture-id tour -o tour.pcapng
 show capinfos -TmQ -c -u -s tour.pcapng
 if command -v tcpdump >/dev/null; then
     show tcpdump -nn -r tour.pcapng -c 6

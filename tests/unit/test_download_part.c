@@ -66,8 +66,11 @@ static const char *note;
 
 static int open_part(struct download_part *part, const char *session)
 {
-    return download_part_open(part, output, json_pack("{s:s}", "session_id", session),
-                              CAPTURE_SHAPE_PCAPNG, &note, NULL);
+    const struct download_part_opts opts = {.output = output,
+                                            .what = json_pack("{s:s}", "session_id", session),
+                                            .kind = CAPTURE_SHAPE_PCAPNG};
+
+    return download_part_open(part, &opts, &note, NULL);
 }
 
 /* The first n bytes, and then an interrupt. */

@@ -310,6 +310,33 @@ static void a_classic_file_takes_one_link_type_and_counts_the_rest(void **state)
     free_streams(cbs, 2);
 }
 
+static void a_range_is_of_the_common_time(void **state)
+{
+    static struct stream_packet got[100];
+    const struct merge_opts opts = {.from_ns = STREAM_START_NS + 10 * SECOND,
+                                    .to_ns = STREAM_START_NS + 19 * SECOND};
+    struct capture_bytes cb = {0};
+    struct pcapng_reader reader;
+    struct buf out = {0};
+    uint64_t seed = 3;
+
+    (void)state;
+    stream_begin(&cb, 1);
+    for (uint32_t i = 0; i < 100; i++) {
+        stream_packet(&cb, 0, i + 1, STREAM_START_NS + i * SECOND, 0, 60);
+    }
+    struct merge *m = new_merge(1, &opts);
+    add_clock(m, 0, STREAM_START_NS, 30 * (int64_t)SECOND, MS, false);
+    (void)merge_whole(m, &cb.buf, 1, &seed, 900, &out);
+    assert_int_equal(read_output(&out, got, 100, &reader), 10);
+    assert_int_equal(got[0].number, 41);
+    assert_int_equal(got[9].number, 50);
+    pcapng_reader_deinit(&reader);
+    buf_deinit(&out);
+    merge_free(m);
+    buf_deinit(&cb.buf);
+}
+
 static void nothing_at_all_is_a_file_too(void **state)
 {
     struct buf out = {0};
@@ -333,6 +360,7 @@ int main(void)
         cmocka_unit_test(a_clock_that_steps_gets_another_interface),
         cmocka_unit_test(statistics_stand_at_the_interface_that_they_are_of),
         cmocka_unit_test(a_classic_file_takes_one_link_type_and_counts_the_rest),
+        cmocka_unit_test(a_range_is_of_the_common_time),
         cmocka_unit_test(nothing_at_all_is_a_file_too),
     };
 

@@ -83,6 +83,7 @@ def wire(lab, node):
         run("ip", "netns", "exec", node.place.ns, "ethtool", "-K", "wire0", "gro", "on")
         yield ns
     finally:
+        run("ip", "-n", ns, "link", "del", "wire1", check=False)  # at once; that of a namespace is not
         run("ip", "netns", "del", ns)
 
 
@@ -152,20 +153,40 @@ def pull(lab, row):
     def once(node, *names):
         return words(ended(tool("rpc_pull", f"unix:{socket_of(node)}", "-", "mixed", PIECE,
                                 *names)))["mb_per_s"]
-    found = {"of a node itself": [], "of it through another": [], "of three through another": []}
-    lost = 0
-    for _ in range(RUNS):
-        found["of a node itself"].append(once(far[0]))
-        found["of it through another"].append(once(near, far[0].name))
+
+    def merged():
+        """All three as one file, as a user does it."""
+        output = f"{lab.scratch}/merged.pcapng"
+        began = time.monotonic()
+        run(BIN, "--quiet", "manage", "--endpoint", f"unix:{socket_of(near)}", "download-pcap", "-s",
+            "mixed", "--nodes", ",".join(node.name for node in far), "-o", output)
+        rate = os.path.getsize(output) / (time.monotonic() - began) / 1e6
+        os.unlink(output)
+        os.unlink(output + ".json")
+        return rate
+
+    def beside_captures(measure):
         with contextlib.ExitStack() as all_:
             wires = [all_.enter_context(wire(lab, node)) for node in far]
             records = [all_.enter_context(recording(node)) for node in far]
             floods = [flood(ns, 33000 * 20, 33000) for ns in wires]
-            found["of three through another"].append(once(near, *[node.name for node in far]))
+            rate = measure()
             for process in floods:
                 process.terminate()
                 process.wait()
-        lost += sum(r["lost"] + r["sent"] - r["packets"] for r in records)
+        return rate, sum(r["lost"] + r["sent"] - r["packets"] for r in records)
+
+    found = {"of a node itself": [], "of it through another": [], "of three through another": [],
+             "of three, merged into one file": []}
+    lost = 0
+    for _ in range(RUNS):
+        found["of a node itself"].append(once(far[0]))
+        found["of it through another"].append(once(near, far[0].name))
+        for name, measure in (("of three through another", lambda: once(near, *[n.name for n in far])),
+                              ("of three, merged into one file", merged)):
+            rate, missing = beside_captures(measure)
+            found[name].append(rate)
+            lost += missing
     for name, values in found.items():
         row(f"pull of {size >> 20} MiB {name}", values, "MB/s", 0)
     print(f"while three were pulled their captures lost {lost}")

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "shared/merge/merge_internal.h"
+#include "shared/merge/merge_text.h"
 #include "shared/packet/pcap.h"
 
 #define NOTE_MAX       512
@@ -48,9 +49,7 @@ static void name_iface(const struct merge_source *s, uint32_t iface, char out[IF
         name = number;
     }
     snprintf(out, IFACE_NAME_MAX, "%s/%.*s", s->node, IFACE_NAME_MAX - MERGE_NAME_MAX - 1, name);
-    for (char *c = out; *c != '\0'; c++) {
-        *c = (unsigned char)*c < 0x20 || *c == 0x7f ? '?' : *c;
-    }
+    merge_clean_text(out);
 }
 
 static void put_iface(const struct merge_source *s, uint32_t iface, uint32_t era, struct buf *out)
@@ -64,6 +63,9 @@ static void put_iface(const struct merge_source *s, uint32_t iface, uint32_t era
         clock.bound_ns = MERGE_BOUND_UNKNOWN;
     }
     name_iface(s, iface, told.name);
+    merge_clean_text(told.description);
+    merge_clean_text(told.filter);
+    merge_clean_text(told.os);
     if (clock.bound_ns == MERGE_BOUND_UNKNOWN) {
         snprintf(comment, sizeof comment,
                  "node %s%s%s%s; how its clock stood is not known: times are the node's own",

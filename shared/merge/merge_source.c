@@ -5,6 +5,7 @@
 
 #include "shared/base/mem.h"
 #include "shared/merge/merge_internal.h"
+#include "shared/merge/merge_text.h"
 
 #define CHUNK_MIN_BYTES (256u * 1024u)
 #define SIDE_MIN_BYTES  (64u * 1024u)
@@ -19,24 +20,24 @@ static void on_statistics(void *arg, uint32_t iface, const struct pcapng_told_st
     record->has_told = true;
 }
 
-/* What a node calls itself goes into names of interfaces and into comments. */
-static void clean(char *out, size_t cap, const char *text)
+/* What a node calls itself goes into names of interfaces, before a '/', and into comments. */
+static void take_name(char *out, size_t cap, const char *text)
 {
     size_t n = 0;
 
     for (; text != NULL && text[n] != '\0' && n < cap - 1; n++) {
-        unsigned char c = (unsigned char)text[n];
-        out[n] = c < 0x20 || c == 0x7f || c == '/' ? '?' : (char)c;
+        out[n] = text[n] == '/' ? '?' : text[n];
     }
     out[n] = '\0';
+    merge_clean_text(out);
 }
 
 void merge_source_init(struct merge_source *s, struct merge *merge, uint32_t rank,
                        const struct merge_who *who)
 {
     *s = (struct merge_source){.merge = merge, .rank = rank, .told.first_ns = UINT64_MAX};
-    clean(s->node, sizeof s->node, who->node);
-    clean(s->id, sizeof s->id, who->id);
+    take_name(s->node, sizeof s->node, who->node);
+    take_name(s->id, sizeof s->id, who->id);
     pcapng_reader_init(&s->reader);
     s->reader.max_ifaces = MERGE_IFACES_MAX;
     s->reader.statistics = on_statistics;

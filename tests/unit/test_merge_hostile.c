@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include "shared/base/mem.h"
+#include "shared/merge/merge_text.h"
 #include "tests/support/merge_streams.h"
 
 #define SOURCES 4u
@@ -159,6 +160,31 @@ static void lies_about_the_time_harm_no_other(void **state)
     buf_deinit(&lies.buf);
     merge_free(m);
     free_streams(cbs, SOURCES);
+}
+
+static void texts_become_what_a_terminal_shows(void **state)
+{
+    static const char *const texts[][2] = {
+        {"eth0", "eth0"},
+        {"a\x1b[2J\n\x7f", "a?[2J??"},
+        {"\xc3\xa4\xe2\x82\xac\xf0\x9f\x90\xa7", "\xc3\xa4\xe2\x82\xac\xf0\x9f\x90\xa7"},
+        {"\xc2\x9b"
+         "2J",
+         "??2J"},                          /* a control character of the second block */
+        {"\xc3", "?"},                     /* cut */
+        {"\xe2\x82", "??"},                /* cut */
+        {"\xc0\xaf\xe0\x80\xaf", "?????"}, /* too long for what it says */
+        {"\xed\xa0\x80", "???"},           /* half of a pair */
+        {"\xf4\x90\x80\x80\xff", "?????"}, /* beyond Unicode */
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        char text[16];
+        snprintf(text, sizeof text, "%s", texts[i][0]);
+        merge_clean_text(text);
+        assert_string_equal(text, texts[i][1]);
+    }
 }
 
 static void more_interfaces_than_may_be_end_the_source(void **state)
@@ -363,6 +389,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_damaged_source_harms_no_other),
         cmocka_unit_test(lies_about_the_time_harm_no_other),
+        cmocka_unit_test(texts_become_what_a_terminal_shows),
         cmocka_unit_test(more_interfaces_than_may_be_end_the_source),
         cmocka_unit_test(an_endless_stream_of_nothing_is_given_up),
         cmocka_unit_test(memory_is_bounded_by_what_the_merge_wants),

@@ -137,7 +137,8 @@ void rpc_conn_accept_local(struct rpc_server *server, int fd, const struct socka
 /* Sends a message; its bytes are moved, the buffer is empty afterwards. */
 void rpc_conn_send(struct rpc_conn *conn, struct buf *message);
 /* Sends the answer to call `id`. moved: the buffer in which the result lies, empty afterwards, or
- * NULL where it is only borrowed. One of megabytes is sealed, or goes to the kernel, where it is. */
+ * NULL where it is only borrowed. One of megabytes is sealed, or goes to the kernel, where it is.
+ */
 void rpc_conn_answer(struct rpc_conn *conn, uint32_t id, struct rpc_span result, struct buf *moved);
 /* Plaintext that came. */
 void rpc_conn_feed(struct rpc_conn *conn, const uint8_t *data, size_t n);

@@ -3,6 +3,7 @@
 
 #include <jansson.h>
 
+#include "node/gauges.h"
 #include "node/store_access.h"
 #include "node/work.h"
 #include "shared/base/mem.h"
@@ -19,6 +20,7 @@ static void run(void *arg)
 
 static void end(struct ask *ask)
 {
+    gauges_wake(ask->node); /* a reader of the store may stand idle now */
     json_decref(ask->answer.json);
     buf_deinit(&ask->answer.text);
     ask->release(ask);

@@ -13,6 +13,7 @@
 #include "node/events.h"
 #include "node/node.h"
 #include "node/relay.h"
+#include "node/uplinks.h"
 #include "node/work.h"
 #include "shared/base/clock_posix.h"
 #include "shared/base/log.h"
@@ -81,6 +82,9 @@ static void append(struct captures *c, struct capture *capture)
     }
     TAILQ_INSERT_TAIL(&c->all, capture, next);
     c->node->n_recordings += capture->is_counted ? 1 : 0;
+    if (c->node->uplinks != NULL) {
+        uplinks_wake(c->node->uplinks);
+    }
 }
 
 void captures_maybe_drained(struct captures *c)

@@ -45,6 +45,9 @@ struct gauges;
 int gauges_open(struct node *node, struct err *err);
 /* node->gauges is NULL when closed is called. */
 void gauges_close(struct node *node, void (*closed)(struct node *node));
+/* A worker may have left a reader of the store standing idle: it is looked at within a second, and
+ * else within ten. */
+void gauges_wake(struct node *node);
 /* Calls done(arg) on the loop, now or later, when what gauges_newest gives is not older than a
  * second; also when the disk does not answer for two, and when the node is ending. */
 void gauges_refresh(struct node *node, void (*done)(void *arg), void *arg);

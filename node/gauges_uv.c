@@ -200,11 +200,26 @@ static void on_looked(void *arg, bool cancelled)
     }
 }
 
+static void on_timer(uv_timer_t *timer);
+
 static void look(struct gauges *g)
 {
     if (!g->is_looking) {
         g->began_ns = clock_monotonic_ns();
         g->is_looking = work_run(g->node, run_look, on_looked, g);
+    }
+}
+
+/* A node at rest wakes seldom. */
+static void go_on(struct gauges *g)
+{
+    uint64_t repeat_ms = uv_timer_get_repeat(&g->timer);
+    bool is_busy =
+        node_store_has_idle(g->node->store) || uv_now(g->node->loop) - g->asked_ms < ASKED_MS;
+    uint64_t wanted_ms = is_busy ? LOOK_MS : REST_MS;
+
+    if (!g->is_closing && repeat_ms != wanted_ms) {
+        uv_timer_start(&g->timer, on_timer, wanted_ms, wanted_ms);
     }
 }
 
@@ -217,8 +232,18 @@ static void on_timer(uv_timer_t *timer)
         tell_waiters(g);
     }
     if (is_asked || node_store_has_idle(g->node->store) ||
-        clock_monotonic_ns() - g->began_ns >= REST_MS * 1000000ull) {
+        clock_monotonic_ns() - g->began_ns >= (REST_MS - LOOK_MS) * 1000000ull) {
         look(g);
+    }
+    go_on(g);
+}
+
+void gauges_wake(struct node *node)
+{
+    struct gauges *g = node->gauges;
+
+    if (g != NULL && uv_timer_get_repeat(&g->timer) == REST_MS) {
+        go_on(g);
     }
 }
 
@@ -230,6 +255,7 @@ void gauges_refresh(struct node *node, void (*done)(void *arg), void *arg)
     bool hangs = g->is_looking && now_ns - g->began_ns > WAIT_NS;
 
     g->asked_ms = uv_now(node->loop);
+    gauges_wake(node);
     if (!is_new && !hangs && !g->is_closing) {
         look(g);
     }

@@ -17,6 +17,9 @@
 
 #define FULL_TURNS_MAX 64
 #define LOAD_NS        (5000 * SWIM_MS) /* the load is looked at so often, at most */
+#define LATE_NS        (4 * SWIM_MS)    /* more than a timer is late by rounding */
+#define COARSE_MS      20               /* waits from here on may be a ms longer */
+#define ALL_SOCKETS    (~0u)
 
 struct swim_now gossip_now(void)
 {
@@ -211,16 +214,21 @@ void gossip_do_actions(struct gossip *g)
     flush_all(g);
 }
 
+static void turn(struct gossip *g, unsigned sockets);
+
+/* Who is on time has come from a wait that no datagram ended: nothing is there to be read before
+ * the timer. Who is late knows nothing of what came since. */
 static void on_timer(uv_timer_t *timer)
 {
     struct gossip *g = timer->data;
+    bool is_late = clock_boot_ns() > g->timer_ns + LATE_NS;
 
     g->timer_ns = SWIM_NEVER;
-    gossip_turn(g);
+    turn(g, is_late ? ALL_SOCKETS : 0);
 }
 
-/* libuv counts whole ms and cuts its clock: one more, or it would wake a moment too early and then
- * once more. */
+/* libuv counts whole ms of a clock that it cuts, and that itself goes by the kernel's ticks: one
+ * more, and another where a ms is nothing, or it would wake a moment too early and then again. */
 static void arm(struct gossip *g)
 {
     uint64_t due_ns = swim_deadline(g->swim);
@@ -235,7 +243,8 @@ static void arm(struct gossip *g)
     }
     uint64_t now_ns = clock_boot_ns();
     uv_update_time(&g->loop);
-    uv_timer_start(&g->timer, on_timer, due_ns <= now_ns ? 0 : (due_ns - now_ns) / SWIM_MS + 1, 0);
+    uint64_t ms = due_ns <= now_ns ? 0 : (due_ns - now_ns) / SWIM_MS + 1;
+    uv_timer_start(&g->timer, on_timer, ms < COARSE_MS ? ms : ms + 1, 0);
 }
 
 void gossip_drain_core(struct gossip *g)
@@ -289,13 +298,15 @@ static size_t take_from(struct gossip *g, struct gossip_socket *s, size_t room)
 }
 
 /* False: there is more. */
-static bool take_all(struct gossip *g)
+static bool take_all(struct gossip *g, unsigned sockets)
 {
     bool done = true;
 
     for (size_t i = 0; i < g->n_sockets; i++) {
         size_t room = GOSSIP_TURN_MAX / g->n_sockets;
-        done = take_from(g, &g->sockets[i], room) < room && done;
+        if ((sockets & 1u << i) != 0) {
+            done = take_from(g, &g->sockets[i], room) < room && done;
+        }
     }
     return done;
 }
@@ -311,17 +322,17 @@ static void look_at_load(struct gossip *g)
     }
     g->loaded_ns = now_ns;
     if (getloadavg(&load, 1) == 1) {
-        long n = sysconf(_SC_NPROCESSORS_ONLN); /* reads a file */
-        load = load * 100 / (double)(n > 0 ? n : 1);
+        load = load * 100 / (double)g->n_processors;
         swim_set_load(g->swim, load < UINT8_MAX ? (uint8_t)load : UINT8_MAX);
     }
 }
 
-void gossip_turn(struct gossip *g)
+/* sockets: a bit for each that is read first. */
+static void turn(struct gossip *g, unsigned sockets)
 {
     gossip_lock(g);
     if (!g->has_left && !g->is_closing) {
-        bool done = take_all(g);
+        bool done = take_all(g, sockets);
         g->n_full_turns = done ? 0 : g->n_full_turns + 1;
         if (done || g->n_full_turns % FULL_TURNS_MAX == 0) {
             if (swim_deadline(g->swim) <= clock_boot_ns()) {
@@ -334,6 +345,11 @@ void gossip_turn(struct gossip *g)
         gossip_drain_core(g);
     }
     gossip_unlock(g);
+}
+
+void gossip_turn(struct gossip *g)
+{
+    turn(g, ALL_SOCKETS);
 }
 
 static void on_readable(uv_poll_t *poll, int status, int events);
@@ -354,11 +370,15 @@ static void on_readable(uv_poll_t *poll, int status, int events)
     if (status < 0) { /* libuv has ended it */
         watch(poll);
     }
-    gossip_turn(g);
+    /* Late for a timer: others may have come to the other sockets before it was due. */
+    bool is_late = g->timer_ns != SWIM_NEVER && clock_boot_ns() >= g->timer_ns;
+    turn(g, is_late ? ALL_SOCKETS : 1u << (poll - g->polls));
 }
 
 int gossip_drive_start(struct gossip *g)
 {
+    long n = sysconf(_SC_NPROCESSORS_ONLN); /* reads a file */
+    g->n_processors = n > 0 ? n : 1;
     g->timer_ns = SWIM_NEVER;
     REQUIRE(uv_timer_init(&g->loop, &g->timer) == 0);
     g->timer.data = g;

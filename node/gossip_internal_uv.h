@@ -105,7 +105,8 @@ struct gossip {
     struct gossip_counters counters;
     struct gossip_foreign foreign;
     struct log_limit member_lines, foreign_lines, send_lines;
-    uint64_t loaded_ns;   /* monotonic: the load was looked at */
+    uint64_t loaded_ns; /* monotonic: the load was looked at */
+    long n_processors;
     uint64_t isolated_ns; /* monotonic; 0: it is not */
     uint64_t cloned_ns;   /* monotonic: it was told */
     bool is_cloned;

@@ -208,6 +208,7 @@ void gossip_socket_close(struct gossip_socket *s)
      CMSG_SPACE(sizeof(uint32_t)) + 64)
 
 struct gossip_inbox {
+    size_t n_used; /* of the last time, to be prepared anew */
     struct mmsghdr messages[GOSSIP_RECV_BATCH];
     struct iovec pieces[GOSSIP_RECV_BATCH];
     struct sockaddr_storage from[GOSSIP_RECV_BATCH];
@@ -218,7 +219,10 @@ struct gossip_inbox {
 
 struct gossip_inbox *gossip_inbox_new(void)
 {
-    return x_alloc(sizeof(struct gossip_inbox));
+    struct gossip_inbox *inbox = x_alloc(sizeof *inbox);
+
+    inbox->n_used = GOSSIP_RECV_BATCH;
+    return inbox;
 }
 
 void gossip_inbox_free(struct gossip_inbox *inbox)
@@ -228,7 +232,7 @@ void gossip_inbox_free(struct gossip_inbox *inbox)
 
 static void prepare(struct gossip_inbox *inbox)
 {
-    for (size_t i = 0; i < GOSSIP_RECV_BATCH; i++) {
+    for (size_t i = 0; i < inbox->n_used; i++) {
         inbox->pieces[i] = (struct iovec){inbox->bytes[i], sizeof inbox->bytes[i]};
         inbox->messages[i].msg_hdr = (struct msghdr){
             .msg_name = &inbox->from[i],
@@ -278,6 +282,7 @@ size_t gossip_socket_receive(struct gossip_socket *s, struct gossip_inbox *inbox
     do {
         n = recvmmsg(s->fd, inbox->messages, GOSSIP_RECV_BATCH, MSG_DONTWAIT, NULL);
     } while (n < 0 && errno == EINTR);
+    inbox->n_used = n > 0 ? (size_t)n : 0;
     for (int i = 0; i < n; i++) {
         struct mmsghdr *message = &inbox->messages[i];
         struct gossip_datagram *datagram = &inbox->datagrams[n_good];

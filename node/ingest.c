@@ -311,6 +311,7 @@ static void handle_ingest(struct exchange *ex, struct node *node)
         return;
     }
     ask.uplink->n_asks++;
+    uplinks_wake(uplinks);
     struct ingest_ask *kept = x_alloc(sizeof *kept);
     *kept = ask;
     kept->ex = exchange_ref(ex);

@@ -93,9 +93,6 @@ struct uplink *uplinks_make(struct uplinks *uplinks, const char *name);
 void uplinks_forget(struct uplinks *uplinks, struct uplink *uplink, const char *why);
 void uplink_unref(struct uplink *uplink);
 
-/* uplinks_uv.c. Any thread, without the lock: credits are looked at soon. */
-void uplinks_wake(struct uplinks *uplinks);
-
 /* uplink.c: what happens to one. */
 /* A sniffer is connected. next: from where an unknown stream starts. */
 void uplink_on_connected(struct uplinks *uplinks, struct uplink *uplink, struct ingest_conn *conn,

@@ -27,6 +27,9 @@ struct uplinks;
 /* Sets and clears node->uplinks: a part of the node. */
 int uplinks_open(struct node *node, struct err *err);
 void uplinks_close(struct node *node, void (*closed)(struct node *node));
+/* Any thread: credits are looked at soon, and often from now on if there is an uplink or a
+ * recording. */
+void uplinks_wake(struct uplinks *uplinks);
 
 /* 0 when there is an uplink of that name, up or not; ERR_NOT_FOUND. Any thread. */
 int uplinks_find(struct uplinks *uplinks, const char *interface, struct err *err);

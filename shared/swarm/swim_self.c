@@ -213,20 +213,17 @@ void swim_contact(struct swim *swim)
         swim_suspicions_restart(swim);
         swim_event(swim, SWIM_EVENT_CONNECTED, NULL);
     }
-    if (swim->rules->isolation && !swim_is_armed(swim, TIMER_ISOLATION)) {
+    if (swim->rules->isolation) { /* put off each time, it wakes nobody who is well */
         swim_arm(swim, TIMER_ISOLATION, swim->rules->isolated_after_ms);
     }
 }
 
 void swim_on_isolation_timer(struct swim *swim)
 {
-    uint64_t due_ns = swim->contact_ns + swim->rules->isolated_after_ms * SWIM_MS;
-
-    if (swim->now.mono_ns < due_ns) {
-        swim_timer_arm(&swim->timers, &swim->own_timers[TIMER_ISOLATION], due_ns);
-    } else if (swim->isolated) {
+    if (swim->isolated) {
         return;
-    } else if (swim->table.n_live > ISOLATED_LEAST) {
+    }
+    if (swim->table.n_live > ISOLATED_LEAST) {
         swim->isolated = true;
         swim->counters.isolations++;
         swim_event(swim, SWIM_EVENT_ISOLATED, NULL);

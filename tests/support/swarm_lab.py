@@ -147,6 +147,11 @@ class Node:
         connection.connect()
         return connection
 
+    def hang_up(self):
+        if self.connection is not None:
+            self.connection.close()
+            self.connection = None
+
     def get(self, path):
         """None: it does not answer."""
         for _ in range(2):

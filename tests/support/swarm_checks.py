@@ -200,6 +200,18 @@ def small_packets(lab):
     nodes = [lab.node(i).start(join=[f"[{lab.places[0].ip6}]"] if i else []) for i in (0, 1)]
     tap.check("packets of 1,280 bytes are enough",
               wait_for(10, lambda: all(n.n_alive() == 2 for n in nodes)))
+
+    def manage(*words):
+        done = program("manage", "--endpoint", f"unix:{nodes[0].folder}/rpc.sock", *words, "--json")
+        return json.loads(done.stdout or "null"), done.stderr
+    infos, said = manage("info", "--all")
+    tap.check("also for calls to each other", isinstance(infos, list) and len(infos) == 2 and
+              all("version" in one for one in infos), infos, said)
+    interfaces, said = manage("list-interfaces", "--nodes", "n1")
+    tap.check("and for long answers", interfaces and
+              {"eth0", "lo"} <= {one["name"] for one in interfaces}, interfaces, said)
+    job, said = manage("start-capture", "--all", "-i", "lo", "-t", "1s", "--wait")
+    tap.check("and for a job on both", job and {row["state"] for row in job["nodes"]} == {"done"}, job, said)
     for node in nodes:
         node.kill()
 

@@ -16,8 +16,8 @@
 #include "shared/wire/rpc.h"
 #include "shared/wire/rpc_endpoint.h"
 
-#define RPC_CLIENT_CALLS_MAX      64u  /* under way at once */
-#define RPC_CLIENT_KEPT_MAX       256u /* messages that came while another was waited for */
+#define RPC_CLIENT_CALLS_MAX      1024u /* under way at once */
+#define RPC_CLIENT_KEPT_MAX       256u  /* messages that came while another was waited for */
 #define RPC_CLIENT_KEPT_MAX_BYTES (16u * 1024u * 1024u)
 
 struct rpc_client;

@@ -221,6 +221,40 @@ static void a_watermark_from_the_future_is_not_believed(void **state)
     assert_int_equal(got[1].time_ns, AT(1000));
 }
 
+/* Each where it belongs: what the interface told, and what was lost after it. */
+static void what_was_lost_on_the_way_is_in_the_statistics(void **state)
+{
+    struct live *live = *state;
+    struct pcapng_told_statistics told = {.numbers = PCAPNG_STATISTICS_UNKNOWN};
+    struct stream_packet got[PACKETS] = {0};
+
+    told.numbers.time_ns = AT(1);
+    told.numbers.osdrop = 5;
+    told.numbers.ifdrop = 2;
+    feed(live, 0, AT(1));
+    merge_watermark(live->merge, 1, AT(9));
+    merge_watermark(live->merge, 2, AT(9));
+    merge_watermark(live->merge, 0, AT(9));
+    assert_int_equal(packets_out(live, got), 1);
+    merge_add_statistics(live->merge, 0, 0, &told);
+    merge_set_lost(live->merge, 0, 30);
+    merge_set_lost(live->merge, 1, 40); /* it has told nothing, and had no packet */
+    assert_int_equal(merge_told(live->merge, 0).dropped, 7);
+    assert_int_equal(merge_told(live->merge, 1).dropped, 0);
+    size_t n = live->out.len;
+    merge_write_statistics(live->merge, &live->out);
+    assert_int_equal(merge_n_ifaces(live->merge), 2);
+    buf_put_u8(&live->out, 0);
+    const uint8_t *end = live->out.data + live->out.len;
+    assert_non_null(memmem(live->out.data + n, (size_t)(end - live->out.data) - n,
+                           "node alpha: late: 0; early: 0; lost on the way: 30", 50));
+    assert_non_null(
+        memmem(live->out.data + n, (size_t)(end - live->out.data) - n, "lost on the way: 40", 19));
+    static const uint8_t osdrop[] = {7, 0, 8, 0, 35, 0, 0, 0, 0, 0, 0, 0};
+    assert_non_null(
+        memmem(live->out.data + n, (size_t)(end - live->out.data) - n, osdrop, sizeof osdrop));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -234,6 +268,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_node_that_has_ended_is_not_waited_for, set_up, tear_down),
         cmocka_unit_test_setup_teardown(one_that_comes_later_takes_part, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_watermark_from_the_future_is_not_believed, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(what_was_lost_on_the_way_is_in_the_statistics, set_up,
                                         tear_down),
     };
 

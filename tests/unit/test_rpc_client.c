@@ -88,10 +88,12 @@ static void a_call_gets_its_answer_or_its_error(void **state)
 }
 
 /* Reads `n` calls, then answers the last one first; a notification before each answer. */
+#define MANY 64u
+
 static void run_backwards(struct rpc_peer *peer, void *arg)
 {
     const size_t n = *(size_t *)arg;
-    uint32_t ids[RPC_CLIENT_CALLS_MAX];
+    uint32_t ids[MANY];
     struct rpc_message m;
 
     for (size_t i = 0; i < n; i++) {
@@ -107,12 +109,11 @@ static void run_backwards(struct rpc_peer *peer, void *arg)
     (void)rpc_peer_next(peer, &m);
 }
 
-static size_t n_backwards = RPC_CLIENT_CALLS_MAX;
+static size_t n_backwards = MANY;
 
 static void ask_many(struct rpc_client *client)
 {
-    uint32_t ids[RPC_CLIENT_CALLS_MAX] = {0};
-    uint32_t one_more = 0;
+    uint32_t ids[MANY] = {0};
     struct rpc_span result;
     struct rpc_message message;
     struct err err;
@@ -120,8 +121,6 @@ static void ask_many(struct rpc_client *client)
     for (size_t i = 0; i < n_backwards; i++) {
         assert_int_equal(rpc_client_send(client, "x", no_args, in_ms(9000), &ids[i], &err), 0);
     }
-    assert_int_equal(rpc_client_send(client, "x", no_args, in_ms(9000), &one_more, &err),
-                     ERR_LIMIT);
     for (size_t i = 0; i < n_backwards; i++) {
         assert_int_equal(rpc_client_wait(client, ids[i], in_ms(9000), &result, &err), 0);
         assert_int_equal(number_of(result), 100 + i);
@@ -340,7 +339,7 @@ static void ask_at_length(struct rpc_client *client)
     uint8_t *args = x_alloc(n);
     struct rpc_span result;
     struct err err;
-    uint32_t ids[RPC_CLIENT_CALLS_MAX] = {0};
+    uint32_t ids[MANY] = {0};
 
     args[0] = 0xc5; /* bin, with 16 bits of length: no map, but nobody looks */
     args[1] = (uint8_t)((n - 3) >> 8);
@@ -399,6 +398,25 @@ static void run_silent(struct rpc_peer *peer, void *arg)
     (void)arg;
     while (rpc_peer_next(peer, &m)) {
     }
+}
+
+static void ask_too_many(struct rpc_client *client)
+{
+    uint32_t id = 0;
+    struct err err;
+
+    for (size_t i = 0; i < RPC_CLIENT_CALLS_MAX; i++) {
+        assert_int_equal(rpc_client_send(client, "x", no_args, in_ms(9000), &id, &err), 0);
+    }
+    assert_int_equal(rpc_client_send(client, "x", no_args, in_ms(9000), &id, &err), ERR_LIMIT);
+    assert_int_equal(rpc_client_cancel(client, id, in_ms(9000), &err), 0);
+    assert_int_equal(rpc_client_send(client, "x", no_args, in_ms(9000), &id, &err), 0);
+}
+
+static void too_many_calls_are_refused_and_one_less_is_not(void **state)
+{
+    (void)state;
+    over_both(run_silent, NULL, ask_too_many);
 }
 
 static void *interrupt_soon(void *arg)
@@ -541,6 +559,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_call_gets_its_answer_or_its_error),
         cmocka_unit_test(many_calls_are_under_way_at_once),
+        cmocka_unit_test(too_many_calls_are_refused_and_one_less_is_not),
         cmocka_unit_test(answers_can_be_taken_as_they_come),
         cmocka_unit_test(a_call_that_takes_too_long_is_cancelled_and_the_next_one_works),
         cmocka_unit_test(what_a_node_says_before_it_ends_the_connection_is_told),

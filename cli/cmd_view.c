@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "cli/live_view_posix.h"
+#include "cli/swarm_view_posix.h"
 #include "cli/terminal_posix.h"
 #include "cli/view_args.h"
 #include "shared/base/mem.h"
@@ -20,7 +20,7 @@ static const struct command_word words[] = {
 static const struct command_option options[] = {
     {.name = "interface", .letter = 'i', .kind = OPT_LIST, .placeholder = "IFACE",
      .help = "Follow this interface of the node, or NODE/IFACE: one of another member of its swarm; "
-             "may be repeated.",
+             "may be repeated. swarm:all: those of all members, in order.",
      .note = "the only one that is up and not the loopback", AT(interfaces)},
     OPTION_FILTER(struct view_args, filter),
     {.name = "write", .letter = 'w', .kind = OPT_STRING, .placeholder = "FILE",
@@ -52,6 +52,27 @@ static const struct command_option options[] = {
 };
 /* clang-format on */
 
+static int check_swarm(struct command_context *ctx, const struct view_args *args)
+{
+    size_t n = args->write == NULL ? 0 : strlen(args->write);
+
+    if (args->interfaces.n > 1) {
+        return err_set(&ctx->err, ERR_USAGE, SWARM_ALL " is all interfaces: name no others");
+    }
+    if (args->history_ns > 0) {
+        return err_set(&ctx->err, ERR_USAGE,
+                       SWARM_ALL
+                       " is live: what the nodes' stores have is brought into one order by "
+                       "'manage download-pcap'");
+    }
+    if (n > 5 && strcmp(args->write + n - 5, ".pcap") == 0) {
+        return err_set(&ctx->err, ERR_USAGE,
+                       "'%s': only pcapng can say which node a packet is from; name it .pcapng",
+                       args->write);
+    }
+    return 0;
+}
+
 static int check(struct command_context *ctx, const struct view_args *args)
 {
     bool to_stdout = args->write != NULL && strcmp(args->write, "-") == 0;
@@ -60,6 +81,12 @@ static int check(struct command_context *ctx, const struct view_args *args)
         return err_set(&ctx->err, ERR_USAGE, "at most %d interfaces at once", LIVE_VIEW_LINKS_MAX);
     }
     for (size_t i = 0; i < args->interfaces.n; i++) {
+        if (strcmp(args->interfaces.items[i], SWARM_ALL) == 0) {
+            int code = check_swarm(ctx, args);
+            if (code < 0) {
+                return code;
+            }
+        }
         for (size_t k = 0; k < i; k++) {
             if (strcmp(args->interfaces.items[i], args->interfaces.items[k]) == 0) {
                 return err_set(&ctx->err, ERR_USAGE, "interface '%s' is named twice",
@@ -105,7 +132,9 @@ const struct command cmd_view = {
             "packet as query does, or with -w as a capture file, which other programs can read "
             "while it grows.",
             "Several interfaces are one output, in the order in which packets arrive; time stamps "
-            "are the node's.",
+            "are the node's. -i swarm:all follows every interface of the swarm that is up when it "
+            "begins, in order of time, corrected by what is known of the nodes' clocks; a packet "
+            "waits at most 0.2 s for earlier ones ('manage watch' has more to say about it).",
             "When the connection breaks it is made again, after a random wait of up to 0.25 s, "
             "then twice that, at most 15 s. The node goes on where it was as long as it "
             "remembers the stream (30 s); after that, or when it was restarted, its store fills "

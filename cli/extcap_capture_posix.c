@@ -13,6 +13,8 @@
 #include "cli/extcap_toolbar_posix.h"
 #include "cli/live_view_posix.h"
 #include "cli/signals_posix.h"
+#include "cli/swarm_sink_posix.h"
+#include "cli/swarm_view_posix.h"
 #include "shared/base/clock_posix.h"
 #include "shared/base/mem.h"
 #include "shared/capture/file_writer_posix.h"
@@ -25,6 +27,7 @@
 struct extcap_run {
     struct live_view *view;
     struct consumer *writer;
+    struct swarm_view *swarm; /* of swarm:all; NULL = none */
     struct extcap_toolbar *toolbar;
 };
 
@@ -68,7 +71,8 @@ static int open_fifo(const char *path, int *fd, struct err *err)
     }
 }
 
-static int open_writer(struct extcap_run *run, const char *path, struct err *err)
+static int open_writer(struct extcap_run *run, const char *path, struct live_view_spec *spec,
+                       struct err *err)
 {
     char again[64];
     int fd = -1;
@@ -83,7 +87,18 @@ static int open_writer(struct extcap_run *run, const char *path, struct err *err
         .path = again,
         .application = "packetrecorder-extcap " PR_VERSION,
     };
-    code = file_writer_new(&opts, &run->writer, err);
+    if (strcmp(spec->interfaces[0], SWARM_ALL) == 0) {
+        struct swarm_sink *sink = NULL;
+        code = swarm_sink_file(again, &sink, err);
+        code = code < 0 ? code : swarm_view_open(spec, opts.application, sink, &run->swarm, err);
+        if (code == 0) {
+            swarm_view_use(run->swarm, spec);
+        }
+    } else {
+        code = file_writer_new(&opts, &run->writer, err);
+        spec->consumer = run->writer;
+        spec->is_file = true;
+    }
     close(fd);
     return code;
 }
@@ -102,14 +117,19 @@ static void wait_for_end(struct extcap_run *run)
 {
     struct pollfd fds[] = {{.fd = live_view_done_fd(run->view), .events = POLLIN},
                            {.fd = signals_fd(), .events = POLLIN}};
+    const int tick_ms = run->swarm != NULL ? SWARM_TICK_MS : UPDATE_MS;
+    uint64_t next_ns = 0;
 
     for (;;) {
-        (void)poll(fds, ARRAY_LEN(fds), UPDATE_MS);
+        (void)poll(fds, ARRAY_LEN(fds), tick_ms);
         if (was_told_to_end() || (fds[0].revents & POLLIN) != 0) {
             return;
         }
         live_view_tick(run->view);
-        show_counters(run);
+        if (clock_monotonic_ns() >= next_ns) {
+            show_counters(run);
+            next_ns = clock_monotonic_ns() + UPDATE_MS * 1000000ull;
+        }
     }
 }
 
@@ -149,27 +169,24 @@ int extcap_capture(const struct extcap_args *args, const struct extcap_node *nod
         return code;
     }
     run.toolbar = extcap_toolbar_new(args->control_in, args->control_out);
-    code = open_writer(&run, args->fifo, err);
-    if (code == 0) {
-        const struct live_view_spec spec = {
-            .endpoint = &node->endpoint,
-            .api_key = node->api_key,
-            .ca_file = node->ca_file,
-            .interfaces = &interface,
-            .n_interfaces = 1,
-            .filter = args->filter,
-            .snaplen = (uint32_t)args->snaplen,
-            .history_ns = args->history_ns,
-            .compress = args->compress,
-            .reconnect = true,
-            .consumer = run.writer,
-            .is_file = true,
-            .tell = tell,
-            .arg = run.toolbar,
-        };
-        code = follow(&run, &spec, err);
-    }
+    struct live_view_spec spec = {
+        .endpoint = &node->endpoint,
+        .api_key = node->api_key,
+        .ca_file = node->ca_file,
+        .interfaces = &interface,
+        .n_interfaces = 1,
+        .filter = args->filter,
+        .snaplen = (uint32_t)args->snaplen,
+        .history_ns = strcmp(interface, SWARM_ALL) == 0 ? 0 : args->history_ns,
+        .compress = args->compress,
+        .reconnect = true,
+        .tell = tell,
+        .arg = run.toolbar,
+    };
+    code = open_writer(&run, args->fifo, &spec, err);
+    code = code < 0 ? code : follow(&run, &spec, err);
     live_view_free(run.view);
+    swarm_view_close(run.swarm);
     file_writer_free(run.writer);
     extcap_toolbar_free(run.toolbar);
     signals_release();

@@ -92,6 +92,9 @@ static const char *link_type_of(const struct extcap *x)
     const struct extcap_args *args = x->ctx.args;
     const char *interface = extcap_remote_interface(args);
 
+    if (interface != NULL && strncmp(interface, "swarm:", 6) == 0) {
+        interface += 6; /* the list has NODE/IFACE */
+    }
     for (size_t i = 0; interface != NULL && i < x->list.n; i++) {
         if (strcmp(x->list.items[i].name, interface) == 0) {
             return x->list.items[i].link_type;

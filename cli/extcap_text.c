@@ -59,16 +59,34 @@ static void put_controls(struct buf *out)
     }
 }
 
+/* There are others: then all of them can be had at once. */
+static bool is_swarm(const struct extcap_iface *ifaces, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (strchr(ifaces[i].name, '/') != NULL) {
+            return true;
+        }
+    }
+    return false;
+}
+
 void extcap_put_interfaces(struct buf *out, const char *node, const struct extcap_iface *ifaces,
                            size_t n)
 {
     buf_put_str(out, "extcap {version=" PR_VERSION "}{display=packetrecorder}\n");
     buf_put_str(out, "interface {value=" EXTCAP_NAME "}{display=packetrecorder: another node}\n");
+    if (is_swarm(ifaces, n)) {
+        buf_put_str(out, "interface {value=" EXTCAP_NAME ":swarm:all}{display=swarm:all on ");
+        put_value(out, node);
+        buf_put_str(out, ", all interfaces of all nodes in order of time}\n");
+    }
     for (size_t i = 0; i < n; i++) {
         if (!is_plain(ifaces[i].name)) {
             continue;
         }
-        buf_printf(out, "interface {value=" EXTCAP_NAME ":%s}{display=", ifaces[i].name);
+        const char *swarm = strchr(ifaces[i].name, '/') == NULL ? "" : "swarm:";
+        buf_printf(out, "interface {value=" EXTCAP_NAME ":%s%s}{display=%s", swarm, ifaces[i].name,
+                   swarm);
         put_value(out, ifaces[i].name);
         buf_put_str(out, " on ");
         put_value(out, node);
@@ -147,14 +165,22 @@ void extcap_put_config(struct buf *out, const struct extcap_args *args)
             args->compress ? "true" : "false");
 }
 
+static void put_choice(struct buf *out, const char *name)
+{
+    buf_printf(out, "value {arg=%d}", ARG_INTERFACE);
+    put_pair(out, "value", name);
+    put_pair(out, "display", name);
+    buf_put_u8(out, '\n');
+}
+
 void extcap_put_reloaded(struct buf *out, const struct extcap_iface *ifaces, size_t n)
 {
+    if (is_swarm(ifaces, n)) {
+        put_choice(out, "swarm:all");
+    }
     for (size_t i = 0; i < n; i++) {
         if (is_plain(ifaces[i].name)) {
-            buf_printf(out, "value {arg=%d}", ARG_INTERFACE);
-            put_pair(out, "value", ifaces[i].name);
-            put_pair(out, "display", ifaces[i].name);
-            buf_put_u8(out, '\n');
+            put_choice(out, ifaces[i].name);
         }
     }
 }

@@ -15,7 +15,7 @@
 
 #define LIST_MAX_BYTES (4u * 1024u * 1024u)
 /* A member that is away must not keep Wireshark's start waiting. */
-#define ALL_WAIT_MS "80"
+#define ALL_WAIT_MS 80u
 
 static const char *text_of(const json_t *object, const char *key)
 {
@@ -74,8 +74,11 @@ int live_view_interfaces(const struct live_view_spec *spec, uint64_t deadline_ns
     struct buf target = {0};
     struct buf body = {0};
 
-    buf_printf(&target, "%s/api/v1/interfaces%s", spec->endpoint->path,
-               spec->all_nodes ? "?nodes=all&wait_ms=" ALL_WAIT_MS : "");
+    buf_printf(&target, "%s/api/v1/interfaces", spec->endpoint->path);
+    if (spec->all_nodes) {
+        buf_printf(&target, "?nodes=all&wait_ms=%u",
+                   spec->all_wait_ms == 0 ? ALL_WAIT_MS : spec->all_wait_ms);
+    }
     const struct http_call call = {
         .endpoint = spec->endpoint,
         .method = "GET",

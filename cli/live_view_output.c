@@ -13,6 +13,7 @@ void live_view_output_init(struct live_view_output *out, struct consumer *consum
     *out = (struct live_view_output){
         .consumer = consumer,
         .is_file = is_file,
+        .statistics = file_writer_statistics,
         .started_ns = clock_wall_ns(),
         .max_packets = UINT64_MAX,
     };
@@ -160,7 +161,7 @@ int live_view_output_statistics(struct live_view_output *out, uint32_t id,
         return 0;
     }
     struct pcapng_statistics s = with_own(out, id);
-    return file_writer_statistics(out->consumer, id, &s, comment, err);
+    return out->statistics(out->consumer, id, &s, comment, err);
 }
 
 int live_view_output_begin(struct live_view_output *out, struct err *err)
@@ -180,7 +181,7 @@ int live_view_output_finish(struct live_view_output *out, uint64_t now_ns, struc
         s.time_ns = now_ns;
         s.start_ns = out->started_ns;
         s.end_ns = now_ns;
-        code = file_writer_statistics(out->consumer, i, &s, NULL, err);
+        code = out->statistics(out->consumer, i, &s, NULL, err);
     }
     static const struct ledger nothing = {0};
     int ended = consumer_finish(out->consumer, NULL, 0, &nothing, now_ns, code == 0 ? err : NULL);

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "cli/live_view_posix.h"
 #include "cli/viewer_stream.h"
 #include "shared/base/buf.h"
 #include "shared/packet/consumer.h"
@@ -33,6 +34,7 @@ struct live_view_iface {
 struct live_view_output {
     struct consumer *consumer; /* borrowed */
     bool is_file;
+    live_view_statistics_cb statistics;
     bool begun;
     uint64_t started_ns; /* wall time */
     struct iface *ifaces;

@@ -30,6 +30,9 @@ struct live_view *live_view_new(const struct live_view_spec *spec)
     pthread_cond_init(&view->changed, &attr);
     pthread_condattr_destroy(&attr);
     live_view_output_init(&view->output, spec->consumer, spec->is_file);
+    if (spec->statistics != NULL) {
+        view->output.statistics = spec->statistics;
+    }
     if (spec->max_packets != 0) {
         view->output.max_packets = spec->max_packets;
     }

@@ -17,15 +17,22 @@
 #include "shared/packet/consumer.h"
 #include "shared/wire/url.h"
 
-#define LIVE_VIEW_LINKS_MAX 16
+#define LIVE_VIEW_LINKS_MAX 64
 
 struct live_view;
 
+/* As file_writer_statistics. */
+struct pcapng_statistics;
+typedef int (*live_view_statistics_cb)(struct consumer *consumer, uint32_t iface,
+                                       const struct pcapng_statistics *statistics,
+                                       const char *comment, struct err *err);
+
 struct live_view_spec {
     const struct url_endpoint *endpoint;
-    const char *api_key; /* NULL = none */
-    bool all_nodes;      /* live_view_interfaces: those of the other members too */
-    const char *ca_file; /* NULL = the system's */
+    const char *api_key;  /* NULL = none */
+    bool all_nodes;       /* live_view_interfaces: those of the other members too */
+    unsigned all_wait_ms; /* for members that do not answer; 0 = a moment */
+    const char *ca_file;  /* NULL = the system's */
     const char *const *interfaces;
     size_t n_interfaces; /* 1 to LIVE_VIEW_LINKS_MAX */
     const char *filter;
@@ -36,7 +43,8 @@ struct live_view_spec {
     bool wait;            /* also before the first success: try again */
     bool reconnect;
     struct consumer *consumer;
-    bool is_file; /* the consumer is a file writer, which takes statistics */
+    bool is_file;                       /* the consumer is a file writer, which takes statistics */
+    live_view_statistics_cb statistics; /* of another consumer that does; else NULL */
     /* A sentence about what happened, for people. From any thread, one at a time. May be NULL. */
     void (*tell)(void *arg, const char *text);
     void *arg;

@@ -15,6 +15,8 @@
 #include "cli/live_view_posix.h"
 #include "cli/output.h"
 #include "cli/signals_posix.h"
+#include "cli/swarm_sink_posix.h"
+#include "cli/swarm_view_posix.h"
 #include "cli/terminal_posix.h"
 #include "cli/view_lines.h"
 #include "shared/base/clock_posix.h"
@@ -40,6 +42,7 @@ struct view_run {
     char *chosen; /* owned: the interface that was not named */
     struct consumer *writer;
     struct consumer *lines;
+    struct swarm_view *swarm; /* of swarm:all; NULL = none */
     struct live_view *view;
     bool interrupted;
 };
@@ -53,8 +56,7 @@ static void tell(void *arg, const char *text)
 static struct live_view_spec spec_of(const struct view_run *run)
 {
     const struct view_args *args = run->args;
-
-    return (struct live_view_spec){
+    struct live_view_spec spec = {
         .endpoint = &run->endpoint,
         .api_key = run->api_key,
         .ca_file = args->ca_file,
@@ -71,6 +73,11 @@ static struct live_view_spec spec_of(const struct view_run *run)
         .is_file = run->writer != NULL,
         .tell = tell,
     };
+
+    if (run->swarm != NULL) {
+        swarm_view_use(run->swarm, &spec);
+    }
+    return spec;
 }
 
 /* ---- which interface ---------------------------------------------------------------------- */
@@ -145,6 +152,31 @@ static int open_consumer(struct view_run *run)
     return 0;
 }
 
+/* All interfaces of all nodes, as one stream. */
+static int open_swarm(struct view_run *run)
+{
+    const struct view_args *args = run->args;
+    const struct live_view_spec spec = spec_of(run);
+    const struct packet_print print = {
+        .out = stdout, .json = run->ctx->global.json, .show_data = args->show_data};
+    struct swarm_sink *sink = NULL;
+
+    if (args->write != NULL) {
+        int code = swarm_sink_file(args->write, &sink, &run->ctx->err);
+        if (code < 0) {
+            return code;
+        }
+    } else {
+        sink = swarm_sink_lines(&print);
+    }
+    return swarm_view_open(&spec, "packetrecorder " PR_VERSION, sink, &run->swarm, &run->ctx->err);
+}
+
+static bool is_of_swarm(const struct view_run *run)
+{
+    return run->n_interfaces == 1 && strcmp(run->interfaces[0], SWARM_ALL) == 0;
+}
+
 static int prepare(struct view_run *run)
 {
     const struct view_args *args = run->args;
@@ -159,7 +191,10 @@ static int prepare(struct view_run *run)
         code = choose_interface(run);
     }
     code = code == 0 ? signals_catch(err) : code;
-    return code == 0 ? open_consumer(run) : code;
+    if (code < 0) {
+        return code;
+    }
+    return is_of_swarm(run) ? open_swarm(run) : open_consumer(run);
 }
 
 /* ---- while it runs ------------------------------------------------------------------------ */
@@ -204,7 +239,7 @@ static void show_progress(struct view_run *run, struct progress *progress)
     struct live_view_counters counters;
     char size[TEXT_NUMBER_MAX];
 
-    if (!progress->on || run->lines != NULL || clock_monotonic_ns() < progress->next_ns) {
+    if (!progress->on || run->args->write == NULL || clock_monotonic_ns() < progress->next_ns) {
         return;
     }
     live_view_counters(run->view, &counters);
@@ -219,6 +254,7 @@ static void wait_for_end(struct view_run *run)
         run->args->duration_ns == 0 ? UINT64_MAX : clock_monotonic_ns() + run->args->duration_ns;
     struct pollfd fds[] = {{.fd = live_view_done_fd(run->view), .events = POLLIN},
                            {.fd = signals_fd(), .events = POLLIN}};
+    const unsigned tick_ms = run->swarm != NULL ? SWARM_TICK_MS : WAIT_MS;
     struct progress progress;
 
     progress_start(&progress, run->ctx);
@@ -226,7 +262,7 @@ static void wait_for_end(struct view_run *run)
         uint64_t now_ns = clock_monotonic_ns();
         uint64_t left_ms = until_ns > now_ns ? (until_ns - now_ns) / 1000000 + 1 : 0;
 
-        (void)poll(fds, ARRAY_LEN(fds), left_ms < WAIT_MS ? (int)left_ms : WAIT_MS);
+        (void)poll(fds, ARRAY_LEN(fds), (int)(left_ms < tick_ms ? left_ms : tick_ms));
         on_signals(run);
         if ((fds[0].revents & POLLIN) != 0 || run->interrupted ||
             clock_monotonic_ns() >= until_ns) {
@@ -242,7 +278,7 @@ static void wait_for_end(struct view_run *run)
 
 static int print_json(struct view_run *run, const struct live_view_counters *counters)
 {
-    if (run->writer == NULL || !run->ctx->global.json) {
+    if (run->args->write == NULL || !run->ctx->global.json) {
         return 0;
     }
     json_t *object = json_object();
@@ -301,6 +337,7 @@ int view_run(struct command_context *ctx, const struct view_args *args)
         code = code == 0 ? ended : code;
     }
     live_view_free(run.view);
+    swarm_view_close(run.swarm);
     file_writer_free(run.writer);
     view_lines_free(run.lines);
     signals_release();

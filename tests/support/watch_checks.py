@@ -23,13 +23,18 @@ class Watch:
 
     def __init__(self, node, name, *words, write=None, select=("--all",)):
         self.path = write or f"{SCRATCH}/{name}.pcapng"
+        self.log = open(f"{SCRATCH}/{name}.log", "w+")
         self.process = subprocess.Popen(
             [BIN, "manage", "--endpoint", f"unix:{node.folder}/rpc.sock", *select, "watch", "-i", "eth0",
-             "-f", FILTER, "-w", self.path, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+             "-f", FILTER, "-w", self.path, *words], stdout=subprocess.PIPE, stderr=self.log)
+
+    def said(self):
+        self.log.seek(0)
+        return self.log.read()
 
     def done(self, seconds=20):
-        out, err = self.process.communicate(timeout=seconds)
-        return self.process.returncode, out, err.decode()
+        out, _ = self.process.communicate(timeout=seconds)
+        return self.process.returncode, out, self.said()
 
     def interrupt(self):
         self.process.send_signal(signal.SIGINT)
@@ -119,7 +124,7 @@ def into_pipe(lab):
     head = watch.process.stdout.read(4096)
     watch.process.stdout.close()
     watch.process.wait(10)
-    err = watch.process.stderr.read().decode()
+    err = watch.said()
     tap.check("a reader that has seen enough ends it quietly", head[:4] == b"\x0a\x0d\x0d\x0a" and
               watch.process.returncode == 0 and err == "", watch.process.returncode, err)
 
@@ -132,7 +137,7 @@ def killed(lab):
     tap.check("the others go on when a node dies", wait_bytes(watch, 200000))
     far.start(join=[lab.places[0].ip], env={"PACKETRECORDER_TEST_CLOCK_OFFSET": SHIFTS["n2"]})
     wait_for(20, lambda: lab.converged(3))
-    back = wait_for(20, lambda: viewers(far) > 0)
+    back = wait_for(20, lambda: "followed again" in watch.said())
     wait_bytes(watch, 100000)
     code, _, err = watch.interrupt()
     packets, _ = read(watch.path)
@@ -153,6 +158,48 @@ def wrong(lab):
     tap.check("and leaves no file", not os.path.exists(f"{SCRATCH}/wrong.pcapng"))
 
 
+def inside(node, *command):
+    return subprocess.Popen(["ip", "netns", "exec", node.place.ns, *command], stdout=subprocess.PIPE,
+                            stderr=subprocess.PIPE)
+
+
+def of_all(packets):
+    """Those of each node are all there, in order, and what all saw at once stands together."""
+    numbers = {node: [p.number for p in packets if p.node == node] for node in SHIFTS}
+    return (in_order(packets) and not any(p.comment for p in packets) and
+            all(n and n == list(range(n[0], n[0] + len(n))) for n in numbers.values()))
+
+
+def by_view(lab):
+    """swarm:all over HTTP: view, and what Wireshark runs."""
+    path = f"{SCRATCH}/view.pcapng"
+    process = inside(lab.nodes[0], BIN, "view", "http://127.0.0.1:8080", "-i", "swarm:all", "-f", FILTER, "-c", "600",
+                     "-w", path)
+    _, err = process.communicate(timeout=20)
+    packets, trouble = read(path)
+    tap.check("view -i swarm:all ends with 0 and has all nodes", process.returncode == 0 and len(packets) == 600 and
+              trouble == "" and {p.name for p in packets} == {"n0/eth0", "n1/eth0", "n2/eth0"}, err, len(packets))
+    tap.check("in order", of_all(packets), [(p.name, p.number, p.comment) for p in packets][:20])
+    process = inside(lab.nodes[0], BIN, "view", "http://127.0.0.1:8080", "-i", "swarm:all", "-f", FILTER, "-c", "30")
+    out, err = process.communicate(timeout=20)
+    tap.check("it shows lines too", process.returncode == 0 and len(out.splitlines()) == 30 and b"n2/eth0" in out, out, err)
+    offered = subprocess.run(["ip", "netns", "exec", lab.places[0].ns, f"{BIN}-extcap", "--extcap-interfaces"],
+                             capture_output=True, text=True,
+                             env=dict(os.environ, PACKETRECORDER_ENDPOINT="http://127.0.0.1:8080")).stdout
+    tap.check("Wireshark is offered swarm:all and swarm:NODE/IFACE", "{value=packetrecorder:swarm:all}" in offered and
+              "{value=packetrecorder:swarm:n2/eth0}" in offered, offered)
+    fifo = f"{SCRATCH}/fifo"
+    os.mkfifo(fifo)
+    process = inside(lab.nodes[0], f"{BIN}-extcap", "--capture", "--extcap-interface", "packetrecorder:swarm:all", "--fifo",
+                     fifo, "--extcap-capture-filter", FILTER, "--endpoint", "http://127.0.0.1:8080")
+    reader = subprocess.run(["tshark", "-r", fifo, "-c", "300", "-Tfields", "-e", "frame.interface_name"],
+                            capture_output=True, text=True, timeout=20)
+    process.terminate()
+    _, err = process.communicate(timeout=20)
+    tap.check("and gets it", set(reader.stdout.split()) == {"n0/eth0", "n1/eth0", "n2/eth0"}, reader.stdout[:200],
+              reader.stderr, err)
+
+
 with Lab(SCRATCH, 3, os.environ["PR_NODE_FAKED"]) as lab_:
     for i in range(3):
         lab_.node(i)
@@ -166,7 +213,7 @@ with Lab(SCRATCH, 3, os.environ["PR_NODE_FAKED"]) as lab_:
                              for n in lab_.nodes for m in n.members().values()))
     sender = lab_.places[1].broadcast()
     try:
-        for part in (wrong, whole, interrupted, into_pipe, killed):
+        for part in (wrong, whole, by_view, interrupted, into_pipe, killed):
             part(lab_)
     finally:
         sender.kill()

@@ -164,6 +164,11 @@ static void print_options(FILE *out, const struct command_option *options, size_
     fputs(".El\n", out);
 }
 
+static int upper(char c)
+{
+    return c >= 'a' && c <= 'z' ? c - 'a' + 'A' : c;
+}
+
 static void print_head(FILE *out, const struct command *command)
 {
     fprintf(out, ".Dd %s\n.Dt PACKETRECORDER", PR_MAN_DATE);
@@ -174,7 +179,7 @@ static void print_head(FILE *out, const struct command *command)
         if (*p == '-') {
             fputs("\\-", out);
         } else {
-            fputc(*p >= 'a' && *p <= 'z' ? *p & ~0x20 : *p, out);
+            fputc(upper(*p), out);
         }
     }
     fprintf(out, " 1\n.Os packetrecorder %s\n.Sh NAME\n.Nm packetrecorder", PR_VERSION);
@@ -226,7 +231,7 @@ static size_t print_example_lines(FILE *out, const struct command_example *examp
 {
     for (; example != NULL && example->line != NULL; example++) {
         fputs(n++ == 0 ? ".Sh EXAMPLES\n" : ".Pp\n", out);
-        fprintf(out, "%c", example->what[0] & ~0x20);
+        fputc(upper(example->what[0]), out);
         print_text(out, example->what + 1);
         fputs(":\n.Dl packetrecorder", out);
         print_argument(out, example->line);
@@ -322,7 +327,7 @@ static void print_program(FILE *out)
     for (size_t i = 0; commands[i] != NULL; i++) {
         if (!commands[i]->hidden) {
             fprintf(out, ".It Xr packetrecorder-%s 1\n", commands[i]->name);
-            fprintf(out, "%c", commands[i]->summary[0] & ~0x20);
+            fputc(upper(commands[i]->summary[0]), out);
             print_text(out, commands[i]->summary + 1);
             fputs(".\n", out);
         }

@@ -63,6 +63,7 @@ static json_t *session_json(const struct pull *pull, uint32_t i)
     json_object_set_new(object, "interfaces", as_told(source->session, "interfaces"));
     json_object_set_new(object, "started", as_told(source->session, "started"));
     json_object_set_new(object, "ended", as_told(source->session, "ended"));
+    json_object_set_new(object, "state", as_told(source->session, "state"));
     json_object_set_new(object, "complete", json_boolean(stream->why == NULL));
     json_object_set_new(object, "reason", text_or_null(stream->why));
     json_object_set_new(object, "packets", to_json_count(told.packets));

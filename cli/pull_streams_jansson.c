@@ -18,7 +18,8 @@
 #include "shared/base/text.h"
 #include "shared/wire/rpc_client.h"
 
-#define PIECE_BYTES   (2u * 1024u * 1024u)
+#define PIECES_BYTES  (64u * 1024u * 1024u) /* a piece of each source, together */
+#define PIECE_MAX     (2u * 1024u * 1024u)
 #define PIECE_MIN     (64u * 1024u)
 #define OUT_BYTES     (4u * 1024u * 1024u)
 #define ASKED_MAX     32u /* calls under way at once */
@@ -99,12 +100,11 @@ static void set_range(const struct pull *pull, const struct pull_source *source,
 
 static uint64_t piece_bytes(const struct pull *pull)
 {
-    uint64_t share = pull->opts->rate / 4;
+    uint64_t piece = PIECES_BYTES / pull->plan.n_sources;
+    uint64_t share = pull->opts->rate == 0 ? piece : pull->opts->rate / 4;
 
-    if (pull->opts->rate == 0 || share > PIECE_BYTES) {
-        return PIECE_BYTES;
-    }
-    return share < PIECE_MIN ? PIECE_MIN : share;
+    piece = share < piece ? share : piece;
+    return piece > PIECE_MAX ? PIECE_MAX : piece < PIECE_MIN ? PIECE_MIN : piece;
 }
 
 static int ask(struct pull *pull, uint32_t i, struct err *err)

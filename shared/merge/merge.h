@@ -41,7 +41,7 @@
 #define MERGE_WINDOW_NS  2000000000ULL
 #define MERGE_HELD_BYTES (256u * 1024u * 1024u)
 /* Of held_bytes a source may hold its share, but at least this, and never more. */
-#define MERGE_SHARE_MIN (2u * 1024u * 1024u)
+#define MERGE_SHARE_MIN (1u * 1024u * 1024u)
 #define MERGE_SHARE_MAX (32u * 1024u * 1024u)
 /* Live: a packet from further ahead of merge_now than this is early. */
 #define MERGE_AHEAD_NS 1000000000ULL
@@ -140,8 +140,7 @@ uint64_t merge_unnumbered(const struct merge *merge); /* packets past MERGE_OUT_
 
 /* The state behind the output so far, appended to out. pieces[i]: of source i the number of the
  * feed (from 0) that has to be fed next to a merge that loads this; those before it are done. False
- * when there is no such state: a source described interfaces in the middle of its packets, or had
- * too large a head. */
+ * when there is no such state: a source has failed, or its interfaces take too many bytes. */
 bool merge_save(const struct merge *merge, struct buf *out, uint64_t *pieces);
 /* Into a new merge with the same opts, sources and clocks. ERR_DAMAGED: it is no such state; the
  * merge is then good for merge_free only. */

@@ -20,6 +20,20 @@ static void on_statistics(void *arg, uint32_t iface, const struct pcapng_told_st
     record->has_told = true;
 }
 
+/* What a merge that goes on elsewhere has to know before it reads the rest. */
+static void on_described(void *arg, const uint8_t *block, size_t n)
+{
+    struct merge_source *s = arg;
+
+    if (s->cannot_save || s->head.len + n > MERGE_HEAD_MAX) {
+        s->cannot_save = true;
+        buf_deinit(&s->head);
+        return;
+    }
+    buf_append(&s->head, block, n);
+    s->now.head_len = s->head.len;
+}
+
 /* What a node calls itself goes into names of interfaces, before a '/', and into comments. */
 static void take_name(char *out, size_t cap, const char *text)
 {
@@ -42,6 +56,8 @@ void merge_source_init(struct merge_source *s, struct merge *merge, uint32_t ran
     s->reader.max_ifaces = MERGE_IFACES_MAX;
     s->reader.statistics = on_statistics;
     s->reader.statistics_arg = s;
+    s->reader.described = on_described;
+    s->reader.described_arg = s;
     s->now.past_left = merge->reorder_bytes / MERGE_PAST;
 }
 
@@ -336,33 +352,16 @@ static int take_packet(struct merge_source *s, const struct packet_view *view, c
     return 0;
 }
 
-/* Up to the first packet; 1 when it is there. */
-static int read_head(struct merge_source *s, struct bytes_reader *in, struct err *err)
-{
-    const uint8_t *from = in->p;
-    int rc = pcapng_reader_skip(&s->reader, in, err);
-    size_t n = (size_t)(in->p - from);
-
-    if (s->head.len + n > MERGE_HEAD_MAX) {
-        s->cannot_save = true;
-        buf_reset(&s->head);
-    } else if (!s->cannot_save) {
-        buf_append(&s->head, from, n);
-    }
-    s->now.head_len = s->head.len;
-    s->head_is_over = rc == 1;
-    return rc;
-}
-
 int merge_source_take_head(struct merge_source *s, const uint8_t *bytes, size_t n, struct err *err)
 {
     struct bytes_reader in = bytes_reader(bytes, n);
-    int rc = read_head(s, &in, err);
+    int rc = pcapng_reader_skip(&s->reader, &in, err);
 
+    s->reader.need = 0;
     if (rc < 0) {
         return rc;
     }
-    if (bytes_left(&in) > 0) {
+    if (rc > 0 || bytes_left(&in) > 0) {
         return err_set(err, ERR_DAMAGED, "the head of a stream is cut");
     }
     return 0;
@@ -375,10 +374,6 @@ static int parse(struct merge_source *s, struct err *err)
     struct packet_view view;
     int rc = 1;
 
-    if (!s->head_is_over) {
-        rc = read_head(s, &in, err);
-    }
-    uint32_t n_ifaces = s->reader.n_ifaces;
     while (rc == 1) {
         rc = pcapng_reader_next(&s->reader, &in, &view, err);
         if (rc == 1) {
@@ -387,7 +382,6 @@ static int parse(struct merge_source *s, struct err *err)
             rc = rc < 0 ? rc : 1;
         }
     }
-    s->cannot_save = s->cannot_save || (s->head_is_over && n_ifaces != s->reader.n_ifaces);
     s->now.options = s->reader.n_options;
     s->parsed = (size_t)(in.p - chunk->bytes);
     return rc;

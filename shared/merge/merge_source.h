@@ -25,8 +25,8 @@
 #define MERGE_PAST 16u
 /* Bytes in a row without a packet after which a source is given up. */
 #define MERGE_IDLE_BYTES_MAX (256ULL * 1024u * 1024u)
-/* Of a stream before its first packet, kept for merge_save. */
-#define MERGE_HEAD_MAX (256u * 1024u)
+/* Of a stream's sections and interfaces, as they stand in it, kept for merge_save. */
+#define MERGE_HEAD_MAX (1024u * 1024u)
 /* Numbers of an interface in the output that are remembered: one an era. */
 #define MERGE_ERAS_KEPT 4u
 
@@ -47,7 +47,7 @@ struct merge_mark {
     uint64_t past[MERGE_PAST]; /* the largest times, one each reorder_bytes / MERGE_PAST */
     uint32_t past_at;
     uint64_t options; /* left out */
-    size_t head_len;  /* of the stream's head, what came before it */
+    size_t head_len;  /* of the source's head, what came before it */
 };
 
 struct merge_chunk {
@@ -103,8 +103,7 @@ struct merge_source {
     uint64_t idle_bytes;
     struct merge_mark now;
     struct buf head;
-    bool head_is_over;
-    bool cannot_save;
+    bool cannot_save; /* the head was too large */
 
     struct merge_entry *ring; /* cap is a power of two */
     uint64_t ring_first;
@@ -127,7 +126,7 @@ void merge_source_init(struct merge_source *s, struct merge *merge, uint32_t ran
                        const struct merge_who *who);
 void merge_source_deinit(struct merge_source *s);
 int merge_source_feed(struct merge_source *s, const uint8_t *bytes, size_t n, struct err *err);
-/* Reads the head of a stream again, before its first packet. */
+/* Reads the head again that another one had, before anything else. */
 int merge_source_take_head(struct merge_source *s, const uint8_t *bytes, size_t n, struct err *err);
 /* Bytes at the end of the newest chunk that are no whole block yet. */
 size_t merge_source_rest(const struct merge_source *s, const uint8_t **bytes);

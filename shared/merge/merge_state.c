@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A merge as bytes, so that it goes on elsewhere. For each source: its stream's head, and a point
- * in the stream behind which all lies that is not written yet, with what decides over the order
- * from there on. What stands behind that point and was written already is known by its place in the
- * order, and left out. Msgpack:
+ * A merge as bytes, so that it goes on elsewhere. For each source: its sections and interfaces, and
+ * a point in the stream behind which all lies that is not written yet, with what decides over the
+ * order from there on. What stands behind that point and was written already is known by its place
+ * in the order, and left out. Msgpack:
  *
  *   [1, is_begun, [key, number, rank] or nil, last_ns, link_type, [[source, iface, era]...],
  *    [source...]]
@@ -238,7 +238,6 @@ static int load_source(struct merge_source *s, struct unpack *u, struct err *err
     mark.head_len = n_head;
     s->now = mark;
     s->reader.n_options = mark.options;
-    s->head_is_over = mark.number > 0;
     rc = merge_source_feed(s, carry, n_carry, err);
     s->n_feeds = piece;
     if (s->chunk != NULL) {

@@ -242,6 +242,10 @@ static int find_packet(struct pcapng_reader *reader, struct bytes_reader *in,
         if (rc < 0) {
             return rc;
         }
+        bool describes = block->type == PCAPNG_SECTION || block->type == PCAPNG_INTERFACE;
+        if (describes && reader->described != NULL) {
+            reader->described(reader->described_arg, block->p, block->total);
+        }
         in->p += block->total;
         reader->offset += block->total;
     }

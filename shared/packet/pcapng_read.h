@@ -38,6 +38,10 @@ struct pcapng_reader {
      * damaged are left out. iface is an index into ifaces. */
     void (*statistics)(void *arg, uint32_t iface, const struct pcapng_told_statistics *told);
     void *statistics_arg;
+    /* Section Header and Interface Description Blocks that were read, as they stand: another reader
+     * that reads them in their order can go on from any packet. NULL: nobody wants them. */
+    void (*described)(void *arg, const uint8_t *block, size_t n);
+    void *described_arg;
     struct iface *ifaces;
     struct pcapng_clock *clocks;
     struct buf scratch; /* the options of the packet at hand, where they had to be rebuilt */

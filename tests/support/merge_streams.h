@@ -58,11 +58,16 @@ static inline void stream_random(struct capture_bytes *cb, uint64_t *seed, uint6
 {
     uint64_t time_ns = STREAM_START_NS + splitmix_u64(seed) % step_ns;
 
-    stream_begin(cb, 2);
+    stream_begin(cb, source % 2 == 0 ? 2 : 1);
     for (uint32_t i = 1; i <= n; i++) {
+        if (i == n / 2 && source % 2 == 1) { /* another one in the middle */
+            cb_interface(cb, LINK_ETHERNET, 65535, "eth1", 9);
+        }
+        bool has_both = source % 2 == 0 || i >= n / 2;
         time_ns += splitmix_u64(seed) % (2 * step_ns);
         uint64_t back_ns = disorder_ns == 0 ? 0 : splitmix_u64(seed) % disorder_ns;
-        stream_packet(cb, source, i, time_ns - back_ns, (uint32_t)(splitmix_u64(seed) % 2),
+        stream_packet(cb, source, i, time_ns - back_ns,
+                      has_both ? (uint32_t)(splitmix_u64(seed) % 2) : 0,
                       (uint32_t)(splitmix_u64(seed) % 1500));
     }
 }

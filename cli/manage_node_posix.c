@@ -15,33 +15,15 @@
 #include <jansson.h>
 #include <sodium.h>
 
+#include "cli/manage_internal_posix.h"
 #include "cli/manage_nodes.h"
 #include "shared/base/clock_posix.h"
 #include "shared/base/mem.h"
-#include "shared/base/to_json.h"
-#include "shared/base/unpack.h"
 #include "shared/wire/api_key.h"
 #include "shared/wire/rpc_client.h"
 
-#define ENDPOINTS_MAX    32u
 #define EXIT_INTERRUPTED 130                    /* by a second interrupt (contract) */
 #define ONE_OF_MANY_NS   (5ULL * 1000000000ULL) /* for each endpoint, where there are several */
-#define VALUES_MAX       1000000u               /* in one answer */
-#define AGAIN_MS         250                    /* between two tries to connect again */
-#define KEY_MAX          32u                    /* of a member of session.read's answer */
-#define CURSOR_MAX       4096u
-
-struct manage {
-    struct command_context *ctx;
-    uint64_t timeout_ns;
-    struct rpc_endpoint endpoints[ENDPOINTS_MAX];
-    size_t n_endpoints;
-    bool is_from_environment; /* the endpoints */
-    char *key;                /* sodium memory; NULL = none */
-    char *node;               /* whom all calls are for; NULL = the node asked */
-    struct rpc_client *client;
-    size_t answer_bytes;
-};
 
 /* ---- interrupts ---- */
 
@@ -96,8 +78,8 @@ bool manage_was_interrupted(void)
 
 static int add_endpoint(struct manage *manage, const char *text, struct err *err)
 {
-    if (manage->n_endpoints == ENDPOINTS_MAX) {
-        return err_set(err, ERR_USAGE, "more than %u endpoints", ENDPOINTS_MAX);
+    if (manage->n_endpoints == MANAGE_ENDPOINTS_MAX) {
+        return err_set(err, ERR_USAGE, "more than %u endpoints", MANAGE_ENDPOINTS_MAX);
     }
     int rc = rpc_endpoint_parse(text, &manage->endpoints[manage->n_endpoints], err);
     manage->n_endpoints += rc == 0;
@@ -171,11 +153,12 @@ static int find_key(struct manage *manage, struct err *err)
 
 /* ---- opening ---- */
 
-/* Somebody is there, and says no: the next endpoint would hide that. */
+/* Somebody is there, and says no: the next endpoint would hide that. Who is full (ERR_LIMIT) is as
+ * good as not there. */
 static bool was_answered(int rc)
 {
     return rc == ERR_KEY || rc == ERR_DAMAGED || rc == ERR_VERSION || rc == ERR_UNSUPPORTED ||
-           rc == ERR_LIMIT || rc == ERR_USAGE || rc == ERR_INTERRUPTED;
+           rc == ERR_USAGE || rc == ERR_INTERRUPTED;
 }
 
 static int no_node(const struct manage *manage, int rc, struct err *err)
@@ -214,26 +197,73 @@ static uint64_t until_next(uint64_t deadline_ns, size_t n_left)
     return now_ns + (share_ns < ONE_OF_MANY_NS ? share_ns : ONE_OF_MANY_NS);
 }
 
+/* A socket takes connections for a node that stands still: only an answer tells. */
+static int probe(struct manage *manage, uint64_t until_ns, struct err *err)
+{
+    struct rpc_span result = {0};
+    int rc = rpc_client_call(manage->client, "capture.list", (struct rpc_span){NULL, 0}, until_ns,
+                             &result, err);
+
+    if (rc != -ETIMEDOUT && !rpc_client_is_broken(manage->client)) {
+        return 0; /* whatever it says */
+    }
+    rpc_client_close(manage->client);
+    manage->client = NULL;
+    return rc;
+}
+
+static void tell_passed_over(const struct manage *manage, size_t chosen, const struct err *why)
+{
+    char name[RPC_ENDPOINT_TEXT_MAX];
+
+    if (chosen > 0 && !manage->ctx->global.quiet) {
+        rpc_endpoint_print(&manage->endpoints[chosen], name);
+        fprintf(stderr, "asking %s: %s\n", name, why->text);
+    }
+}
+
+static int open_one(struct manage *manage, size_t i, uint64_t until_ns, struct err *err)
+{
+    const struct rpc_client_opts opts = {.endpoint = &manage->endpoints[i],
+                                         .api_key = manage->key,
+                                         .stop_fd = stop_fd > 0 ? stop_fd : 0};
+    int rc = rpc_client_open(&opts, until_ns, &manage->client, err);
+
+    return rc == 0 && manage->n_endpoints > 1 && opts.endpoint->is_unix
+               ? probe(manage, until_ns, err)
+               : rc;
+}
+
 static int connect_one(struct manage *manage, uint64_t deadline_ns, struct err *err)
 {
+    struct err why = {0};
     int rc = ERR_NOT_FOUND;
 
     for (size_t i = 0; i < manage->n_endpoints; i++) {
-        const struct rpc_client_opts opts = {.endpoint = &manage->endpoints[i],
-                                             .api_key = manage->key,
-                                             .stop_fd = stop_fd > 0 ? stop_fd : 0};
         uint64_t until_ns = manage->n_endpoints == 1
                                 ? deadline_ns
                                 : until_next(deadline_ns, manage->n_endpoints - i);
-        rc = rpc_client_open(&opts, until_ns, &manage->client, err);
-        if (rc == 0 || was_answered(rc)) {
-            return rc;
+        struct err one = {0};
+        rc = open_one(manage, i, until_ns, &one);
+        if (rc == 0) {
+            tell_passed_over(manage, i, &why);
+            return 0;
         }
+        why = one;
+        if (was_answered(rc)) {
+            break;
+        }
+    }
+    if (err != NULL) {
+        *err = why;
+    }
+    if (was_answered(rc)) {
+        return rc;
     }
     return no_node(manage, rc, err);
 }
 
-static uint64_t deadline_of(const struct manage *manage)
+uint64_t manage_deadline_ns(const struct manage *manage)
 {
     uint64_t now_ns = clock_monotonic_ns();
 
@@ -248,7 +278,7 @@ int manage_open_for_nodes(struct command_context *ctx, struct manage **out)
     int rc = find_endpoints(manage, &ctx->err);
     rc = rc < 0 ? rc : find_key(manage, &ctx->err);
     if (rc == 0) {
-        rc = connect_one(manage, deadline_of(manage), &ctx->err);
+        rc = connect_one(manage, manage_deadline_ns(manage), &ctx->err);
         if (rc < 0 && rc != ERR_KEY && manage->is_from_environment) {
             err_wrap(&ctx->err, "PACKETRECORDER_ENDPOINT (here the address of RPC; --endpoint "
                                 "overrides it)");
@@ -292,7 +322,7 @@ int manage_open_again(struct manage *manage, uint64_t deadline_ns, struct err *e
         if (rc == 0 || was_answered(rc) || clock_monotonic_ns() >= deadline_ns) {
             break;
         }
-        (void)poll(NULL, 0, AGAIN_MS); /* an interrupt ends it */
+        (void)poll(NULL, 0, MANAGE_AGAIN_MS); /* an interrupt ends it */
     }
     if (rc == 0 && catches) {
         interruptible = manage->client;
@@ -318,218 +348,4 @@ void manage_close(struct manage *manage)
     sodium_free(manage->key);
     mem_free(manage->node);
     mem_free(manage);
-}
-
-/* ---- calls ---- */
-
-/* What is sent: the parameters and, of the options, those that are there. */
-struct packed_call {
-    struct buf args;
-    struct buf values[3];
-    struct rpc_call_options options;
-};
-
-/* Takes args. */
-static void pack_call(struct packed_call *call, const json_t *options, json_t *args)
-{
-    struct {
-        const char *name;
-        struct rpc_span *span;
-    } all[] = {{"node", &call->options.node},
-               {"nodes", &call->options.nodes},
-               {"select", &call->options.select}};
-
-    if (args != NULL) {
-        rpc_put_json(&call->args, args);
-        json_decref(args);
-    }
-    for (size_t i = 0; i < ARRAY_LEN(all); i++) {
-        const json_t *value = json_object_get(options, all[i].name);
-        if (value != NULL) {
-            rpc_put_json(&call->values[i], value);
-            *all[i].span = (struct rpc_span){call->values[i].data, call->values[i].len};
-        }
-    }
-}
-
-static void unpack_call(struct packed_call *call)
-{
-    if (call->args.len > 0) {
-        explicit_bzero(call->args.data, call->args.len); /* a key may be in it */
-    }
-    buf_deinit(&call->args);
-    for (size_t i = 0; i < ARRAY_LEN(call->values); i++) {
-        buf_deinit(&call->values[i]);
-    }
-}
-
-static json_t *options_for(const char *node)
-{
-    return node == NULL ? NULL : json_pack("{s:o}", "node", to_json_text(node));
-}
-
-/* Takes args. */
-static int call_with(struct manage *manage, const json_t *options, const char *method, json_t *args,
-                     struct rpc_span *result, struct err *err)
-{
-    struct packed_call packed = {0};
-
-    pack_call(&packed, options, args);
-    int rc = rpc_client_call_with(manage->client, method,
-                                  (struct rpc_span){packed.args.data, packed.args.len},
-                                  &packed.options, deadline_of(manage), result, err);
-    unpack_call(&packed);
-    manage->answer_bytes = rc < 0 ? 0 : result->n;
-    return rc;
-}
-
-static int call_on(struct manage *manage, const char *node, const char *method, json_t *args,
-                   struct rpc_span *result, struct err *err)
-{
-    json_t *options = options_for(node);
-    int rc = call_with(manage, options, method, args, result, err);
-
-    json_decref(options);
-    return rc;
-}
-
-int manage_send_on(struct manage *manage, const char *node, const char *method, json_t *args,
-                   uint64_t deadline_ns, uint32_t *id, struct err *err)
-{
-    struct packed_call packed = {0};
-    json_t *options = options_for(node);
-
-    pack_call(&packed, options, args);
-    int rc = rpc_client_send_with(manage->client, method,
-                                  (struct rpc_span){packed.args.data, packed.args.len},
-                                  &packed.options, deadline_ns, id, err);
-    unpack_call(&packed);
-    json_decref(options);
-    return rc;
-}
-
-struct rpc_client *manage_client(struct manage *manage)
-{
-    return manage->client;
-}
-
-static int to_json(const char *method, struct rpc_span value, json_t **out, struct err *err)
-{
-    if (value.bytes == NULL) {
-        *out = json_null();
-        return 0;
-    }
-    int rc = rpc_to_json(value, VALUES_MAX, out, err);
-    if (rc == ERR_USAGE) {
-        return err_set(err, ERR_DAMAGED, "the node answered %s with what is no JSON", method);
-    }
-    return rc < 0 ? err_wrap(err, "the answer to %s", method) : 0;
-}
-
-int manage_call_with(struct manage *manage, const json_t *options, const char *method, json_t *args,
-                     json_t **result, struct err *err)
-{
-    struct rpc_span span = {0};
-    int rc = call_with(manage, options, method, args, &span, err);
-
-    return rc < 0 ? rc : to_json(method, span, result, err);
-}
-
-int manage_call_on(struct manage *manage, const char *node, const char *method, json_t *args,
-                   json_t **result, struct err *err)
-{
-    struct rpc_span span = {0};
-    int rc = call_on(manage, node, method, args, &span, err);
-
-    return rc < 0 ? rc : to_json(method, span, result, err);
-}
-
-int manage_call(struct manage *manage, const char *method, json_t *args, json_t **result,
-                struct err *err)
-{
-    return manage_call_on(manage, manage->node, method, args, result, err);
-}
-
-size_t manage_answer_bytes(const struct manage *manage)
-{
-    return manage->answer_bytes;
-}
-
-/* The value behind a name, where it is one that we know. */
-static void read_member(struct unpack *u, const char *name, size_t n, struct manage_chunk *out)
-{
-    if (n == 4 && memcmp(name, "data", n) == 0) {
-        out->data = unpack_bin(u, RPC_RESPONSE_MAX, &out->n);
-    } else if (n == 6 && memcmp(name, "offset", n) == 0) {
-        out->offset = unpack_u64(u);
-    } else if (n == 8 && memcmp(name, "checksum", n) == 0) {
-        out->checksum = (uint32_t)unpack_u64_most(u, UINT32_MAX);
-    } else if (n == 7 && memcmp(name, "missing", n) == 0) {
-        out->missing = unpack_u64(u);
-    } else if (n == 8 && memcmp(name, "left_out", n) == 0) {
-        out->left_out = unpack_u64(u);
-    } else if (n == 4 && memcmp(name, "next", n) == 0 && !unpack_is_nil(u)) {
-        size_t length = 0;
-        const char *text = unpack_str(u, CURSOR_MAX, &length);
-        if (!unpack_failed(u) && out->next == NULL && memchr(text, '\0', length) == NULL) {
-            out->next = x_sprintf("%.*s", (int)length, text);
-        }
-    } else if (n != 4 || memcmp(name, "next", n) != 0) {
-        unpack_skip(u, UNPACK_DEPTH_MAX);
-    }
-}
-
-int manage_read_answer(struct rpc_span span, struct manage_chunk *out, struct err *err)
-{
-    struct manage_chunk chunk = {.offset = UINT64_MAX};
-    struct unpack u = unpack_from(span.bytes, span.bytes == NULL ? 0 : span.n);
-    uint32_t n_members = unpack_map(&u, 64);
-    for (uint32_t i = 0; i < n_members && !unpack_failed(&u); i++) {
-        size_t n = 0;
-        const char *name = unpack_str(&u, KEY_MAX, &n);
-        if (!unpack_failed(&u)) {
-            read_member(&u, name, n, &chunk);
-        }
-    }
-    if (unpack_failed(&u) || chunk.offset == UINT64_MAX || (chunk.data == NULL && chunk.n > 0)) {
-        mem_free(chunk.next);
-        return err_set(err, ERR_DAMAGED,
-                       "the node answered session.read with something that is no piece of a file; "
-                       "is it a packetrecorder of another version?");
-    }
-    *out = chunk;
-    return 0;
-}
-
-int manage_read_on(struct manage *manage, const char *node, json_t *args, struct manage_chunk *out,
-                   struct err *err)
-{
-    struct rpc_span span = {0};
-    int rc = call_on(manage, node, "session.read", args, &span, err);
-
-    return rc < 0 ? rc : manage_read_answer(span, out, err);
-}
-
-int manage_read(struct manage *manage, json_t *args, struct manage_chunk *out, struct err *err)
-{
-    return manage_read_on(manage, manage->node, args, out, err);
-}
-
-int manage_next_event(struct manage *manage, json_t **event, struct err *err)
-{
-    struct rpc_message message;
-    int rc;
-
-    do {
-        rc = rpc_client_receive(manage->client, UINT64_MAX, &message, err);
-        if (rc < 0) {
-            return rc;
-        }
-    } while (message.kind != RPC_NOTIFICATION || strcmp(message.method, RPC_EVENT) != 0);
-    struct unpack params = unpack_from(message.params.bytes, message.params.n);
-    if (unpack_array(&params, 1) != 1) {
-        return err_set(err, ERR_DAMAGED, "the node told of an event that is none");
-    }
-    const struct rpc_span one = {params.in.p, unpack_left(&params)};
-    return to_json("events.subscribe", one, event, err);
 }

@@ -118,8 +118,9 @@ int early_bind(const struct option_list *addrs, const char *option, struct err *
     for (size_t i = 0; i < addrs->n; i++) {
         struct listen_addr addr;
         char *text = x_sprintf("%.*s", (int)strcspn(addrs->items[i], "="), addrs->items[i]);
-        int rc = listen_addr_parse(text, &addr, err);
-        if (rc == 0 && addr.port > 0 && addr.port < border) {
+        bool is_none = strcmp(text, "none") == 0; /* alone (node_check.h) */
+        int rc = is_none ? 0 : listen_addr_parse(text, &addr, err);
+        if (rc == 0 && !is_none && addr.port > 0 && addr.port < border) {
             rc = bind_text(text, &addr, err);
         }
         mem_free(text);

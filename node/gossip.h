@@ -86,6 +86,7 @@ void gossip_doctor(struct gossip *g, gossip_finding_cb finding, void *arg);
 /* Tells the others that this node leaves; left(arg) comes on the node's loop when enough of them
  * know, or a second later. The node is its only member from then on. False: it is leaving or has
  * left; nothing is called. */
+bool gossip_has_left(struct gossip *gossip); /* and has not joined again */
 bool gossip_leave(struct gossip *gossip, void (*left)(void *arg), void *arg);
 
 /* FORGET: a member that is gone, as if it had never been; BAN: whoever has the id may not come

@@ -90,7 +90,7 @@ void gossip_members(struct gossip *g, gossip_member_cb member, void *arg)
     mem_free(all);
 }
 
-static bool gossip_has_left(struct gossip *g)
+bool gossip_has_left(struct gossip *g)
 {
     gossip_lock(g);
     bool has_left = g->has_left;

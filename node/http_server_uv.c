@@ -258,7 +258,8 @@ int http_server_open(struct node *node, const struct http_server_opts *opts, str
     uv_unref((uv_handle_t *)&server->timer);
     node->http = server;
     for (size_t i = 0; rc == 0 && i < node->options->http_addrs.n; i++) {
-        rc = listen_at(server, node->options->http_addrs.items[i], err);
+        const char *text = node->options->http_addrs.items[i];
+        rc = strcmp(text, "none") == 0 ? 0 : listen_at(server, text, err);
     }
     if (rc < 0) {
         node->http = NULL;

@@ -63,7 +63,10 @@ static void leave(struct rpc_call *call, struct node *node)
 {
     struct gossip *gossip = swarm_of(call, node);
 
-    if (gossip != NULL && !gossip_leave(gossip, on_left, rpc_call_ref(call))) {
+    if (gossip != NULL && gossip_has_left(gossip)) {
+        rpc_call_fail(call, err_name(ERR_NOT_FOUND),
+                      "the node has left its swarm already: 'manage join' brings it back");
+    } else if (gossip != NULL && !gossip_leave(gossip, on_left, rpc_call_ref(call))) {
         rpc_call_unref(call);
         rpc_call_fail(call, RPC_CODE_BUSY, "the node is leaving already");
     }

@@ -63,6 +63,12 @@ static void check_http(struct check *check, const struct node_options *options)
         const char *text = options->http_addrs.items[i];
         struct listen_addr addr;
         struct err err;
+        if (strcmp(text, "none") == 0) {
+            if (options->http_addrs.n > 1) {
+                say(check, "http-addr", "'none' stands alone: leave it out, or the others");
+            }
+            continue;
+        }
         if (listen_addr_parse(text, &addr, &err) < 0) {
             say(check, "http-addr", "%s", err.text);
             continue;

@@ -93,7 +93,7 @@ const struct command_option node_option_table[N_NODE_OPTIONS] = {
      .kind = OPT_LIST,
      .placeholder = "ADDR:PORT",
      .help = "Where HTTP and WebSocket are served; may be repeated. [::1]:8080 for IPv6, port 0 "
-             "for any free one. Beyond loopback it needs an API key and TLS.",
+             "for any free one. Beyond loopback it needs an API key and TLS. 'none': nowhere.",
      .value = "127.0.0.1:8080",
      .section = "http",
      AT(http_addrs)},

@@ -4,7 +4,7 @@
  */
 #include "shared/swarm/swim_internal.h"
 
-static void show(const struct swim_member *member, struct swim_view *view)
+static void show(const struct swim *swim, const struct swim_member *member, struct swim_view *view)
 {
     *view = (struct swim_view){
         .id = member->id,
@@ -15,7 +15,7 @@ static void show(const struct swim_member *member, struct swim_view *view)
         .banned = member->banned,
         .addr = member->addr,
         .since_ns = member->since_ns,
-        .load = member->load,
+        .load = member == swim->self ? swim->load : member->load,
         .record = member->record,
         .n_record = member->n_record,
     };
@@ -41,7 +41,7 @@ bool swim_member_at(const struct swim *swim, uint32_t at, struct swim_view *view
     if (at >= swim->table.n) {
         return false;
     }
-    show(swim->table.members[at], view);
+    show(swim, swim->table.members[at], view);
     return true;
 }
 
@@ -52,7 +52,7 @@ bool swim_member_get(const struct swim *swim, uint64_t sid, struct swim_view *vi
     if (member == NULL) {
         return false;
     }
-    show(member, view);
+    show(swim, member, view);
     return true;
 }
 

@@ -188,6 +188,7 @@ def main():
         manage_nodes_checks.all_up(tap, lab)
         chosen(lab, callers[0])
         gone(lab, callers[0])
+        manage_nodes_checks.left(tap, lab)
         lab.nodes[0].kill(signal.SIGTERM)
         tap.check("it ends in order", lab.nodes[0].process.wait(15) == 0)
 

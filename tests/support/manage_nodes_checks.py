@@ -150,3 +150,16 @@ def one_down(tap, lab):
                   manage.out[:1000], manage.err)
     tap.check("none that is named: 1", manage("info", "--nodes", "n2") == 1 and
               manage.err.startswith("n2: "), manage.err)
+
+
+def left(tap, lab):
+    """The last check: n1 leaves, told so by n0."""
+    manage, other = Manage(lab.nodes[0]), Manage(lab.nodes[1])
+    _, rows = manage.rows("members", "--nodes", "n0,n1")
+    loads = [{r["name"]: r["load"] for r in rows if r["node"] == n} for n in ("n0", "n1")]
+    busy = os.getloadavg()[0] * 100 / os.cpu_count() >= 2
+    tap.check("a node knows its own load", not busy or loads[0]["n0"] > 0 and loads[1]["n1"] > 0, loads)
+    tap.check("a node leaves through another", manage("leave", "--nodes", "n1") == 0, manage.err)
+    code = other("leave")
+    tap.check("and has left, when it is told again", code == 1 and "has left its swarm already" in
+              other.err, code, other.err)

@@ -241,7 +241,13 @@ def test_bounds(t):
     t.eventually("24 readers at once are all answered", lambda: len(done) == 24, 20, lambda: done)
     t.check("with a chunk, or with `limit`", set(done) <= {"ok", "limit"} and "ok" in done, done)
     t.check("no more than 8 are open", node.metric("packetrecorder_readings") <= 8)
+    ninth = subprocess.Popen([BIN, "manage", "--endpoint", f"unix:{SOCKET}", "--quiet",
+                              "download-pcap", "-s", "dns", "-o", "-"],
+                             stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     release.set()
+    got, said = ninth.communicate(timeout=60)
+    t.check("a download waits until there is room", ninth.returncode == 0 and
+            got == export("dns"), ninth.returncode, said)
     for thread in threads:
         thread.join()
     t.eventually("what nobody asks for is closed", lambda:

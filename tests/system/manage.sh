@@ -197,7 +197,7 @@ test_resume() {
 large_enough() { [ "$(stat -c %s "$1" 2>/dev/null || echo 0)" -gt 4000000 ]; }
 
 test_keys() {
-    manage keys add --role view --name v >view.key 2>hint
+    manage keys add --role view --name A-viewer >view.key 2>hint
     chmod 600 view.key
     check "a key is one line" grep -Eqx 'pr_[a-z2-7]{8}_[A-Za-z0-9_-]{43}' view.key
     check "the hint is elsewhere" grep -q "shown this once" hint
@@ -214,6 +214,11 @@ s = socket.create_server(("127.0.0.1", 0))
 at = "127.0.0.1:%d," % s.getsockname()[1] + sys.argv[1]
 sys.exit(subprocess.run(sys.argv[2:] + ["--endpoint", at, "--timeout", "3", "info"]).returncode)' \
         "127.0.0.1:$RPC_PORT" "$PR_BIN" manage
+    check "and a socket that takes, and does not answer; it is said whom it asks instead" \
+        says "asking unix:$SOCK: " in_b timeout 20 "$PR_PYTHON" -c 'import socket, subprocess, sys
+s = socket.socket(socket.AF_UNIX); s.bind("silent"); s.listen(1)
+sys.exit(subprocess.run(sys.argv[1:]).returncode)' \
+        "$PR_BIN" manage --endpoint "unix:$SCRATCH/silent" --endpoint "unix:$SOCK" --timeout 2 info
     PACKETRECORDER_ENDPOINT=unix:$SCRATCH/none check "a failure names the variable that the endpoint is from" \
         says "PACKETRECORDER_ENDPOINT (here the address of RPC" pr manage info
     check "a key on the command line works, and warns" says "prefer --api-key-file" \
@@ -221,7 +226,7 @@ sys.exit(subprocess.run(sys.argv[2:] + ["--endpoint", at, "--timeout", "3", "inf
     chmod 644 view.key
     check "a key file that others can read is refused" says "chmod 600" "${viewer[@]}" info
     chmod 600 view.key
-    check "a key is revoked" manage keys revoke v
+    check "a key is revoked" manage keys revoke A-viewer
     check_exit "and opens nothing" 1 "${viewer[@]}" info
     sed 's/.$/x/' admin.key >wrong.key
     chmod 600 wrong.key
@@ -310,6 +315,18 @@ print(round(best * 1000))' ip netns exec "$NS_B" "$PR_BIN" manage --endpoint "12
     check "a cold call takes at most 50 ms ($ms ms)" test "$ms" -le 50
 }
 
+test_without_http() {
+    in_b "$PR_NODE" --http-addr none --rpc-socket "$SOCK" --rpc-addr none --database none.db \
+        2>none.log </dev/null &
+    NODE_PID=$!
+    at_exit kill -9 "$NODE_PID"
+    check "a node without HTTP answers" wait_for 15 manage info
+    check_equal "and listens nowhere" 0 "$(in_b ss -Hltn | wc -l)"
+    stop
+    check "it stands alone" says "'none' stands alone" \
+        "$PR_NODE" --http-addr none --http-addr 127.0.0.1:0 --database none.db
+}
+
 test_without_a_node
 "$PR_SUPPORT/make_capture.py" flood flood.pcap $PACKETS
 "$PR_BIN" capture --quiet -r flood.pcap -d packets.db --name big 2>/dev/null
@@ -330,4 +347,5 @@ test_download
 test_resume
 stop
 test_rotation
+test_without_http
 tap_done

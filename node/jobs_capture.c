@@ -64,7 +64,7 @@ static void add_name(struct chosen *chosen, const char *name)
 static void add_fitting(struct chosen *chosen, const char *pattern,
                         const struct interface_list *list)
 {
-    for (size_t i = 0; i < list->n; i++) {
+    for (size_t i = 0; list != NULL && i < list->n; i++) {
         const struct interface *one = &list->items[i];
         if (one->is_device && one->up && fnmatch(pattern, one->name, 0) == 0) {
             add_name(chosen, one->name);

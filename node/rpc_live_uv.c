@@ -138,12 +138,16 @@ static void put_bin_head(struct buf *out, size_t n)
     buf_append(out, head, sizeof head);
 }
 
-/* The first of those that wait; what is behind the head is in `result`, which is moved. */
+static void set_timer(struct rpc_live *live);
+
+/* The first of those that wait; what is behind the head is in `result`, which is moved. From now on
+ * the next one's time counts, or how long nobody reads: not what was left to this one. */
 static void answer_first(struct rpc_live *live, struct buf *result)
 {
     struct rpc_call *call = live->waiting[0].call;
 
     memmove(live->waiting, live->waiting + 1, --live->n_waiting * sizeof *live->waiting);
+    set_timer(live);
     rpc_call_on_gone(call, NULL, NULL);
     rpc_call_reply_packed(call, result); /* may end the connection, and the stream with it */
     rpc_call_unref(call);
@@ -265,8 +269,6 @@ static void end(struct rpc_live *live)
     buf_deinit(&live->rest);
     uv_close((uv_handle_t *)&live->timer, on_timer_closed);
 }
-
-static void set_timer(struct rpc_live *live);
 
 static void on_timer(uv_timer_t *timer)
 {

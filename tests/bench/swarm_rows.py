@@ -2,7 +2,7 @@
 """swarm_rows.py SCRATCH: figures of real nodes, each in its own network namespace on this machine.
 Prints a line a row: median, 99th percentile, least and most. swarm_rows.sh sets PR_SWARM_NODES (50),
 PR_SWARM_KILLS (10), PR_SWARM_RUNS (5) and PR_SWARM_ROWS (cold,rest,offset,kill,heal,garbage; those of
-swarm_calls.py are measured when they are named)."""
+swarm_calls.py and swarm_watch.py are measured when they are named)."""
 import os
 import random
 import socket
@@ -12,6 +12,7 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 import swarm_calls  # noqa: E402
+import swarm_watch  # noqa: E402
 from swarm_lab import Lab, wait_for  # noqa: E402
 
 SCRATCH = sys.argv[1]
@@ -149,7 +150,8 @@ def garbage(lab):
 
 
 ALL = {"cold": cold, "rest": rest, "offset": offset, "kill": kill, "heal": heal, "garbage": garbage}
-UNKNOWN = [name for name in ROWS if name not in ALL and name not in swarm_calls.ALL]
+MORE = {**swarm_calls.ALL, "watch": swarm_watch.watch}
+UNKNOWN = [name for name in ROWS if name not in ALL and name not in MORE]
 if UNKNOWN:
     sys.exit(f"--rows: there is no row '{UNKNOWN[0]}'")
 with Lab(SCRATCH, N + 1) as place:
@@ -159,4 +161,4 @@ with Lab(SCRATCH, N + 1) as place:
         if name in ALL:
             ALL[name](place)
         else:
-            swarm_calls.ALL[name](place, row)
+            MORE[name](place, row)

@@ -366,11 +366,16 @@ static void a_read_waits_for_packets_and_not_longer(void **state)
     read_live(&c, stream, 50);
     assert_int_equal(c.answer.data.n, 0);
     assert_true(clock_monotonic_ns() - began_ns >= 40000000); /* of a clock of milliseconds */
-    uint32_t id = ask(&c, stream, 30000, MIB);
+    uint64_t other = open_live(&c, "eth0");
+    uint32_t id = ask(&c, stream, 100, MIB);
     fake_give(7);
     await_answer(&c, id);
     assert_int_equal(c.answer.packets, 7);
     assert_true(clock_monotonic_ns() - began_ns < PATIENCE_NS);
+    read_until(&c, other, 7);
+    read_live(&c, other, 200);
+    read_live(&c, stream, 0);
+    assert_false(c.answer.end); /* what was left of the time of that read is nobody's */
     hang_up(&c);
 }
 

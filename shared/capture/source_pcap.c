@@ -34,9 +34,14 @@ struct live {
     struct counter received;
     struct counter kernel;
     struct counter interface;
+    uint64_t before_received; /* what the kernel had counted when the filter came */
+    uint64_t before_kernel;
+    uint64_t opened_ns;   /* packets stamped from here ... */
+    uint64_t filtered_ns; /* ... to here are from before the filter; wall time */
     /* valid during read */
     struct source_sink *sink;
     bool stopped;
+    bool special;         /* stopped, or packets from before the filter may come */
     uint32_t nano_factor; /* what makes nanoseconds of the fraction in pcap_pkthdr */
     char warning[512];
 };
@@ -44,6 +49,16 @@ struct live {
 static struct live *live_of(struct source *source)
 {
     return container_of(source, struct live, source);
+}
+
+/* The first packet that is not from before the filter ends the looking. */
+static bool left_out(struct live *live, uint64_t time_ns)
+{
+    if (live->stopped || (time_ns >= live->opened_ns && time_ns < live->filtered_ns)) {
+        return true;
+    }
+    live->special = false;
+    return false;
 }
 
 static void on_packet(u_char *user, const struct pcap_pkthdr *header, const u_char *bytes)
@@ -56,18 +71,20 @@ static void on_packet(u_char *user, const struct pcap_pkthdr *header, const u_ch
     uint32_t len = *(const volatile bpf_u_int32 *)&header->len;
     uint64_t time_ns = (uint64_t)header->ts.tv_sec * 1000000000u +
                        (uint64_t)header->ts.tv_usec * live->nano_factor;
+
+    time_ns += (uint64_t)clock_test_offset_ns(time_ns);
+    if (__builtin_expect(live->special, 0) && left_out(live, time_ns)) {
+        return;
+    }
     const struct packet_view packet = {
-        .time_ns = time_ns + (uint64_t)clock_test_offset_ns(time_ns),
+        .time_ns = time_ns,
         .caplen = caplen,
         .len = len,
         .data = bytes,
     };
 
-    if (__builtin_expect(live->stopped, 0)) {
-        return;
-    }
     if (!live->sink->packet(live->sink, &packet)) {
-        live->stopped = true;
+        live->stopped = live->special = true;
         pcap_breakloop(live->pcap);
     }
 }
@@ -106,8 +123,8 @@ static void live_stats(struct source *source, struct source_stats *out)
 
     *out = (struct source_stats){SOURCE_UNKNOWN, SOURCE_UNKNOWN, SOURCE_UNKNOWN};
     if (pcap_stats(live->pcap, &now) == 0) {
-        out->received = counter_update(&live->received, now.ps_recv);
-        out->kernel = counter_update(&live->kernel, now.ps_drop);
+        out->received = counter_update(&live->received, now.ps_recv) - live->before_received;
+        out->kernel = counter_update(&live->kernel, now.ps_drop) - live->before_kernel;
         if (live->interface_drops_known) {
             out->interface = counter_update(&live->interface, now.ps_ifdrop);
         }
@@ -116,15 +133,47 @@ static void live_stats(struct source *source, struct source_stats *out)
 
 /* A filter that accepts nothing, put on the socket itself: pcap_setfilter would throw away what is
  * in the ring. Elsewhere than on Linux packets keep coming until the session stops reading. */
-static void live_halt(struct source *source)
+static bool accept_nothing(int fd)
 {
 #ifdef __linux__
     struct sock_filter nothing = {.code = BPF_RET | BPF_K, .k = 0};
     struct sock_fprog program = {.len = 1, .filter = &nothing};
 
-    (void)setsockopt(live_of(source)->fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program);
+    return setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program) == 0;
 #else
-    (void)source;
+    (void)fd;
+    return false;
+#endif
+}
+
+static void live_halt(struct source *source)
+{
+    (void)accept_nothing(live_of(source)->fd);
+}
+
+/* pcap_setfilter keeps what came before it if it fits the filter, then accepts nothing for a while,
+ * then what fits: a hole near the start. So what came before is left out, and not counted: nothing
+ * is let in, what is there is counted, and all of it is stamped before now. Packet sockets alone:
+ * libpcap filters the others by itself, and would leave them closed. */
+static void begin_at_the_filter(struct live *live)
+{
+#ifdef __linux__
+    int domain = 0;
+    socklen_t size = sizeof domain;
+
+    if (getsockopt(live->fd, SOL_SOCKET, SO_DOMAIN, &domain, &size) < 0 || domain != AF_PACKET ||
+        !accept_nothing(live->fd)) {
+        return;
+    }
+    struct pcap_stat now;
+    if (pcap_stats(live->pcap, &now) == 0) {
+        live->before_received = counter_update(&live->received, now.ps_recv);
+        live->before_kernel = counter_update(&live->kernel, now.ps_drop);
+    }
+    live->filtered_ns = clock_wall_ns();
+    live->special = true;
+#else
+    (void)live;
 #endif
 }
 
@@ -272,6 +321,7 @@ static int set_filter(struct live *live, const char *expression, struct err *err
                         : err_set(err, ERR_FILTER, "filter '%s': %s", expression,
                                   pcap_geterr(live->pcap));
     }
+    begin_at_the_filter(live);
     int code = pcap_setfilter(live->pcap, &program);
     pcap_freecode(&program);
     if (code < 0) {
@@ -316,6 +366,7 @@ static int activate(struct live *live, const struct source_pcap_opts *opts, stru
     char text[PCAP_ERRBUF_SIZE] = "";
 
     prepare(live, opts);
+    live->opened_ns = clock_wall_ns();
     int code = pcap_activate(live->pcap);
     if (code < 0) {
         return activation_failed(live, code, err);
@@ -328,6 +379,7 @@ static int activate(struct live *live, const struct source_pcap_opts *opts, stru
         pcap_set_datalink(live->pcap, DLT_LINUX_SLL2);
     }
     describe(live, opts);
+    live->fd = pcap_get_selectable_fd(live->pcap);
     code = set_direction(live, opts->direction, err);
     if (code == 0) {
         code = set_filter(live, opts->filter, err);
@@ -335,7 +387,6 @@ static int activate(struct live *live, const struct source_pcap_opts *opts, stru
     if (code < 0) {
         return code;
     }
-    live->fd = pcap_get_selectable_fd(live->pcap);
     if (live->fd < 0 || pcap_setnonblock(live->pcap, 1, text) < 0) {
         return err_set(err, ERR_UNSUPPORTED, "'%s' cannot be polled%s%s", live->iface.name,
                        text[0] != '\0' ? ": " : "", text);

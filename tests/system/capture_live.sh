@@ -235,6 +235,44 @@ test_errors() {
         grep -q "setcap cap_net_raw,cap_net_admin=eip $SCRATCH/pr" <<<"$said"
 }
 
+# Numbered packets as fast as they can be sent, so that many come while the filter is set.
+send_numbers() {
+    cat >numbers.py <<'PYTHON'
+import itertools, socket, struct, sys
+s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+s.bind((sys.argv[1], 0))
+head = bytes.fromhex("0200000000990200000000010800"
+                     "4500002c000000004011000a0a4d00010a4d000204d2270f00180000")
+for n in itertools.count():
+    s.send(head + b"NUMBERED" + struct.pack("<Q", n))
+PYTHON
+    start_in "$NS_A" python3 numbers.py "$IF_A"
+}
+
+gaps_in() {
+    PYTHONPATH=$PR_SUPPORT python3 - "$1" <<'PYTHON'
+import sys
+from recorder import numbers_of, read_pcap
+numbers = numbers_of(read_pcap(open(sys.argv[1], "rb").read()))
+print([(a, b) for a, b in zip(numbers, numbers[1:]) if b != a + 1] if numbers else "nothing")
+PYTHON
+}
+
+# What the ring held before the filter was set is not followed by a hole.
+test_start() {
+    local i gaps=""
+    send_numbers
+    for i in 1 2 3 4 5 6 7 8 9 10; do
+        in_b "$PR_BIN" capture -i "$IF_B" -w start.pcap -c 500 -t 20 "${only[@]}" 2>log
+        gaps+=$(gaps_in start.pcap)
+        [ "$(counter log 'packets received')" = $((500 + $(counter log 'packets dropped at the limit') + \
+            $(counter log 'packets dropped by kernel'))) ] || gaps+=" $(cat log)"
+    done
+    check_equal "ten captures in a flood begin without a gap, and count what they got" \
+        "[][][][][][][][][][]" "$gaps"
+    kill -9 "$STARTED" && wait "$STARTED" 2>/dev/null
+}
+
 test_vanishing() {
     in_b ip link add gone0 type veth peer name gone1
     in_b ip link set gone0 up
@@ -293,6 +331,7 @@ test_targets
 test_rotation
 test_signals
 test_errors
+test_start
 test_vanishing
 test_full_disk
 test_flood

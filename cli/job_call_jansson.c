@@ -98,6 +98,9 @@ static int set_args(struct command_context *ctx, const struct job_call *call)
                        "--tag is for a capture on the node asked: a job's sessions "
                        "have the tag job=ID");
     }
+    if (call->quorum > 0 && (call->policy < 0 || strcmp(policies[call->policy], "quorum") != 0)) {
+        return err_set(err, ERR_USAGE, "--quorum goes with --policy quorum");
+    }
     if (call->policy >= 0) {
         json_object_set_new(call->args, "policy", json_string(policies[call->policy]));
     }

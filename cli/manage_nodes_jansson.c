@@ -233,10 +233,10 @@ int manage_tell_unanswered(const json_t *answers, struct err *err)
         return err_set(err, ERR_NOT_FOUND, "there is no such node");
     }
     if (n_bad == n) {
-        return n == 1 ? err_set(err, ERR_IO, "the node did not answer")
-                      : err_set(err, ERR_IO, "none of %zu nodes answered", n);
+        return n == 1 ? err_set(err, ERR_IO, "the node did not do it")
+                      : err_set(err, ERR_IO, "none of %zu nodes did it", n);
     }
-    return n_bad == 0 ? 0 : err_set(err, ERR_PARTLY, "%zu of %zu nodes answered", n - n_bad, n);
+    return n_bad == 0 ? 0 : err_set(err, ERR_PARTLY, "%zu of %zu nodes did it", n - n_bad, n);
 }
 
 /* ---- rows ---- */

@@ -270,7 +270,9 @@ static int take_all(struct capture_body *body, struct err *err)
     }
     return body->request.n_interfaces > 0
                ? 0
-               : err_set(err, ERR_USAGE, "\"interface\" is missing: GET /interfaces lists them");
+               : err_set(
+                     err, ERR_USAGE,
+                     "\"interface\" is missing: GET /interfaces, or node.interfaces, lists them");
 }
 
 int capture_body_of(json_t *object, struct capture_body *out, struct err *err)

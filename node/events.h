@@ -1,16 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What happened on this node, numbered, for GET /api/v1/events and RPC: the last EVENTS_KEPT
- * are kept, so that who reconnects with Last-Event-ID misses none (or is told how many). Types:
- * "capture.started" "capture.ended" "viewer.joined" "viewer.left" "viewer.lost" "inject.refused"
- * "interface.down" "interface.up" "uplink.up" "uplink.down" "uplink.unrecorded"
- * "uplink.cut_off" "store.full" "store.ok" "session.deleted" "replay.started"
- * "replay.ended" "node.stopping"
- * "member.joined" "member.suspect" "member.alive" "member.dead" "member.left" "swarm.isolated"
- * "swarm.connected" "swarm.clone" "swarm.foreign_key"
- * "swarm.key_refused". Numbers go up by one;
- * a node that starts again begins with a larger one (microseconds of the clock), so that a number
- * means one event for ever.
+ * What happened on this node, numbered, for GET /api/v1/events and RPC: the last EVENTS_KEPT are
+ * kept, so that who reconnects with Last-Event-ID misses none (or is told how many). The types are
+ * in shared/wire/event_types.c. Numbers go up by one; a node that starts again begins with a larger
+ * one (microseconds of the clock), so that a number means one event for ever.
  */
 #pragma once
 

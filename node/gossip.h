@@ -54,7 +54,7 @@ struct gossip_member {
     bool has_meta; /* else its words could not be read */
     bool has_offset;
     bool is_banned;
-    uint8_t load; /* percent of its processors in use; 255: that much or more */
+    uint8_t load; /* percent of its processors that were busy just now */
     enum gossip_state_word state;
     struct swim_addr addr;
     struct swim_meta meta;

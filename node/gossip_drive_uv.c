@@ -17,6 +17,7 @@
 
 #define FULL_TURNS_MAX 64
 #define LOAD_NS        (5000 * SWIM_MS) /* the load is looked at so often, at most */
+#define LOAD_FIRST_NS  (1000 * SWIM_MS) /* the first time */
 #define LATE_NS        (4 * SWIM_MS)    /* more than a timer is late by rounding */
 #define COARSE_MS      20               /* waits from here on may be a ms longer */
 #define ALL_SOCKETS    (~0u)
@@ -315,15 +316,16 @@ static bool take_all(struct gossip *g, unsigned sockets)
 static void look_at_load(struct gossip *g)
 {
     uint64_t now_ns = clock_boot_ns();
-    double load = 0;
+    uint8_t percent;
 
-    if (g->loaded_ns != 0 && now_ns - g->loaded_ns < LOAD_NS) {
+    if (now_ns < g->load_due_ns) {
         return;
     }
-    g->loaded_ns = now_ns;
-    if (getloadavg(&load, 1) == 1) {
-        load = load * 100 / (double)g->n_processors;
-        swim_set_load(g->swim, load < UINT8_MAX ? (uint8_t)load : UINT8_MAX);
+    if (processors_look(&g->processors, &percent)) {
+        swim_set_load(g->swim, percent);
+        g->load_due_ns = now_ns + LOAD_NS;
+    } else { /* there is nothing to compare with yet */
+        g->load_due_ns = now_ns + LOAD_FIRST_NS;
     }
 }
 
@@ -377,8 +379,6 @@ static void on_readable(uv_poll_t *poll, int status, int events)
 
 int gossip_drive_start(struct gossip *g)
 {
-    long n = sysconf(_SC_NPROCESSORS_ONLN); /* reads a file */
-    g->n_processors = n > 0 ? n : 1;
     g->timer_ns = SWIM_NEVER;
     REQUIRE(uv_timer_init(&g->loop, &g->timer) == 0);
     g->timer.data = g;

@@ -21,6 +21,7 @@
 #include "node/gossip_socket_posix.h"
 #include "node/gossip_state_posix.h"
 #include "node/listener_uv.h"
+#include "node/processors_posix.h"
 #include "shared/base/backoff.h"
 #include "shared/base/log.h"
 #include "shared/options/swarm_addr.h"
@@ -105,8 +106,8 @@ struct gossip {
     struct gossip_counters counters;
     struct gossip_foreign foreign;
     struct log_limit member_lines, foreign_lines, send_lines;
-    uint64_t loaded_ns; /* monotonic: the load was looked at */
-    long n_processors;
+    struct processors processors;
+    uint64_t load_due_ns; /* monotonic: how busy they are is looked at */
     uint64_t isolated_ns; /* monotonic; 0: it is not */
     uint64_t cloned_ns;   /* monotonic: it was told */
     bool is_cloned;

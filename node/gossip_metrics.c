@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The swarm on /metrics: all that the core counts, members by state, and what the driver counts.
+ * The swarm on /metrics: all that the core counts, members by state and each of them, and what the
+ * driver counts.
  */
+#include <inttypes.h>
+
 #include "node/gossip_internal_uv.h"
 #include "node/metrics.h"
 #include "shared/base/mem.h"
@@ -89,6 +92,96 @@ static void write_driver(struct gossip *g, struct buf *out)
     }
 }
 
+/* ---- each member, as 'manage members' shows it ---- */
+
+enum { N_FAMILIES_OF_MEMBERS = 6 };
+
+/* Samples of a family stand together on the page, members come one by one. */
+struct of_members {
+    struct buf samples[N_FAMILIES_OF_MEMBERS];
+};
+
+static void put_sample_of(struct of_members *all, size_t family, const char *name,
+                          const struct buf *labels, double value)
+{
+    metrics_value(&all->samples[family], name, (const char *)labels->data, value);
+}
+
+#define MEMBER "packetrecorder_swarm_member_"
+
+static const char *const names_of_members[N_FAMILIES_OF_MEMBERS] = {
+    MEMBER "info",
+    MEMBER "state",
+    MEMBER "since_timestamp_seconds",
+    MEMBER "load_percent",
+    MEMBER "clock_offset_seconds",
+    MEMBER "clock_bound_seconds",
+};
+
+static void put_info(struct of_members *all, const struct gossip_member *member)
+{
+    struct buf labels = {0};
+    struct buf keys = {0};
+    char address[GOSSIP_ADDR_TEXT];
+
+    gossip_addr_text(&member->addr, address);
+    for (uint8_t i = 0; i < member->meta.n_keys; i++) {
+        buf_printf(&keys, "%s%08" PRIx32, i == 0 ? "" : ",", member->meta.key_ids[i]);
+    }
+    buf_put_u8(&keys, 0);
+    metrics_label(&labels, "id", member->id);
+    metrics_label(&labels, "name", member->meta.name);
+    metrics_label(&labels, "address", address);
+    metrics_label(&labels, "site", member->meta.site);
+    metrics_label(&labels, "version", member->meta.version);
+    metrics_label(&labels, "keys", (const char *)keys.data);
+    put_sample_of(all, 0, names_of_members[0], &labels, 1);
+    buf_deinit(&labels);
+    buf_deinit(&keys);
+}
+
+static void put_member(const struct gossip_member *member, void *arg)
+{
+    struct of_members *all = arg;
+    struct buf labels = {0};
+    struct buf with_state = {0};
+
+    put_info(all, member);
+    metrics_label(&labels, "id", member->id);
+    metrics_label(&labels, "name", member->meta.name);
+    buf_put_str(&with_state, (const char *)labels.data);
+    metrics_label(&with_state, "state", gossip_state_words[member->state]);
+    put_sample_of(all, 1, names_of_members[1], &with_state, 1);
+    put_sample_of(all, 2, names_of_members[2], &labels, (double)(member->since_ns / 1000000) / 1e3);
+    put_sample_of(all, 3, names_of_members[3], &labels, member->load);
+    if (member->has_offset) {
+        put_sample_of(all, 4, names_of_members[4], &labels, (double)member->offset_ns / 1e9);
+        put_sample_of(all, 5, names_of_members[5], &labels, (double)member->bound_ns / 1e9);
+    }
+    buf_deinit(&labels);
+    buf_deinit(&with_state);
+}
+
+static void write_members(struct gossip *g, struct buf *out)
+{
+    static const char *const what[N_FAMILIES_OF_MEMBERS] = {
+        "Always 1: a member of the swarm, this node included; what it is stands in the labels.",
+        "Always 1: the state of a member is a label.",
+        "Since when it has that state.",
+        "How busy its processors are.",
+        "Its wall clock minus this node's; no sample where that is not known yet.",
+        "How far that may be off.",
+    };
+    struct of_members all = {0};
+
+    gossip_members(g, put_member, &all);
+    for (size_t i = 0; i < N_FAMILIES_OF_MEMBERS; i++) {
+        metrics_family(out, names_of_members[i], "gauge", what[i]);
+        buf_append(out, all.samples[i].data, all.samples[i].len);
+        buf_deinit(&all.samples[i]);
+    }
+}
+
 void gossip_metrics(struct node *node, struct buf *out)
 {
     struct gossip *g = node->gossip;
@@ -101,4 +194,5 @@ void gossip_metrics(struct node *node, struct buf *out)
     write_core(g, out);
     write_driver(g, out);
     gossip_unlock(g);
+    write_members(g, out);
 }

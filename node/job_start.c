@@ -30,12 +30,13 @@
 #include "shared/base/to_json.h"
 #include "shared/swarm/swim_limits.h"
 
-#define SECOND      INT64_C(1000000000)
-#define DEFAULT_NS  (3 * SECOND)         /* from now to the start */
-#define LEAST_NS    SECOND               /* the same, where other nodes have to be told */
-#define MARGIN_NS   (SECOND / 5)         /* from the last answer to the start */
-#define CALL_OFF_NS (SECOND * 7 / 10)    /* the same where the policy may call it off */
-#define LONG_NS     (24 * 3600 * SECOND) /* of a job with a limit, and no duration */
+#define SECOND        INT64_C(1000000000)
+#define DEFAULT_NS    (3 * SECOND)         /* from now to the start */
+#define LEAST_NS      SECOND               /* the same, where other nodes have to be told */
+#define ON_THE_WAY_NS (SECOND / 10)        /* who said "in a second" said it a moment ago */
+#define MARGIN_NS     (SECOND / 5)         /* from the last answer to the start */
+#define CALL_OFF_NS   (SECOND * 7 / 10)    /* the same where the policy may call it off */
+#define LONG_NS       (24 * 3600 * SECOND) /* of a job with a limit, and no duration */
 
 struct job_asking {
     struct node *node;
@@ -261,7 +262,7 @@ static int set_times(struct job_asking *a, const struct job_wish *wish, int64_t 
 {
     struct job_spec *spec = &a->spec;
     bool is_far = a->targets.n > 0;
-    int64_t least_ns = is_far ? LEAST_NS : 0;
+    int64_t least_ns = is_far ? LEAST_NS - ON_THE_WAY_NS : 0;
 
     spec->start_ns = wish->start_ns != 0 ? wish->start_ns : now_ns + DEFAULT_NS;
     if (spec->start_ns < now_ns + least_ns) {

@@ -528,8 +528,8 @@ static int provide_find(struct node *node, const char *interface, struct err *er
     }
     if (node->gossip == NULL) {
         rc = err_set(err, ERR_NOT_FOUND, "'%s': this node is in no swarm", interface);
-    } else if ((rc = gossip_find(node->gossip, far, &member, err)) == 0 && member.is_self) {
-        rc = err_set(err, ERR_USAGE, "'%s' is of this node: leave out its name", interface);
+    } else {
+        rc = gossip_find(node->gossip, far, &member, err); /* of this node: node_source_find */
     }
     mem_free(far);
     mem_free(name);

@@ -147,13 +147,26 @@ static const char *target_of(const struct rpc_call *call)
     return target == NULL ? "" : target;
 }
 
+/* A method of several actions: `list`, which is meant where none is named, only looks. */
+static bool only_lists(const struct rpc_call *call)
+{
+    const char *action = rpc_arg_text(call->args, "action");
+
+    for (size_t i = 0; i < call->method->n_params; i++) {
+        if (strcmp(call->method->params[i].name, "action") == 0) {
+            return action == NULL || strcmp(action, "list") == 0;
+        }
+    }
+    return false;
+}
+
 /* What was refused before a handler had it changed nothing, and a flood of that would push out what
  * did. */
 static void audit(struct rpc_call *call, const char *outcome)
 {
     struct rpc_server *server = call->node->rpc;
 
-    if (!call->method->changes || !call->is_entered) {
+    if (!call->method->changes || !call->is_entered || only_lists(call)) {
         return;
     }
     const char *target = target_of(call);

@@ -13,6 +13,7 @@
 #include "node/node.h"
 #include "node/rpc_internal_uv.h"
 #include "shared/base/mem.h"
+#include "shared/wire/event_types.h"
 
 #define SUBSCRIPTIONS_MAX 8
 #define PIECE_BYTES       (64u * 1024u) /* taken out of the ring under its lock */
@@ -152,12 +153,33 @@ void rpc_subscriptions_end(struct rpc_conn *conn)
     }
 }
 
+/* Who waits for a type that there is not waits for ever. */
+static const char *unknown_type(const json_t *types)
+{
+    for (size_t i = 0; i < json_array_size(types); i++) {
+        const char *type = json_string_value(json_array_get(types, i));
+        if (!event_type_is_known(type)) {
+            return type;
+        }
+    }
+    return NULL;
+}
+
 static void subscribe(struct rpc_call *call, struct node *node)
 {
     const struct json_t *args = rpc_call_args(call);
     struct rpc_conn *conn = rpc_call_conn(call);
     uint64_t after = rpc_arg_count(args, "after", events_newest(node->events));
 
+    const char *unknown = unknown_type(rpc_arg(args, "types"));
+
+    if (unknown != NULL) {
+        rpc_call_fail(call, err_name(ERR_USAGE),
+                      "there are no events of the type '%.64s': docs/rpc.md lists the types, such "
+                      "as capture.ended and member.dead",
+                      unknown);
+        return;
+    }
     if (conn->n_subscriptions == SUBSCRIPTIONS_MAX) {
         rpc_call_fail(call, err_name(ERR_LIMIT),
                       "%d subscriptions on this connection: cancel one, or connect again",

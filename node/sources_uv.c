@@ -4,6 +4,9 @@
 #include <string.h>
 
 #include "node/devices_uv.h"
+#include "node/gossip.h"
+#include "node/node.h"
+#include "node/remote_name.h"
 #include "shared/base/log.h"
 #include "shared/base/mem.h"
 #include "shared/capture/interfaces_pcap.h"
@@ -196,10 +199,38 @@ static const struct source_provider *provider_for(struct node *node, const char 
     return NULL;
 }
 
+/* NODE/IFACE means the same whichever node of the swarm is asked: of this one it is IFACE. NULL: it
+ * is not of this one. Owned, mem_free. */
+static char *own_interface(struct node *node, const char *interface)
+{
+    struct gossip_member member;
+    char *far = NULL;
+    char *name = NULL;
+
+    if (node->gossip == NULL || remote_name_split(interface, &far, &name, NULL) < 0) {
+        return NULL;
+    }
+    if (gossip_find(node->gossip, far, &member, NULL) < 0 || !member.is_self) {
+        mem_free(name);
+        name = NULL;
+    }
+    mem_free(far);
+    return name;
+}
+
 int node_source_open(struct node *node, const struct source_request *request, struct source **out,
                      char **excluded, struct err *err)
 {
     const struct source_provider *provider = provider_for(node, request->interface);
+    char *own = provider == NULL ? NULL : own_interface(node, request->interface);
+
+    if (own != NULL) {
+        struct source_request here = *request;
+        here.interface = own;
+        int code = node_source_open(node, &here, out, excluded, err);
+        mem_free(own);
+        return code;
+    }
 
     if (provider != NULL && interface_find(request->interface, NULL) < 0) {
         return provider->open(node, request, out, excluded, err);
@@ -210,7 +241,13 @@ int node_source_open(struct node *node, const struct source_request *request, st
 int node_source_find(struct node *node, const char *interface, struct err *err)
 {
     const struct source_provider *provider = provider_for(node, interface);
+    char *own = provider == NULL ? NULL : own_interface(node, interface);
 
+    if (own != NULL) {
+        int code = node_source_find(node, own, err);
+        mem_free(own);
+        return code;
+    }
     if (provider != NULL && provider->find(node, interface, err) == 0) {
         return 0;
     }

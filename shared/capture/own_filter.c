@@ -66,6 +66,21 @@ static void put_port(struct buf *out, const char *side, const struct own_endpoin
     }
 }
 
+/* Said already, for the addresses of `like`: a node listens on one port by IPv4 and by IPv6. */
+static bool is_said(const struct own_traffic *own, size_t at, const struct own_endpoint *like)
+{
+    const struct own_endpoint *one = &own->endpoints[at];
+
+    for (size_t i = 0; i < at; i++) {
+        const struct own_endpoint *other = &own->endpoints[i];
+        if ((like == NULL || same_address(other, like)) && other->udp == one->udp &&
+            other->port_from == one->port_from && other->port_to == one->port_to) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* All ports of endpoints with the address of the first; with like NULL, all ports. */
 static void put_ports(struct buf *out, const char *side, const struct own_traffic *own,
                       const struct own_endpoint *like)
@@ -74,7 +89,7 @@ static void put_ports(struct buf *out, const char *side, const struct own_traffi
 
     buf_put_str(out, "(");
     for (size_t i = 0; i < own->n_endpoints; i++) {
-        if (like == NULL || same_address(&own->endpoints[i], like)) {
+        if ((like == NULL || same_address(&own->endpoints[i], like)) && !is_said(own, i, like)) {
             buf_put_str(out, between);
             put_port(out, side, &own->endpoints[i]);
             between = " or ";

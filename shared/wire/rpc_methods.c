@@ -240,7 +240,7 @@ static const struct rpc_param events_subscribe[] = {
      .type = RPC_COUNT,
      .what = "Begins behind the event of this number, 0 with the oldest that is kept (only what "
              "comes)."},
-    {.name = "types", .type = RPC_TEXTS, .what = "Only these, such as `capture.ended` (all)."},
+    {.name = "types", .type = RPC_TEXTS, .what = "Only these (all): see [Events](#events)."},
 };
 
 /* ---- keys ---- */

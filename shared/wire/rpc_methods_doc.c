@@ -6,6 +6,7 @@
 
 #include "shared/base/mem.h"
 #include "shared/wire/channel.h"
+#include "shared/wire/event_types.h"
 #include "shared/wire/rpc.h"
 #include "shared/wire/rpc_methods.h"
 
@@ -44,14 +45,16 @@ static const char head[] =
     "\n"
     "`args` is a map of parameters by name; what is not known is refused by name, nil counts as "
     "absent. `options` is a\n"
-    "map: `deadline_ms` is how long the caller waits; then the answer is the error `deadline`. "
-    "Of a node in a swarm:\n"
+    "map, of which what is not known is skipped: `deadline_ms` is how long the caller waits (0: no "
+    "bound); then the answer is the\nerror `deadline`. Of a node in a swarm:\n"
     "`node`, the name or id of a member, has that member's answer instead. `nodes`, `\"all\"` or "
     "an "
     "array of names and ids,\n"
     "has those of several in one, `{nodes: [{node, id, result} or {node, id, error: {code, "
-    "message}}]}`, by name; the methods\n"
-    "that take it are marked ‡. Rights are those of the caller; a member that does not answer in "
+    "message}}]}`, by name; `select`, an\n"
+    "array of tags `KEY=VALUE`, has those of the nodes that have all of them. The methods\n"
+    "that take these two are marked ‡. Rights are those of the caller; a member that does not "
+    "answer in "
     "the caller's time has the\n"
     "error `deadline` or `unreachable`. Calls on one connection\n"
     "are answered as they are done, in any order. `[2, \"rpc.cancel\", [id]]` gives up a call "
@@ -92,14 +95,18 @@ static const struct {
     {RPC_CODE_BUSY, "too much at the moment: try again"},
     {RPC_CODE_ENDING, "the node stops"},
     {"usage", "a parameter is wrong, missing or not known"},
+    {"unsupported", "the method does not do that, such as an answer of several nodes"},
+    {"exists", "there is one already"},
     {"filter", "libpcap refuses the filter"},
     {"permission", "the caller's key lacks the right"},
     {"not_found", "no such session, interface, node"},
     {"ambiguous", "a start of an id, or a name, that fits several"},
     {"limit", "as many as may be are there already"},
-    {"in_use", "another program records into the store"},
+    {"in_use", "another program records into the store; or it is needed: a member that lives, a "
+               "session that is recorded"},
     {"full", "disk or quota is full"},
-    {"key", "the store's key is missing or wrong"},
+    {"key", "the store's key, or a cluster key, is missing or wrong"},
+    {"unreachable", "the other node was not reached"},
 };
 
 static const char limits[] =
@@ -126,6 +133,16 @@ static void put_limits(struct buf *out)
                CHANNEL_STRANGERS_OF_ADDRESS_MAX);
     buf_put_str(out, "\nA call that changes something (†) is written into the audit of the store: "
                      "`node.audit`.\n");
+}
+
+static void put_events(struct buf *out)
+{
+    buf_put_str(out,
+                "\n## Events\n\nWhat `events.subscribe` and `GET /api/v1/events` tell of; each "
+                "has `time` and `node` too.\n\n| type | |\n|---|---|\n");
+    for (size_t i = 0; i < n_event_types; i++) {
+        buf_printf(out, "| `%s` | %s |\n", event_types[i].name, event_types[i].what);
+    }
 }
 
 static void put_overview(struct buf *out)
@@ -178,6 +195,7 @@ void rpc_methods_doc(struct buf *out)
         buf_printf(out, "| `%s` | %s |\n", codes[i].code, codes[i].what);
     }
     put_limits(out);
+    put_events(out);
     put_overview(out);
     buf_put_str(out, "\n`*` behind a parameter: it must be given. What is in brackets is the "
                      "default.\n");

@@ -94,7 +94,10 @@ def by_rpc(lab):
                   with_clock and with_clock[0]["node"] == "n2" and
                   with_clock[0]["clock"]["bound_ns"] < 1e9, with_clock)
         tap.check("nothing was lost", answer["lost"] == 0, answer)
-        for wrong, code in (("n2/n1/eth0", "usage"), ("n9/eth0", "not_found"),
+        own = c.call("live.open", interface="n0/eth0", filter=FILTER)
+        tap.check("the asked node's own NODE/IFACE is its IFACE", own["node"] == "n0" and
+                  read_some(c, own["stream"], 20)[0]["packets"] >= 20, own)
+        for wrong, code in (("n0/eth9", "not_found"), ("n2/n1/eth0", "usage"), ("n9/eth0", "not_found"),
                             ("n2/eth9", "not_found")):
             try:
                 c.call("live.open", interface=wrong)

@@ -300,6 +300,8 @@ def test_events(t):
         client.call("events.subscribe", after=started["number"])
         t.equal("what came since an event is told to who comes back", "session.deleted",
                 client.wait_event("session.deleted")["type"])
+        t.equal("a type that there is not is refused", "usage",
+                code_of(client.call, "events.subscribe", types=["capture.ended", "capture.end"]))
         codes = [code_of(client.call, "events.subscribe") for _ in range(8)]
         t.equal("eight subscriptions on a connection", [None] * 7 + ["limit"], codes)
 

@@ -3,6 +3,7 @@
 happen to it. Driven by tests/system/swarm_life.sh and swarm_trouble.sh, which name the part."""
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -11,7 +12,7 @@ import sys
 import time
 
 from recorder import Tap
-from swarm_lab import Lab, make_key, wait_for
+from swarm_lab import Lab, make_key, seconds, wait_for
 
 tap = Tap()
 SCRATCH, PART = sys.argv[1], sys.argv[2]
@@ -39,6 +40,24 @@ def doctor(node):
     return {c["check"]: (c["state"] != "problem", c["text"]) for c in json.loads(done.stdout or "[]")}
 
 
+def same_in_metrics(node):
+    """Of the members, name, id, address, state, since, version, clock, load and keys are on /metrics too."""
+    page = node.get("/metrics") or ""
+    found = {}
+    for family, labels, value in re.findall(r"^packetrecorder_swarm_member_(\w+)\{(.*)\} (\S+)$", page, re.M):
+        labels = dict(re.findall(r'(\w+)="([^"]*)"', labels))
+        found.setdefault(labels["id"], {})[family] = (labels, float(value))
+    members = node.members().values()
+    return len(found) == len(members) and all(
+        found[m["id"]]["info"][0] == {"id": m["id"], "name": m["name"], "address": m["address"], "site": "",
+                                      "version": m["version"], "keys": ",".join(m["keys"])} and
+        found[m["id"]]["state"] == ({"id": m["id"], "name": m["name"], "state": m["state"]}, 1) and
+        abs(found[m["id"]]["since_timestamp_seconds"][1] - seconds(m["since"])) < 0.01 and
+        0 <= found[m["id"]]["load_percent"][1] <= 100 and
+        m["offset_ns"] is not None and abs(found[m["id"]]["clock_offset_seconds"][1]) < 1 and
+        found[m["id"]]["clock_bound_seconds"][1] >= 0 for m in members)
+
+
 # ---- life ----
 
 def come_and_go(lab):
@@ -50,6 +69,8 @@ def come_and_go(lab):
               {"swarm", "gossip", "cluster-key", "clock"} <= set(found) and
               all(found[name][0] for name in ("swarm", "gossip", "cluster-key")) and
               found["swarm"][1] == "6 members: 6 alive", found)
+    tap.check("its /metrics has what its list of members has", wait_for(10, same_in_metrics, nodes[0]),
+              nodes[0].get("/metrics"))
     nodes[5].kill()
     killed = time.time()
     tap.check("who is killed is dead everywhere", everywhere(nodes[:5], "n5", "dead"))

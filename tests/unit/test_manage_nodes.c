@@ -120,7 +120,7 @@ static void the_outcome_is_that_of_all(void **state)
                                 "{\"node\":\"b\",\"error\":{\"code\":\"deadline\"}}]",
                                 &err),
                      ERR_PARTLY);
-    assert_string_equal(err.text, "1 of 2 nodes answered");
+    assert_string_equal(err.text, "1 of 2 nodes did it");
     assert_int_equal(err_exit_code(err.code), 3);
     assert_int_equal(outcome_of("[{\"node\":\"a\",\"error\":{}},"
                                 "{\"node\":\"b\",\"error\":{\"message\":\"gone\"}}]",

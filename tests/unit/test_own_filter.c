@@ -145,6 +145,42 @@ static void nothing_of_ours_leaves_the_users_filter_alone(void **state)
     mem_free(text);
 }
 
+static size_t n_times(const char *text, const char *part)
+{
+    size_t n = 0;
+
+    for (const char *at = text; (at = strstr(at, part)) != NULL; at++) {
+        n++;
+    }
+    return n;
+}
+
+static void a_port_stands_once_for_each_side(void **state)
+{
+    (void)state;
+    static const struct own_endpoint twice[] = {
+        /* a node listens by IPv4 and by IPv6 */
+        {.port_from = 7946, .port_to = 7946},
+        {.port_from = 7946, .port_to = 7946, .udp = true},
+        {.port_from = 7946, .port_to = 7946},
+        {.port_from = 7946, .port_to = 7946, .udp = true},
+        {.address = "10.0.0.1", .port_from = 7946, .port_to = 7946},
+    };
+    struct own_traffic both = own;
+    both.endpoints = twice;
+    both.n_endpoints = ARRAY_LEN(twice);
+
+    char *text = joined(&both, true, "");
+    assert_int_equal(n_times(text, "tcp src port 7946"), 2); /* one for that address alone */
+    assert_int_equal(n_times(text, "udp src port 7946"), 1);
+    assert_int_equal(n_times(text, "udp dst port 7946"), 1);
+    mem_free(text);
+    text = joined(&both, false, "");
+    assert_int_equal(n_times(text, "tcp src port 7946"), 1);
+    assert_int_equal(n_times(text, "udp src port 7946"), 1);
+    mem_free(text);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -153,6 +189,7 @@ int main(void)
         cmocka_unit_test(the_users_filter_applies_to_the_rest),
         cmocka_unit_test(without_addresses_the_ports_alone_decide),
         cmocka_unit_test(a_usual_host_is_far_below_the_limit),
+        cmocka_unit_test(a_port_stands_once_for_each_side),
         cmocka_unit_test(nothing_of_ours_leaves_the_users_filter_alone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

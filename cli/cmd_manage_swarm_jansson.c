@@ -366,7 +366,7 @@ const struct command cmd_manage_leave = {
     .description =
         (const char *const[]){
             "Lets the node leave its swarm in order: the others show it as left and do not look "
-            "for it. It goes on alone, with its captures, until 'manage join' or a new start. "
+            "for it. It goes on alone, with its captures, until a new start. "
             "Needs a key of the role admin.",
             NULL,
         },

@@ -70,6 +70,12 @@ void gossip_members(struct gossip *gossip, gossip_member_cb member, void *arg);
  */
 int gossip_find(struct gossip *gossip, const char *text, struct gossip_member *out,
                 struct err *err);
+/* For looking up many of them: the members of one moment. */
+struct gossip_roll;
+struct gossip_roll *gossip_roll_new(struct gossip *gossip);
+void gossip_roll_free(struct gossip_roll *roll);
+int gossip_roll_find(const struct gossip_roll *roll, const char *text, struct gossip_member *out,
+                     struct err *err);
 
 /* What it was started with by --tag; none while the record that says so has not come, or when it
  * is not the one that the member has signed for. */

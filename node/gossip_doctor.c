@@ -194,9 +194,7 @@ void gossip_doctor(struct gossip *g, gossip_finding_cb finding, void *arg)
     }
     take_state(g, &look);
     if (look.has_left) {
-        say(&look, "swarm", true,
-            "this node has left its swarm: 'manage join' or a new start "
-            "takes it back");
+        say(&look, "swarm", true, "this node has left its swarm: a new start takes it back");
     } else {
         gossip_members(g, count, &look);
         say_members(&look);

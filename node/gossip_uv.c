@@ -365,6 +365,18 @@ static void undo(struct gossip *g)
     REQUIRE(uv_loop_close(&g->loop) == 0);
 }
 
+/* Its first turn waits for the lock: a member that calls at once is handed over by `tell`. */
+static int start_thread_and_tell(struct gossip *g, struct err *err)
+{
+    gossip_lock(g);
+    int rc = start_thread(g, err);
+    if (rc == 0) {
+        REQUIRE(uv_async_init(g->node->loop, &g->tell, on_told) == 0);
+    }
+    gossip_unlock(g);
+    return rc;
+}
+
 static int start(struct gossip *g, struct err *err)
 {
     REQUIRE(uv_loop_init(&g->loop) == 0);
@@ -382,15 +394,12 @@ static int start(struct gossip *g, struct err *err)
         gossip_interfaces_start(g);
         gossip_tags_start(g);
         gossip_watch_start(g);
-        rc = start_thread(g, err);
+        rc = start_thread_and_tell(g, err);
     }
     if (rc < 0) {
         undo(g);
-        return rc;
     }
-    /* The thread has nothing to tell before it has left or is made to end. */
-    REQUIRE(uv_async_init(g->node->loop, &g->tell, on_told) == 0);
-    return 0;
+    return rc;
 }
 
 int gossip_open(struct node *node, struct err *err)

@@ -296,12 +296,14 @@ static void add_self(struct forward *f)
     add_target(f, &self);
 }
 
-static int add_named(struct forward *f, const char *text, struct err *err)
+/* roll: NULL without a swarm. */
+static int add_named(struct forward *f, const struct gossip_roll *roll, const char *text,
+                     struct err *err)
 {
     struct node *node = f->call->node;
     struct gossip_member member;
 
-    if (node->gossip == NULL) {
+    if (roll == NULL) {
         if (strcmp(text, node->name) != 0) {
             return err_set(err, ERR_NOT_FOUND,
                            "no member '%.64s': this node is in no swarm (--cluster-key-file)",
@@ -312,7 +314,7 @@ static int add_named(struct forward *f, const char *text, struct err *err)
         }
         return 0;
     }
-    int rc = gossip_find(node->gossip, text, &member, err);
+    int rc = gossip_roll_find(roll, text, &member, err);
     if (rc == 0 && !has_target(f, member.sid)) {
         add_target(f, &member);
     }
@@ -322,6 +324,27 @@ static int add_named(struct forward *f, const char *text, struct err *err)
 static int bad_option(struct err *err, const char *name, const char *form)
 {
     return err_set(err, ERR_USAGE, "the option \"%s\" is %s", name, form);
+}
+
+static struct gossip_roll *roll_of(const struct forward *f)
+{
+    struct gossip *gossip = f->call->node->gossip;
+
+    return gossip == NULL ? NULL : gossip_roll_new(gossip);
+}
+
+static int add_list(struct forward *f, const json_t *list, struct err *err)
+{
+    struct gossip_roll *roll = roll_of(f);
+    int rc = 0;
+
+    for (size_t i = 0; rc == 0 && i < json_array_size(list); i++) {
+        const char *text = json_string_value(json_array_get(list, i));
+        rc = text == NULL ? bad_option(err, "nodes", "\"all\" or an array of names or ids")
+                          : add_named(f, roll, text, err);
+    }
+    gossip_roll_free(roll);
+    return rc;
 }
 
 static int add_nodes(struct forward *f, struct rpc_span nodes, struct err *err)
@@ -337,12 +360,8 @@ static int add_nodes(struct forward *f, struct rpc_span nodes, struct err *err)
         }
     } else if (rc == 0 && json_array_size(value) == 0) {
         rc = bad_option(err, "nodes", "\"all\" or an array of names or ids");
-    } else {
-        for (size_t i = 0; rc == 0 && i < json_array_size(value); i++) {
-            const char *text = json_string_value(json_array_get(value, i));
-            rc = text == NULL ? bad_option(err, "nodes", "\"all\" or an array of names or ids")
-                              : add_named(f, text, err);
-        }
+    } else if (rc == 0) {
+        rc = add_list(f, value, err);
     }
     json_decref(value);
     return rc;
@@ -354,8 +373,13 @@ static int add_one(struct forward *f, struct rpc_span node, struct err *err)
     char text[256];
 
     unpack_string(&u, text, sizeof text - 1);
-    return text[0] == '\0' ? bad_option(err, "node", "the name or id of a member")
-                           : add_named(f, text, err);
+    if (text[0] == '\0') {
+        return bad_option(err, "node", "the name or id of a member");
+    }
+    struct gossip_roll *roll = roll_of(f);
+    int rc = add_named(f, roll, text, err);
+    gossip_roll_free(roll);
+    return rc;
 }
 
 /* ---- by tags ---- */

@@ -65,7 +65,7 @@ static void leave(struct rpc_call *call, struct node *node)
 
     if (gossip != NULL && gossip_has_left(gossip)) {
         rpc_call_fail(call, err_name(ERR_NOT_FOUND),
-                      "the node has left its swarm already: 'manage join' brings it back");
+                      "the node has left its swarm already: a new start brings it back");
     } else if (gossip != NULL && !gossip_leave(gossip, on_left, rpc_call_ref(call))) {
         rpc_call_unref(call);
         rpc_call_fail(call, RPC_CODE_BUSY, "the node is leaving already");
@@ -120,6 +120,18 @@ static int give(struct gossip *gossip, const struct order *order, struct gossip_
     return gossip_order_signed(gossip, order->kind, order->text, carried, member, err);
 }
 
+/* For the audit: which order it was, and about whom. */
+static void set_target(struct rpc_call *call, const struct order *order, const char *who)
+{
+    static const char *const words[] = {
+        [SWIM_FORGET] = "forget", [SWIM_BAN] = "ban", [SWIM_UNBAN] = "unban"};
+    const char *draft = order->admin != NULL ? "draft to " : "";
+    char *target = x_sprintf("%s%s %.200s", draft, words[order->kind], who);
+
+    rpc_call_set_target(call, target);
+    mem_free(target);
+}
+
 /* Answers with what is to be signed. */
 static void draft(struct rpc_call *call, struct gossip *gossip, const struct order *order)
 {
@@ -135,7 +147,7 @@ static void draft(struct rpc_call *call, struct gossip *gossip, const struct ord
         return;
     }
     swim_order_print(carried, text);
-    rpc_call_set_target(call, member.id);
+    set_target(call, order, member.id);
     rpc_call_reply(call, json_pack("{s:s, s:s, s:s}", "node_id", member.id, "name",
                                    member.meta.name, "to_sign", text));
 }
@@ -150,6 +162,7 @@ static void forget(struct rpc_call *call, struct node *node)
     if (gossip == NULL || !read_order(call, &order)) {
         return;
     }
+    set_target(call, &order, order.text);
     if (order.admin != NULL) {
         draft(call, gossip, &order);
         return;
@@ -158,7 +171,7 @@ static void forget(struct rpc_call *call, struct node *node)
         rpc_call_fail_err(call, &err);
         return;
     }
-    rpc_call_set_target(call, member.id);
+    set_target(call, &order, member.id);
     rpc_call_reply(call, json_pack("{s:s, s:s, s:b}", "node_id", member.id, "name",
                                    member.meta.name, "banned", (int)(order.kind == SWIM_BAN)));
 }
@@ -217,7 +230,11 @@ static bool read_action(struct rpc_call *call, struct gossip_ring_action *action
     const json_t *args = rpc_call_args(call);
     const char *word = rpc_arg_text(args, "action");
     const char *id = rpc_arg_text(args, "key_id");
+    char *target = x_sprintf("%s%s%.64s", word == NULL ? "list" : word, id == NULL ? "" : " ",
+                             id == NULL ? "" : id);
 
+    rpc_call_set_target(call, target); /* for the audit: what was done as well */
+    mem_free(target);
     action->what = word == NULL || strcmp(word, "list") == 0 ? GOSSIP_RING_LIST
                    : strcmp(word, "add") == 0                ? GOSSIP_RING_ADD
                    : strcmp(word, "use") == 0                ? GOSSIP_RING_USE
@@ -232,9 +249,6 @@ static bool read_action(struct rpc_call *call, struct gossip_ring_action *action
         (id == NULL || !channel_cluster_key_id_parse(id, &action->id))) {
         rpc_call_fail(call, err_name(ERR_USAGE), "\"key_id\" is eight digits, as listed");
         return false;
-    }
-    if (id != NULL) {
-        rpc_call_set_target(call, id);
     }
     return true;
 }

@@ -273,7 +273,7 @@ test_swarm() {
 
 # A cluster of one, whose key is changed while it runs.
 test_rotation() {
-    local old new
+    local old new id
     (umask 077 && pr keys cluster-new >cluster.key && pr keys cluster-new --of cluster.key >next.key &&
         pr keys cluster-new >other.key)
     mkdir state
@@ -294,7 +294,18 @@ test_rotation() {
     chmod 644 next.key
     check_exit "a key file that others can read is refused" 1 manage cluster-keys add next.key
     check "joining may wait for the other" manage join 127.0.0.1:1
+    id=00112233445566778899aabbccddeeff
+    check "an id is banned before it ever came" manage members ban "$id"
+    check "and the ban is lifted" manage members unban "$id"
+    check_equal "the audit tells one order from another" "ban $id,unban $id" \
+        "$(json '",".join(a["target"] for a in v if a["method"] == "swarm.forget" and a["outcome"] == "ok")' \
+            manage audit --json)"
+    check_equal "and what was done with a key" "add,use $new,retire $old" \
+        "$(json '",".join(a["target"] for a in v if a["method"] == "swarm.keys" and a["outcome"] == "ok"
+            and a["target"] != "list")' manage audit --json)"
     check "a node leaves" manage leave
+    check "and is told what brings it back" says "a new start brings it back" manage leave
+    check_exit "which joining does not" 1 manage join 127.0.0.1:1
     stop
 }
 

@@ -18,7 +18,7 @@
 #include "shared/base/mem.h"
 
 #define LOOK_MS 1000  /* while somebody asks, or readers of the store stand idle */
-#define REST_MS 10000 /* else */
+#define REST_MS 60000 /* else */
 /* As long as this after the last question somebody is still asking. */
 #define ASKED_MS 15000
 /* Nobody waits longer for a disk that hangs. */

@@ -13,7 +13,7 @@
 #include "shared/base/mem.h"
 
 #define LOOK_MS 100
-#define REST_MS 10000 /* without uplink and recording: a node at rest wakes seldom */
+#define REST_MS 60000 /* without uplink and recording: a node at rest wakes seldom */
 
 struct uplinks_loop {
     struct node *node;

@@ -457,6 +457,7 @@ bool swim_has_objection_time(const struct swim *swim, const struct swim_suspicio
 void swim_probe_schedule(struct swim *swim); /* arms TIMER_PROBE */
 struct swim_member *swim_probe_choose(struct swim *swim);
 void swim_on_probe_timer(struct swim *swim);
+void swim_probe_while_awake(struct swim *swim);
 /* Whether swim_probe_begin will not refuse it. */
 bool swim_probe_has_room(const struct swim *swim, enum probe_kind kind);
 void swim_probe_begin(struct swim *swim, struct swim_member *member, enum probe_kind kind,

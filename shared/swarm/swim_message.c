@@ -106,6 +106,9 @@ static void on_ping(struct swim *swim, struct swim_message *m, const struct swim
         swim_hello(swim, m->from);
     }
     compare_views(swim, m, frame);
+    if (m->proven) {
+        swim_probe_while_awake(swim);
+    }
 }
 
 static void on_ack(struct swim *swim, struct swim_message *m, const struct swim_frame *frame)

@@ -223,6 +223,17 @@ void swim_on_probe_timer(struct swim *swim)
     swim_probe_schedule(swim);
 }
 
+/* A wake-up costs more than what is done in it. */
+void swim_probe_while_awake(struct swim *swim)
+{
+    const struct swim_timer *timer = &swim->own_timers[TIMER_PROBE];
+
+    if (timer->at != 0 &&
+        timer->due_ns <= swim->now.mono_ns + swim->rules->probe_early_ms * SWIM_MS) {
+        swim_on_probe_timer(swim);
+    }
+}
+
 /* ---- late ---- */
 
 static void ask_helpers(struct swim *swim, struct swim_probe *probe,

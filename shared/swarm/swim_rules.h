@@ -26,6 +26,7 @@ struct swim_rules {
 
     /* Probing. */
     uint32_t probe_interval_ms;
+    uint32_t probe_early_ms;  /* who is pinged so shortly before its own probe sends it then */
     bool ping_again;          /* once, when a ping is late, before helpers are asked */
     uint32_t indirect_probes; /* helpers asked when the direct probe is late */
     bool tcp_ping;            /* a stream is tried together with them */

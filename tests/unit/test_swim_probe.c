@@ -167,6 +167,54 @@ static void one_answer_ends_all_probes_of_who_gave_it(void **state)
     swim_free(f.net.swim);
 }
 
+static void ping(struct fixture *f, uint64_t seq)
+{
+    const struct swim_frame frame = {.type = SWIM_PING, .seq = seq, .sid = f->net.swim->self->sid};
+
+    swim_test_say(&f->net, &f->peers[1], &frame, 1);
+}
+
+static void at_ms_before_the_probe(struct fixture *f, uint64_t ms)
+{
+    uint64_t due_ns = f->net.swim->own_timers[TIMER_PROBE].due_ns;
+    uint64_t ahead_ns = due_ns - ms * SWIM_MS - f->net.now.mono_ns;
+
+    assert_true(due_ns > f->net.now.mono_ns + ms * SWIM_MS);
+    f->net.now.mono_ns += ahead_ns;
+    f->net.now.wall_ns += (int64_t)ahead_ns;
+}
+
+static void who_is_pinged_shortly_before_its_own_probe_sends_it_then(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    begin(&f);
+    const uint64_t *probes = &f.net.swim->counters.probes;
+    uint64_t early_ms = swim_rules_lan.probe_early_ms;
+    do { /* the first is armed before anybody is known, and one that is not that near is wanted */
+        at_ms_before_the_probe(&f, 0);
+        swim_on_time(f.net.swim, f.net.now);
+    } while (f.net.swim->own_timers[TIMER_PROBE].due_ns <
+             f.net.now.mono_ns + (early_ms + 2) * SWIM_MS);
+    uint64_t before = *probes;
+    int64_t epoch = f.net.swim->probed_epoch;
+    at_ms_before_the_probe(&f, early_ms + 1);
+    ping(&f, 1);
+    assert_int_equal(*probes, before);
+    assert_int_equal(f.net.swim->probed_epoch, epoch);
+
+    at_ms_before_the_probe(&f, early_ms);
+    ping(&f, 2);
+    assert_int_equal(*probes, before + 1);
+    assert_int_equal(f.net.swim->probed_epoch, epoch + 1); /* and each epoch has one */
+    f.net.unbound = true;
+    at_ms_before_the_probe(&f, 1);
+    ping(&f, 3); /* it may be a recording */
+    assert_int_equal(*probes, before + 1);
+    swim_free(f.net.swim);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -174,6 +222,7 @@ int main(void)
         cmocka_unit_test(the_unwell_do_not_wait_for_the_slow_without_end),
         cmocka_unit_test(a_probe_that_is_late_does_not_keep_from_the_next),
         cmocka_unit_test(one_answer_ends_all_probes_of_who_gave_it),
+        cmocka_unit_test(who_is_pinged_shortly_before_its_own_probe_sends_it_then),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -2,14 +2,17 @@
 #include "node/dial_uv.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <netinet/in.h>
 #include <stdbool.h>
 #include <unistd.h>
 
+#include "shared/base/clock_posix.h"
 #include "shared/base/log.h"
 #include "shared/base/mem.h"
 
 #define N_PORTS (DIAL_PORT_TO - DIAL_PORT_FROM + 1u)
+#define SAY_MS  60000
 
 static void on_closed(uv_handle_t *handle)
 {
@@ -72,14 +75,25 @@ static bool connect_from(struct dial *dial, const struct sockaddr_storage *to, u
     return dial->why != EADDRINUSE && dial->why != EADDRNOTAVAIL;
 }
 
+/* Who resets each connection can bring it about. */
+static void say_used_up(void)
+{
+    static _Thread_local struct log_limit limit; /* there are two loops */
+    uint64_t left_out;
+
+    if (log_allowed(&limit, clock_monotonic_ns() / 1000000, SAY_MS, &left_out)) {
+        log_warn("connections to another member have used all ports from %d to %d: captures may "
+                 "see one (%" PRIu64 " more since this was said last)",
+                 DIAL_PORT_FROM, DIAL_PORT_TO, left_out);
+    }
+}
+
 static int connect_some(struct dial *dial, const struct sockaddr_storage *to, uint64_t first)
 {
     for (unsigned i = 0; i <= N_PORTS; i++) {
         unsigned port = DIAL_PORT_FROM + (unsigned)((first + i) % N_PORTS);
         if (i == N_PORTS) {
-            log_warn("connections to other members have used all ports from %d to %d: captures may "
-                     "see one",
-                     DIAL_PORT_FROM, DIAL_PORT_TO);
+            say_used_up();
             port = 0;
         }
         dial->fd = socket(to->ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "node/gossip_internal_uv.h"
+#include "node/tag_record_sodium.h"
 #include "shared/base/clock_posix.h"
 #include "shared/base/mem.h"
 #include "shared/swarm/swim_kv.h"
@@ -145,7 +146,8 @@ void gossip_ring_take_changes(struct gossip *g)
         gossip_tags_on_change(g, &kv);
         if ((kv.flags & SWIM_KV_DELETED) != 0 ||
             !gossip_key_order_read(kv.key, kv.value, kv.n_value, &order)) {
-            is_others = true;
+            is_others =
+                is_others || !tag_record_is(kv.value, kv.n_value); /* looked up when asked */
             continue;
         }
         enum gossip_ring_result result = gossip_ring_apply(&g->state.ring, &order, now_s);

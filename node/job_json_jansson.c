@@ -9,6 +9,7 @@
 
 #include "shared/base/mem.h"
 #include "shared/base/text.h"
+#include "shared/base/text_clean.h"
 #include "shared/base/to_json.h"
 
 static json_t *text_or_null(const char *text)
@@ -104,9 +105,7 @@ static bool take_text(const json_t *json, const char *name, char *out, size_t ma
     const char *text = json_string_value(json_object_get(json, name));
 
     snprintf(out, max + 1, "%s", text == NULL ? "" : text);
-    for (char *at = out; *at != '\0'; at++) { /* it reaches terminals */
-        *at = (unsigned char)*at < 0x20 || *at == 0x7f ? '?' : *at;
-    }
+    text_clean(out); /* it reaches terminals */
     return text == NULL || strlen(text) <= max;
 }
 

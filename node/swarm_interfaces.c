@@ -13,9 +13,10 @@
 #include "shared/wire/api_key.h"
 
 #define MEMBERS_MAX 1024
-#define OF_ONE_MAX  256 /* interfaces of one member */
+#define OF_ONE_MAX  1024 /* interfaces of one member */
 #define ALL_MAX     8192
-#define VALUES_MAX  32768 /* of one answer */
+#define VALUES_MAX  32768      /* of one answer */
+#define BYTES_MAX   (8u << 20) /* of all answers, msgpack */
 
 struct member {
     struct gathering *gathering;
@@ -28,6 +29,7 @@ struct gathering {
     struct buf missing;
     size_t n_waiting;
     size_t n_members;
+    size_t bytes; /* of answers that were taken */
     void (*done)(void *arg, json_t *all, const char *missing);
     void *arg;
     struct member members[MEMBERS_MAX];
@@ -48,8 +50,7 @@ static void add_one(const struct member *m, const json_t *one)
 {
     const char *name = json_string_value(json_object_get(one, "name"));
 
-    if (name == NULL || name[0] == '\0' || strlen(name) > 128 || strchr(name, '/') != NULL ||
-        json_array_size(m->gathering->all) >= ALL_MAX) {
+    if (name == NULL || name[0] == '\0' || strlen(name) > 128 || strchr(name, '/') != NULL) {
         return;
     }
     json_t *copy = json_copy((json_t *)(uintptr_t)one);
@@ -66,14 +67,17 @@ static void on_answer(void *arg, struct rpc_span result, const struct rpc_error 
     struct gathering *g = m->gathering;
     json_t *list = NULL;
 
-    if (error == NULL) {
+    if (error == NULL && result.n <= BYTES_MAX - g->bytes) {
         (void)rpc_to_json(result, VALUES_MAX, &list, NULL);
+        g->bytes += list != NULL ? result.n : 0;
     }
-    if (json_is_array(list)) {
-        for (size_t i = 0; i < json_array_size(list) && i < OF_ONE_MAX; i++) {
-            add_one(m, json_array_get(list, i));
-        }
-    } else {
+    size_t n = json_array_size(list);
+    size_t room = ALL_MAX - json_array_size(g->all);
+    size_t most = room < OF_ONE_MAX ? room : OF_ONE_MAX;
+    for (size_t i = 0; i < n && i < most; i++) {
+        add_one(m, json_array_get(list, i));
+    }
+    if (!json_is_array(list) || n > most) {
         buf_printf(&g->missing, "%s%s", g->missing.len > 0 ? "," : "", m->name);
     }
     json_decref(list);
@@ -108,7 +112,7 @@ void swarm_interfaces(struct node *node, json_t *own, uint64_t wait_ms,
     g->all = json_array();
     g->done = done;
     g->arg = arg;
-    for (size_t i = 0; i < json_array_size(own); i++) {
+    for (size_t i = 0; i < json_array_size(own) && i < ALL_MAX; i++) {
         json_t *copy = json_copy(json_array_get(own, i));
         json_object_set_new(copy, "node", to_json_text(node->name));
         json_array_append_new(g->all, copy);

@@ -14,6 +14,7 @@ struct json_t;
 
 /* wait_ms: for who does not answer, at most SWARM_INTERFACES_WAIT_MAX. own: the objects of this
  * node's, moved. done comes once, now or later, with all of them, each with "node", for it to keep;
- * missing: the names of live members that have not answered, "" = none. */
+ * missing: the names of live members that
+ * have not answered, or with more than there was room for; "" = none. */
 void swarm_interfaces(struct node *node, struct json_t *own, uint64_t wait_ms,
                       void (*done)(void *arg, struct json_t *all, const char *missing), void *arg);

@@ -49,10 +49,15 @@ size_t tag_record_write(const struct tags *tags, int64_t expires_ns, uint8_t out
     return HEAD + tags_write(tags, (char *)out + HEAD);
 }
 
+bool tag_record_is(const uint8_t *bytes, size_t n)
+{
+    return n > HEAD && bytes[HEAD - 1] == KIND;
+}
+
 bool tag_record_read(const uint8_t *bytes, size_t n, uint64_t digest, struct tags *tags)
 {
     *tags = (struct tags){0};
-    return n > HEAD && bytes[HEAD - 1] == KIND && digest_of(bytes + HEAD, n - HEAD) == digest &&
+    return tag_record_is(bytes, n) && digest_of(bytes + HEAD, n - HEAD) == digest &&
            tags_read(bytes + HEAD, n - HEAD, tags);
 }
 

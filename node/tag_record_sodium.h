@@ -25,6 +25,8 @@ void tag_record_key(uint64_t sid, uint8_t key[SWIM_KV_KEY_BYTES]);
 uint64_t tag_digest(const struct tags *tags);
 /* The bytes written. */
 size_t tag_record_write(const struct tags *tags, int64_t expires_ns, uint8_t out[TAG_RECORD_MAX]);
+/* By its kind alone, whosever tags. */
+bool tag_record_is(const uint8_t *bytes, size_t n);
 /* False: it is none, or not of tags with that digest; *tags is empty then. */
 bool tag_record_read(const uint8_t *bytes, size_t n, uint64_t digest, struct tags *tags);
 /* Of any record that begins so. */

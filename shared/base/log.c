@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "shared/base/text_clean.h"
+
 static enum log_level lowest = LOG_LEVEL_WARN;
 
 static const char *const words[] = {"debug", "info", "warn", "error"};
@@ -52,11 +54,8 @@ static void write_line(enum log_level level, const char *fmt, va_list ap)
     if (more < 0) {
         return;
     }
+    text_clean(line);
     size_t length = strlen(line);
-    for (size_t i = 0; i < length; i++) {
-        unsigned char c = (unsigned char)line[i];
-        line[i] = (char)(c < 0x20 || c == 0x7f ? '?' : c);
-    }
     line[length] = '\n';
     line[length + 1] = '\0';
     fputs(line, stderr);

@@ -6,6 +6,7 @@
 #include "shared/base/bytes.h"
 #include "shared/base/mem.h"
 #include "shared/base/pack.h"
+#include "shared/base/text_clean.h"
 #include "shared/base/unpack.h"
 
 #define KIND_SPEC     1
@@ -21,23 +22,13 @@ const char *const job_policy_words[] = {"best-effort", "quorum", "all", NULL};
 /* ---- what is well ---- */
 
 /* Texts reach terminals and libpcap. */
-static bool is_printable(const char *text)
-{
-    for (; *text != '\0'; text++) {
-        if ((unsigned char)*text < 0x20 || (unsigned char)*text == 0x7f) {
-            return false;
-        }
-    }
-    return true;
-}
-
 static int check_texts(const struct job_spec *spec, struct err *err)
 {
     if (spec->interface[strspn(spec->interface, " ")] == '\0') {
         return err_set(err, ERR_USAGE, "the interface of a job is missing");
     }
-    if (!is_printable(spec->interface) || !is_printable(spec->filter) ||
-        !is_printable(spec->name)) {
+    if (!text_is_clean(spec->interface) || !text_is_clean(spec->filter) ||
+        !text_is_clean(spec->name)) {
         return err_set(err, ERR_USAGE,
                        "the interface, the filter and the name of a job are one line of text");
     }
@@ -59,7 +50,7 @@ static bool tag_is_well(const char *tag)
 {
     const char *equals = strchr(tag, '=');
 
-    return equals != NULL && equals != tag && is_printable(tag);
+    return equals != NULL && equals != tag && text_is_clean(tag);
 }
 
 static int check_selector(const struct job_selector *s, struct err *err)

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "shared/merge/merge_internal.h"
-#include "shared/merge/merge_text.h"
+#include "shared/base/text_clean.h"
 #include "shared/packet/pcap.h"
 
 #define NOTE_MAX       512
@@ -49,7 +49,7 @@ static void name_iface(const struct merge_source *s, uint32_t iface, char out[IF
         name = number;
     }
     snprintf(out, IFACE_NAME_MAX, "%s/%.*s", s->node, IFACE_NAME_MAX - MERGE_NAME_MAX - 1, name);
-    merge_clean_text(out);
+    text_clean(out);
 }
 
 static void put_iface(const struct merge_source *s, uint32_t iface, uint32_t era, struct buf *out)
@@ -63,9 +63,9 @@ static void put_iface(const struct merge_source *s, uint32_t iface, uint32_t era
         clock.bound_ns = MERGE_BOUND_UNKNOWN;
     }
     name_iface(s, iface, told.name);
-    merge_clean_text(told.description);
-    merge_clean_text(told.filter);
-    merge_clean_text(told.os);
+    text_clean(told.description);
+    text_clean(told.filter);
+    text_clean(told.os);
     if (clock.bound_ns == MERGE_BOUND_UNKNOWN) {
         snprintf(comment, sizeof comment,
                  "node %s%s%s%s; how its clock stood is not known: times are the node's own",

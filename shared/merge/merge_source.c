@@ -5,7 +5,7 @@
 
 #include "shared/base/mem.h"
 #include "shared/merge/merge_internal.h"
-#include "shared/merge/merge_text.h"
+#include "shared/base/text_clean.h"
 
 #define CHUNK_MIN_BYTES (256u * 1024u)
 #define SIDE_MIN_BYTES  (64u * 1024u)
@@ -43,7 +43,7 @@ static void take_name(char *out, size_t cap, const char *text)
         out[n] = text[n] == '/' ? '?' : text[n];
     }
     out[n] = '\0';
-    merge_clean_text(out);
+    text_clean(out);
 }
 
 void merge_source_init(struct merge_source *s, struct merge *merge, uint32_t rank,

@@ -9,8 +9,9 @@
 #include "shared/swarm/swim_order.h"
 
 #define FORGOTTEN_NS (24ll * 3600 * 1000000000)
-/* By then nobody is away any more who has heard of the ban and not of its end. */
-#define LIFTED_NS (30 * FORGOTTEN_NS)
+/* By then nobody is away any more who has heard of the ban and not of its end: it may lie in the
+ * files of a node that is off. It takes the place that the ban had. */
+#define LIFTED_NS (3650 * FORGOTTEN_NS)
 
 static uint64_t wall_ms(const struct swim *swim)
 {

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "shared/base/text_clean.h"
 #include "shared/base/unpack.h"
 
 /* ---- scanning ---- */
@@ -198,11 +199,12 @@ static void take_words(struct unpack *u, char *out, size_t size)
     size_t n = 0;
     const char *text = unpack_str(u, RPC_RESPONSE_MAX, &n);
 
-    for (size_t i = 0; text != NULL && i < n && i < size - 1; i++) {
-        unsigned char c = (unsigned char)text[i];
-        out[i] = c < 0x20 || c == 0x7f ? '?' : (char)c;
-        out[i + 1] = '\0';
+    n = text == NULL ? 0 : n < size - 1 ? n : size - 1;
+    for (size_t i = 0; i < n; i++) {
+        out[i] = text[i] == '\0' ? '?' : text[i];
     }
+    out[n] = '\0';
+    text_clean(out);
 }
 
 /* {who, rights}. */

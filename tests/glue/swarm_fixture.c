@@ -87,6 +87,9 @@ int swarm_try_start(struct swarm *swarm, unsigned i, struct err *err)
     n->node.loop = &swarm->loop;
     n->node.options = &n->options;
     snprintf(n->node.name, sizeof n->node.name, "n%u", i);
+    for (size_t t = 0; t < n->options.tags.n; t++) {
+        assert_int_equal(tags_add(&n->node.tags, n->options.tags.items[t], err), 0);
+    }
     assert_int_equal(events_open(&n->node, err), 0);
     n->is_up = true;
     return gossip_open(&n->node, err);

@@ -15,6 +15,7 @@
 #include <jansson.h>
 
 #include "shared/base/mem.h"
+#include "shared/swarm/swim_kv.h"
 #include "shared/wire/cluster_key.h"
 #include "tests/glue/swarm_fixture.h"
 
@@ -273,6 +274,53 @@ static void who_leaves_goes_on_alone(void **state)
     swarm_stop(&swarm, 1, true); /* a farewell once more is none */
 }
 
+static void count_it(void *arg)
+{
+    ++*(unsigned *)arg;
+}
+
+static bool has_tags(struct swarm *s, void *arg)
+{
+    struct gossip_member member;
+    struct tags tags = {0};
+
+    (void)arg;
+    if (swarm_state(s, 1, 0, &member) == GOSSIP_ALIVE) {
+        gossip_tags_of(s->nodes[1].node.gossip, &member, &tags);
+    }
+    return tags_have(&tags, "site=north");
+}
+
+static bool is_told(struct swarm *s, void *arg)
+{
+    (void)s;
+    return *(const unsigned *)arg > 0;
+}
+
+/* They are looked up when somebody asks; jobs look through all records each time. */
+static void tags_wake_nobody_who_watches_records(void **state)
+{
+    uint8_t value[] = {0, 0, 0, 0, 0, 0, 0, 0x7f, 1};
+    const struct swim_kv other = {
+        .owner = 7, .version = 1, .value = value, .n_value = sizeof value};
+    const char *tags[] = {"site=north"};
+    struct err err = {0};
+    unsigned n = 0;
+
+    (void)state;
+    swarm_prepare(&swarm, 0, "127.0.0.1:0", "a", -1);
+    swarm.nodes[0].options.tags = (struct option_list){.items = tags, .n = 1};
+    swarm_start(&swarm, 0);
+    swarm_prepare(&swarm, 1, "127.0.0.1:0", "a", 0);
+    swarm_start(&swarm, 1);
+    gossip_kv_watch(swarm.nodes[1].node.gossip, count_it, &n);
+    assert_true(swarm_pump(&swarm, has_tags, NULL));
+    assert_int_equal(n, 0);
+    assert_int_equal(gossip_kv_put(swarm.nodes[0].node.gossip, &other, &err), 0);
+    assert_true(swarm_pump(&swarm, is_told, &n));
+    gossip_kv_watch(swarm.nodes[1].node.gossip, NULL, NULL);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -284,6 +332,7 @@ int main(void)
         TEST(who_is_banned_is_dead_to_all_until_it_is_lifted),
         TEST(the_clock_of_a_neighbour_is_known_within_a_bound),
         TEST(who_leaves_goes_on_alone),
+        TEST(tags_wake_nobody_who_watches_records),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

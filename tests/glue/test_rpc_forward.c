@@ -16,6 +16,7 @@
 
 #include "node/peers_internal_uv.h"
 #include "node/rpc_internal_uv.h"
+#include "node/swarm_interfaces.h"
 #include "shared/base/mem.h"
 #include "shared/wire/api_key.h"
 #include "tests/glue/calls_fixture.h"
@@ -34,6 +35,7 @@ static size_t n_gone;
 static size_t n_said;
 static const char *holds; /* the name of the node that holds node.info; the others answer */
 static unsigned depth;    /* of the answer of node.interfaces on n1; 0: BIG bytes */
+static unsigned n_listed; /* interfaces in that of n1, and one in those of others; 0: see depth */
 
 static void on_gone(void *arg)
 {
@@ -73,6 +75,14 @@ static void answer_much(struct rpc_call *call, struct node *node)
 {
     struct buf result = {0};
 
+    if (n_listed > 0) {
+        json_t *list = json_array();
+        for (unsigned i = 0; i < (strcmp(node->name, "n1") == 0 ? n_listed : 1); i++) {
+            json_array_append_new(list, json_pack("{s:s}", "name", "eth0"));
+        }
+        rpc_call_reply(call, list);
+        return;
+    }
     if (depth == 0) {
         uint8_t *bytes = x_alloc(BIG);
         rpc_put_bin(&result, bytes, BIG);
@@ -113,7 +123,7 @@ static int set_up(void **state)
     (void)state;
     n_held = n_gone = n_said = 0;
     holds = NULL;
-    depth = 0;
+    depth = n_listed = 0;
     calls_start(&calls, 3);
     caller_open(&caller, &calls);
     return 0;
@@ -377,6 +387,41 @@ static void together_they_say_no_more_than_a_client_takes(void **state)
     assert_true(caller.n_bytes > 2 * BIG && caller.n_bytes < 2 * BIG + 4096);
 }
 
+struct gathered {
+    json_t *all;
+    char missing[64];
+    size_t n;
+};
+
+static void take_all(void *arg, json_t *all, const char *missing)
+{
+    struct gathered *got = arg;
+
+    got->all = all;
+    snprintf(got->missing, sizeof got->missing, "%s", missing);
+    got->n++;
+}
+
+/* One that has more than it may is shown with what it may, and named. */
+static void the_interfaces_of_all_are_bounded_and_that_is_told(void **state)
+{
+    struct gathered got = {0};
+
+    (void)state;
+    n_listed = 1024;
+    swarm_interfaces(calls_node(&calls, 0), json_array(), 5000, take_all, &got);
+    await_count(&got.n, 1);
+    assert_int_equal(json_array_size(got.all), 1025);
+    assert_string_equal(got.missing, "");
+    json_decref(got.all);
+    n_listed = 1025;
+    swarm_interfaces(calls_node(&calls, 0), json_array(), 5000, take_all, &got);
+    await_count(&got.n, 2);
+    assert_int_equal(json_array_size(got.all), 1025);
+    assert_string_equal(got.missing, "n1");
+    json_decref(got.all);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -393,6 +438,7 @@ int main(void)
         TEST(who_dies_meanwhile_is_named_and_the_others_answer),
         TEST(what_is_too_deep_harms_only_its_own_part),
         TEST(together_they_say_no_more_than_a_client_takes),
+        TEST(the_interfaces_of_all_are_bounded_and_that_is_told),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

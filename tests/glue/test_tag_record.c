@@ -34,6 +34,8 @@ static void what_is_written_is_read(void **state)
     size_t n = tag_record_write(&tags, EXPIRES_NS, bytes);
     assert_true(tag_record_read(bytes, n, tag_digest(&tags), &back));
     assert_true(back.n == 2 && tags_have(&back, "site=north") && tags_have(&back, "rack=7"));
+    assert_true(tag_record_is(bytes, n));
+    assert_false(tag_record_is(bytes, 9));
     assert_int_equal(tag_record_expires_ns(bytes, n), EXPIRES_NS);
     assert_int_equal(tag_record_expires_ns(bytes, 8), INT64_MIN);
 }

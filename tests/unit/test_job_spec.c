@@ -115,6 +115,13 @@ static void what_is_not_well_is_refused_in_words(void **state)
     spec = job_example(1, JOB_EXAMPLE_T);
     strncpy(spec.filter, "tcp\033[2J", sizeof spec.filter - 1);
     refused(&spec, "one line");
+    strncpy(spec.filter,
+            "tcp\xc2\x9b"
+            "2J",
+            sizeof spec.filter - 1);
+    refused(&spec, "one line");
+    strncpy(spec.filter, "tcp\xff", sizeof spec.filter - 1);
+    refused(&spec, "one line");
     spec = job_example(1, JOB_EXAMPLE_T);
     spec.selector.by = JOB_SELECTS_NODES;
     refused(&spec, "1 to 32 nodes");

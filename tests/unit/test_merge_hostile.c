@@ -13,7 +13,7 @@
 #include <cmocka.h>
 
 #include "shared/base/mem.h"
-#include "shared/merge/merge_text.h"
+#include "shared/base/text_clean.h"
 #include "tests/support/merge_streams.h"
 
 #define SOURCES 4u
@@ -182,7 +182,7 @@ static void texts_become_what_a_terminal_shows(void **state)
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         char text[16];
         snprintf(text, sizeof text, "%s", texts[i][0]);
-        merge_clean_text(text);
+        text_clean(text);
         assert_string_equal(text, texts[i][1]);
     }
 }

@@ -193,13 +193,13 @@ static void a_response_has_an_error_or_a_result(void **state)
     assert_int_equal(got.id, 70000);
     assert_int_equal(got.result.n, 1);
     buf_reset(&out);
-    rpc_put_error(&out, 4000000000u, "not_found", "no\nsession \x1b[31m", "n3");
+    rpc_put_error(&out, 4000000000u, "not_found", "no\nsession \x1b[31m \xc2\x9b[32m \xff", "n3");
     assert_int_equal(rpc_decode(out.data, out.len, &got, NULL, NULL), 0);
     assert_int_equal(got.id, 4000000000u);
     assert_null(got.result.bytes);
     assert_int_equal(rpc_decode_error(got.error, &error, NULL), 0);
     assert_string_equal(error.code, "not_found");
-    assert_string_equal(error.message, "no?session ?[31m");
+    assert_string_equal(error.message, "no?session ?[31m ??[32m ?");
     assert_string_equal(error.node, "n3");
     assert_int_equal(rpc_code_to_err("not_found"), ERR_NOT_FOUND);
     assert_int_equal(rpc_code_to_err("deadline"), ERR_IO);

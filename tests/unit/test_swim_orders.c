@@ -353,6 +353,25 @@ static void with_an_admin_nobody_else_may(void **state)
     swim_free(f.net.swim);
 }
 
+/* A node that was off for a year has the ban in its file of orders. */
+static void a_lifted_ban_does_not_come_back_with_who_was_away(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    begin(&f, false);
+    const struct swim_id peer = id_of(&f.peer);
+    bring_order(&f, &f.other, SWIM_BAN, SWIM_TEST_WALL_MS);
+    assert_true(swim_is_banned(f.net.swim, &peer));
+    assert_int_equal(order(&f, SWIM_UNBAN), SWIM_ORDER_TAKEN);
+    swim_test_pass(&f.net, 365 * 24 * HOUR_MS);
+    swim_on_time(f.net.swim, f.net.now);
+    swim_kv_compare(f.net.swim, swim_find(f.net.swim, f.other.sid), 0);
+    bring_order(&f, &f.other, SWIM_BAN, SWIM_TEST_WALL_MS);
+    assert_false(swim_is_banned(f.net.swim, &peer));
+    swim_free(f.net.swim);
+}
+
 static void nobody_lifts_its_own_ban(void **state)
 {
     struct fixture f;
@@ -535,6 +554,7 @@ int main(void)
         cmocka_unit_test(nobody_brings_the_banned_back),
         cmocka_unit_test(who_hears_that_it_is_banned_says_so),
         cmocka_unit_test(with_an_admin_nobody_else_may),
+        cmocka_unit_test(a_lifted_ban_does_not_come_back_with_who_was_away),
         cmocka_unit_test(nobody_lifts_its_own_ban),
         cmocka_unit_test(an_order_cannot_be_deleted_nor_put_out_of_reach),
         cmocka_unit_test(the_last_order_counts_in_whatever_order_they_come),

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "shared/merge/merge_text.h"
+#include "shared/base/text_clean.h"
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -28,7 +27,7 @@ static size_t character_bytes(const unsigned char *c)
     return is_surrogate || is_too_long || code > 0x10ffff || code < 0xa0 ? 0 : n;
 }
 
-void merge_clean_text(char *text)
+void text_clean(char *text)
 {
     unsigned char *c = (unsigned char *)text;
 
@@ -39,4 +38,16 @@ void merge_clean_text(char *text)
         }
         c += n == 0 ? 1 : n;
     }
+}
+
+bool text_is_clean(const char *text)
+{
+    const unsigned char *c = (const unsigned char *)text;
+    size_t n = 1;
+
+    while (*c != '\0' && n > 0) {
+        n = character_bytes(c);
+        c += n;
+    }
+    return *c == '\0';
 }

@@ -404,49 +404,55 @@ static bool on_past_life(struct swim *swim, const struct swim_addr *from,
     return true;
 }
 
+static void take_message(struct swim *swim, struct swim_message *m, const uint8_t *frames,
+                         size_t n_frames)
+{
+    struct swim_member *sender = m->sender;
+
+    if (sender == NULL && on_past_life(swim, m->from, m->envelope)) {
+        return;
+    }
+    if (sender != NULL && sender->banned) {
+        take_counter(sender, m->envelope, m->records_only);
+        refuse_the_banned(swim, m->from, sender);
+        return;
+    }
+    if (sender != NULL) {
+        take_counter(sender, m->envelope, m->records_only);
+        if (m->proven && !m->records_only) {
+            tell_the_accused(swim, sender);
+            sender->heard_ns = swim->now.mono_ns;
+        }
+    } else {
+        swim_note_stranger(swim, m->envelope->boot_nonce, m->envelope->counter);
+        swim->counters.unknown_sender++;
+    }
+    swim->speaker = sender;
+    swim_take_frames(swim, frames, n_frames, m);
+    swim->speaker = NULL;
+}
+
 void swim_on_datagram(struct swim *swim, struct swim_now now, const struct swim_addr *from,
                       uint8_t *bytes, size_t n, int64_t stamp_ns)
 {
     struct swim_envelope envelope;
-    struct swim_member *sender = NULL;
+    struct swim_message m = {.from = from, .envelope = &envelope};
     const uint8_t *frames;
     size_t n_frames;
-    bool records_only;
 
     swim_look(swim, now);
     if (swim->silenced ||
-        !open_datagram(swim, bytes, n, &envelope, &frames, &n_frames, &sender, &records_only)) {
+        !open_datagram(swim, bytes, n, &envelope, &frames, &n_frames, &m.sender, &m.records_only)) {
         return;
     }
     swim->counters.datagrams_received++;
     swim->counters.bytes_received += n;
-    if (sender == NULL && on_past_life(swim, from, &envelope)) {
-        return;
-    }
-    if (sender != NULL && sender->banned) {
-        take_counter(sender, &envelope, records_only);
-        refuse_the_banned(swim, from, sender);
-        return;
-    }
-    if (sender != NULL) {
-        take_counter(sender, &envelope, records_only);
-        if (envelope.bound && !records_only) {
-            tell_the_accused(swim, sender);
-            sender->heard_ns = now.mono_ns;
-        }
-    } else {
-        swim_note_stranger(swim, envelope.boot_nonce, envelope.counter);
-        swim->counters.unknown_sender++;
-    }
-    struct swim_message m = {.sender = sender,
-                             .from = from,
-                             .envelope = &envelope,
-                             .proven = envelope.bound,
-                             .records_only = records_only,
-                             .received = swim_clock_received(&swim->clock, now, stamp_ns)};
-    swim->speaker = sender;
-    swim_take_frames(swim, frames, n_frames, &m);
-    swim->speaker = NULL;
+    m.proven = envelope.bound;
+    m.received = swim_clock_received(&swim->clock, now, stamp_ns);
+    swim->asked_from = from;
+    swim->asked_key_id = envelope.key_id;
+    take_message(swim, &m, frames, n_frames);
+    swim->asked_from = NULL;
 }
 
 /* ---- local inputs ---- */

@@ -206,6 +206,7 @@ struct swim_work {
     uint8_t relay;   /* the same of a relay */
     uint16_t burst;  /* the same of a ping that measures */
     uint32_t conn;   /* 0: a datagram */
+    uint32_t key_id; /* of the key under which it was asked for; 0: the active one */
     struct swim_addr addr;
     uint64_t peer; /* sid or 0 */
     uint64_t mask;
@@ -317,8 +318,10 @@ struct swim {
     uint64_t synced_ns;
     bool push_pulls; /* the wait before the first interval is over */
     uint64_t refuted_ns;
-    uint64_t stranger_ns;        /* the last large answer to a sender nobody knows */
-    struct swim_member *speaker; /* whose message is at work: not to be freed */
+    uint64_t stranger_ns;               /* the last large answer to a sender nobody knows */
+    struct swim_member *speaker;        /* whose message is at work: not to be freed */
+    const struct swim_addr *asked_from; /* whence the datagram at work came; NULL: none is */
+    uint32_t asked_key_id;              /* and under which key */
     struct swim_past_life past_lives[SWIM_PAST_LIVES]; /* a ring */
     uint32_t at_past_life;
     struct swim_stranger strangers[SWIM_STRANGERS]; /* by hash */

@@ -24,11 +24,23 @@ static struct swim_work *slot(struct swim *swim, enum work_kind kind)
     work->probe = work->relay = 0;
     work->burst = 0;
     work->conn = 0;
+    work->key_id = 0;
     work->peer = work->mask = 0;
     work->n_sids = work->at = 0;
     work->sids = NULL;
     work->addr = (struct swim_addr){0};
     return work;
+}
+
+/* Who was away while another key came into use asks under the old one and could not read another:
+ * it is answered under its own, and learns the new one. Nobody else hears from us under it, or two
+ * would keep each other with the old one for ever. */
+static void address(const struct swim *swim, struct swim_work *work, const struct swim_addr *to)
+{
+    work->addr = *to;
+    if (swim->asked_from != NULL && swim_addr_is_same(to, swim->asked_from)) {
+        work->key_id = swim->asked_key_id;
+    }
 }
 
 struct swim_work *swim_post(struct swim *swim, enum work_kind kind, const struct swim_addr *addr,
@@ -37,7 +49,7 @@ struct swim_work *swim_post(struct swim *swim, enum work_kind kind, const struct
     struct swim_work *work = slot(swim, kind);
 
     if (work != NULL) {
-        work->addr = *addr;
+        address(swim, work, addr);
         work->peer = peer;
     }
     return work;
@@ -72,7 +84,9 @@ void swim_post_sids(struct swim *swim, enum work_kind kind, const struct swim_me
         return;
     }
     work->conn = to->conn;
-    work->addr = to->from == NULL ? (struct swim_addr){0} : *to->from;
+    if (to->from != NULL) {
+        address(swim, work, to->from);
+    }
     work->peer = to->sender == NULL ? 0 : to->sender->sid;
     work->n_sids = n;
     if (n > WORK_SIDS_INLINE) {
@@ -362,7 +376,8 @@ void swim_on_mtu(struct swim *swim, struct swim_now now, const struct swim_addr 
 static bool make_datagram(struct swim *swim, struct swim_work *work, struct swim_now now,
                           struct swim_scratch *scratch, struct swim_action *action, bool *done)
 {
-    const struct swim_key *key = swim_keyring_active(&swim->keyring);
+    const struct swim_key *asked = swim_keyring_find(&swim->keyring, work->key_id);
+    const struct swim_key *key = asked != NULL ? asked : swim_keyring_active(&swim->keyring);
     const struct swim_member *peer = work->peer == 0 ? NULL : swim_find(swim, work->peer);
     struct pack pack = pack_into(scratch->bytes + SWIM_HEAD_BYTES,
                                  mtu_to(swim, peer) - SWIM_HEAD_BYTES - SWIM_TAG_BYTES);

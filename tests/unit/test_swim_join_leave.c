@@ -147,6 +147,48 @@ static void who_is_answered_opens_a_stream_and_compares_twice(void **state)
     swim_free(f.net.swim);
 }
 
+/* It was away while another key came into use. Its answer is under its own key, what begins here is
+ * under the one in use; a key that the ring does not hold is answered by nothing. */
+static void who_asks_under_an_old_key_is_answered_under_it(void **state)
+{
+    struct fixture f;
+    struct swim_test_peer peer = swim_test_peer(&swim_crypto_null, 1);
+    uint8_t record[SWIM_RECORD_MAX];
+    uint32_t answers = 0;
+
+    (void)state;
+    begin(&f, 0);
+    const uint32_t old = f.net.ring.keys[0].id;
+    const uint32_t active = f.net.ring.keys[1].id;
+    f.net.ring.keys[0].state = SWIM_KEY_ACTIVE; /* the peer's ring */
+    f.net.ring.n = 1;
+    f.net.unbound = true;
+    struct swim_frame hello = {.type = SWIM_HELLO, .seq = 5, .bin = record};
+    hello.n_bin = swim_test_record_of(&f.net, &peer, false, record);
+    swim_test_say(&f.net, &peer, &hello, 1);
+    while (next(&f)) {
+        if (f.action.kind == SWIM_SEND) {
+            assert_int_equal(get_be32(f.action.bytes + 4), old);
+            answers++;
+        }
+    }
+    assert_int_equal(answers, 2);
+    for (uint32_t i = 0; i < 30; i++) {
+        pass(&f, 50);
+        while (next(&f)) {
+            assert_true(f.action.kind != SWIM_SEND || get_be32(f.action.bytes + 4) == active);
+            answers += f.action.kind == SWIM_SEND ? 1 : 0;
+        }
+    }
+    assert_true(answers > 2);
+    f.net.ring.keys[0].id++;
+    hello.seq++;
+    swim_test_say(&f.net, &peer, &hello, 1);
+    assert_int_equal(count_actions(&f, SWIM_SEND), 0);
+    assert_int_equal(swim_get_counters(f.net.swim)->foreign_key, 1);
+    swim_free(f.net.swim);
+}
+
 static void who_is_alone_tries_again_with_growing_gaps(void **state)
 {
     struct fixture f;
@@ -258,6 +300,7 @@ int main(void)
         cmocka_unit_test(three_seeds_get_a_hello_and_never_itself),
         cmocka_unit_test(no_address_of_its_own_gets_a_hello),
         cmocka_unit_test(who_is_answered_opens_a_stream_and_compares_twice),
+        cmocka_unit_test(who_asks_under_an_old_key_is_answered_under_it),
         cmocka_unit_test(who_is_alone_tries_again_with_growing_gaps),
         cmocka_unit_test(farewells_go_to_so_many_distinct_members),
         cmocka_unit_test(three_members_that_know_are_enough),

@@ -183,6 +183,7 @@ void gossip_interfaces_go_on(struct gossip *g);
 void gossip_tags_describe(struct gossip *g); /* in the meta data */
 void gossip_tags_start(struct gossip *g);    /* before the thread */
 void gossip_tags_on_change(struct gossip *g, const struct swim_kv *kv);
+void gossip_tags_end(struct gossip *g); /* any thread: we are leaving */
 
 /* ---- gossip_ring_uv.c; gossip thread, locked ---- */
 void gossip_ring_start(struct gossip *g); /* before the thread */

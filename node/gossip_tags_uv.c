@@ -8,10 +8,12 @@
 
 #include "node/gossip_internal_uv.h"
 #include "node/tag_record_sodium.h"
+#include "shared/base/bytes.h"
 #include "shared/base/mem.h"
 #include "shared/swarm/swim_kv.h"
 
 #define LIVES_NS (48 * 3600 * INT64_C(1000000000)) /* without its node */
+#define GONE_NS  (600 * INT64_C(1000000000))       /* that they are gone is remembered */
 #define LOOK_MS  60000u
 
 /* Locked. Swarm time. */
@@ -35,7 +37,7 @@ static void keep(struct gossip *g)
                          .flags = SWIM_KV_EXPIRES,
                          .value = value};
 
-    if (g->node->tags.n == 0 || g->has_left) {
+    if (g->node->tags.n == 0 || g->is_leaving) {
         return;
     }
     tag_record_key(kv.owner, kv.key);
@@ -53,6 +55,25 @@ static void keep(struct gossip *g)
     }
     kv.n_value = (uint16_t)tag_record_write(&g->node->tags, now_ns + LIVES_NS, value);
     (void)swim_kv_put(g->swim, now, &kv); /* full: counted there, and tried again */
+}
+
+/* It need not stand for two days: nodes that come and go for ever would fill all places. */
+void gossip_tags_end(struct gossip *g)
+{
+    struct swim_now now = gossip_now();
+    uint8_t until[8];
+    struct swim_kv held;
+    struct swim_kv kv = {.owner = swim_self(g->swim),
+                         .flags = SWIM_KV_DELETED,
+                         .value = until,
+                         .n_value = sizeof until};
+
+    tag_record_key(kv.owner, kv.key);
+    if (g->node->tags.n > 0 && swim_kv_get(g->swim, kv.key, &held) && held.version < UINT64_MAX) {
+        kv.version = held.version + 1;
+        put_le64(until, (uint64_t)(swarm_now_ns(g, now) + GONE_NS));
+        (void)swim_kv_put(g->swim, now, &kv);
+    }
 }
 
 static void on_look(uv_timer_t *timer)

@@ -486,6 +486,7 @@ static void begin_to_leave(struct gossip *g)
     g->is_leaving = true;
     bool has_left = g->has_left;
     if (!has_left) {
+        gossip_tags_end(g);
         swim_leave(g->swim, gossip_now());
     }
     gossip_unlock(g);

@@ -14,6 +14,7 @@
 #include <cmocka.h>
 #include <jansson.h>
 
+#include "node/tag_record_sodium.h"
 #include "shared/base/mem.h"
 #include "shared/swarm/swim_kv.h"
 #include "shared/wire/cluster_key.h"
@@ -321,6 +322,37 @@ static void tags_wake_nobody_who_watches_records(void **state)
     gossip_kv_watch(swarm.nodes[1].node.gossip, NULL, NULL);
 }
 
+static void count_tags(const struct swim_kv *kv, void *arg)
+{
+    *(unsigned *)arg += tag_record_is(kv->value, kv->n_value);
+}
+
+static bool holds_no_tags(struct swarm *s, void *arg)
+{
+    unsigned n = 0;
+
+    (void)arg;
+    gossip_kv_each(s->nodes[1].node.gossip, count_tags, &n);
+    return n == 0;
+}
+
+/* Else those who come and go would fill the table of records for two days. */
+static void who_leaves_takes_its_tags_along(void **state)
+{
+    const char *tags[] = {"site=north"};
+
+    (void)state;
+    swarm_prepare(&swarm, 0, "127.0.0.1:0", "a", -1);
+    swarm.nodes[0].options.tags = (struct option_list){.items = tags, .n = 1};
+    swarm_start(&swarm, 0);
+    swarm_prepare(&swarm, 1, "127.0.0.1:0", "a", 0);
+    swarm_start(&swarm, 1);
+    assert_true(swarm_pump(&swarm, has_tags, NULL));
+    assert_false(holds_no_tags(&swarm, NULL));
+    swarm_leave(&swarm, 0);
+    assert_true(swarm_pump(&swarm, holds_no_tags, NULL));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -333,6 +365,7 @@ int main(void)
         TEST(the_clock_of_a_neighbour_is_known_within_a_bound),
         TEST(who_leaves_goes_on_alone),
         TEST(tags_wake_nobody_who_watches_records),
+        TEST(who_leaves_takes_its_tags_along),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -247,6 +247,7 @@ static void on_ended(void *arg, const json_t *session, const struct err *failure
     }
     if (why == NULL && state != NULL && strcmp(state, "disk_full") == 0) {
         why = "the disk was full: see what the store lost";
+        end = end == JOB_ENDED_WELL ? JOB_ENDED_BADLY : end;
     }
     job_on_ended(&entry->job, end, why, jobs_now_ns(entry->jobs));
     jobs_drive(entry);

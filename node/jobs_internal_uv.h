@@ -71,6 +71,9 @@ void jobs_end(struct job_entry *entry);
 void jobs_spread_open(struct jobs *jobs);
 void jobs_spread_close(struct jobs *jobs);
 void jobs_spread_entry(struct job_entry *entry);
+/* It has begun, so nobody calls it off any more: where its creator died before it said so, the
+ * others hear of it here, and can tell of it and stop it. */
+void jobs_spread_begun(struct job_entry *entry);
 void jobs_spread_flag(struct job_entry *entry, unsigned flag);
 
 /* jobs_clock.c */

@@ -46,6 +46,16 @@ void jobs_spread_entry(struct job_entry *entry)
     }
 }
 
+void jobs_spread_begun(struct job_entry *entry)
+{
+    uint8_t key[JOB_KEY_BYTES];
+
+    job_key(&entry->job.spec.id, 0, key);
+    if (entry->jobs->node->gossip != NULL && !gossip_kv_has(entry->jobs->node->gossip, key)) {
+        jobs_spread_entry(entry);
+    }
+}
+
 /* Whoever raises it first; the records of two differ in who it was alone. */
 void jobs_spread_flag(struct job_entry *entry, unsigned flag)
 {

@@ -264,6 +264,9 @@ static void say(struct job_entry *entry)
     if (job->state == JOB_ARMED) {
         jobs_clocks_armed(entry);
     }
+    if (job->state == JOB_RUNNING) {
+        jobs_spread_begun(entry);
+    }
     entry->jobs->n_armed += job->state == JOB_ARMED;
     entry->jobs->n_missed += job->state == JOB_MISSED;
     entry->jobs->n_failed += job->state == JOB_FAILED;

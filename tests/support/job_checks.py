@@ -2,71 +2,15 @@
 """job_checks.py SCRATCH: jobs of a swarm of three real nodes, each in a namespace of its own, with
 traffic between them all the time. Driven by tests/system/jobs.sh."""
 import json
-import os
 import signal
-import subprocess
 import sys
-import time
 
+from job_lab import all_in, await_states, call, done, manage, own, query, sessions_of, states
 from recorder import Tap
-from rpc_client import Client, Failed
 from swarm_lab import Lab, seconds, wait_for
 
 tap = Tap()
 SCRATCH = sys.argv[1]
-BIN = os.environ["PR_BIN"]
-
-
-def client(node):
-    return Client(f"{node.folder}/rpc.sock")
-
-
-def call(node, method, **args):
-    with client(node) as c:
-        return c.call(method, **args)
-
-
-def manage(node, *words, **more):
-    return subprocess.Popen([BIN, "manage", "--endpoint", f"unix:{node.folder}/rpc.sock", *words],
-                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **more)
-
-
-def done(process, seconds_=30):
-    out, err = process.communicate(timeout=seconds_)
-    return process.returncode, out, err
-
-
-def states(node, job):
-    try:
-        return {row["node"]: row["state"] for row in call(node, "job.status", job_id=job)["nodes"]}
-    except (OSError, EOFError, Failed):
-        return {}
-
-
-def own(node, job):
-    """What a node itself says of a job, {} while it knows nothing of it."""
-    try:
-        return call(node, "job.status", job_id=job, only_here=True)
-    except (OSError, EOFError, Failed):
-        return {}
-
-
-def await_states(node, job, wanted, seconds_=15):
-    return wait_for(seconds_, lambda: states(node, job) == wanted)
-
-
-def all_in(state, n=3):
-    return {f"n{i}": state for i in range(n)}
-
-
-def sessions_of(node, job):
-    return [s for s in call(node, "session.list") if s["tags"].get("job") == job]
-
-
-def query(node, session, *words):
-    out = subprocess.run([BIN, "query", "-d", f"{node.folder}/p.db", "-s", session, "--json", "-l", "0",
-                          *words], capture_output=True, text=True, check=True).stdout
-    return [json.loads(line) for line in out.splitlines()]
 
 
 def stamps(node, session):

@@ -143,11 +143,11 @@ void gossip_ring_take_changes(struct gossip *g)
     bool is_others = false;
 
     while (swim_kv_next_change(g->swim, &kv)) {
-        gossip_tags_on_change(g, &kv);
         if ((kv.flags & SWIM_KV_DELETED) != 0 ||
             !gossip_key_order_read(kv.key, kv.value, kv.n_value, &order)) {
             is_others =
                 is_others || !tag_record_is(kv.value, kv.n_value); /* looked up when asked */
+            gossip_tags_on_change(g, &kv); /* last: what it puts may free the value */
             continue;
         }
         enum gossip_ring_result result = gossip_ring_apply(&g->state.ring, &order, now_s);

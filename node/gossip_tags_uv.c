@@ -42,9 +42,9 @@ static void keep(struct gossip *g)
     }
     tag_record_key(kv.owner, kv.key);
     if (swim_kv_get(g->swim, kv.key, &held)) {
-        int64_t left_ns = tag_record_expires_ns(held.value, held.n_value) - now_ns;
-        if ((held.flags & SWIM_KV_DELETED) == 0 && left_ns > LIVES_NS / 2 &&
-            left_ns <= LIVES_NS + LIVES_NS / 2 &&
+        int64_t until_ns = tag_record_expires_ns(held.value, held.n_value); /* anybody may write */
+        if ((held.flags & SWIM_KV_DELETED) == 0 && until_ns > now_ns + LIVES_NS / 2 &&
+            until_ns <= now_ns + LIVES_NS + LIVES_NS / 2 &&
             tag_record_read(held.value, held.n_value, g->meta.tags_digest, &tags)) {
             return;
         }

@@ -48,7 +48,7 @@ static int take_start(const json_t *args, struct node *node, struct job_wish *wi
     if (at_ns != 0 && in_ns != 0) {
         return err_set(err, ERR_USAGE, "\"start_at\" and \"start_in\" exclude each other");
     }
-    if (at_ns > INT64_MAX || in_ns > (uint64_t)JOB_LONGEST_NS) {
+    if (at_ns > wall_ns + JOB_LONGEST_NS || in_ns > (uint64_t)JOB_LONGEST_NS) {
         return err_set(err, ERR_USAGE, "a job begins within 366 days");
     }
     if (at_ns != 0) {

@@ -353,6 +353,30 @@ static void who_leaves_takes_its_tags_along(void **state)
     assert_true(swarm_pump(&swarm, holds_no_tags, NULL));
 }
 
+/* Whoever has the cluster key can write over them; a time without measure is no harm either. */
+static void tags_that_were_written_over_come_back(void **state)
+{
+    uint8_t value[] = {0, 0, 0, 0, 0, 0, 0, 0x80, 'T', 'x'};
+    const char *tags[] = {"site=north"};
+    struct swim_kv kv = {.version = UINT64_MAX / 2, .value = value, .n_value = sizeof value};
+    struct err err = {0};
+
+    (void)state;
+    swarm_prepare(&swarm, 0, "127.0.0.1:0", "a", -1);
+    swarm.nodes[0].options.tags = (struct option_list){.items = tags, .n = 1};
+    swarm_start(&swarm, 0);
+    swarm_prepare(&swarm, 1, "127.0.0.1:0", "a", 0);
+    swarm_start(&swarm, 1);
+    struct gossip *other = swarm.nodes[1].node.gossip;
+    kv.owner = gossip_self(other);
+    tag_record_key(gossip_self(swarm.nodes[0].node.gossip), kv.key);
+    for (; kv.n_value > 0; kv.n_value -= 5, kv.version += 100) {
+        assert_true(swarm_pump(&swarm, has_tags, NULL));
+        assert_int_equal(gossip_kv_put(other, &kv, &err), 0);
+    }
+    assert_true(swarm_pump(&swarm, has_tags, NULL));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -366,6 +390,7 @@ int main(void)
         TEST(who_leaves_goes_on_alone),
         TEST(tags_wake_nobody_who_watches_records),
         TEST(who_leaves_takes_its_tags_along),
+        TEST(tags_that_were_written_over_come_back),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

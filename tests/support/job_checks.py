@@ -104,6 +104,9 @@ def refused(lab):
     code, out, err = done(manage(nodes[0], "start-capture", "-i", "lo", "--nodes", "n0,n7", "-t",
                                  "1s"))
     tap.check("a node that nobody knows is named", code in (1, 2) and "n7" in err, code, out, err)
+    code, out, err = done(manage(nodes[0], "start-capture", "-i", "eth0", "--all", "-t", "1s",
+                                 "--start-at", "2262-04-11T23:47:16Z"))
+    tap.check("a start beyond a year is refused", code in (1, 2) and "366 days" in err, code, out, err)
 
 
 # ---- trouble ----

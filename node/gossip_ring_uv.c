@@ -217,6 +217,12 @@ static int put_order(struct gossip *g, struct gossip_key_order *order, struct er
                      : now_ms;
     enum swim_kv_result result = swim_kv_put(g->swim, gossip_now(), &kv);
     swim_wipe(value, sizeof value);
+    if (result == SWIM_KV_OLD) { /* behind the last version there is none */
+        return err_set(err, ERR_IN_USE,
+                       "somebody who has the cluster key has written over what is ordered of the "
+                       "key %08" PRIx32 ", for good: only a new cluster keeps such a member out",
+                       order->id);
+    }
     if (result != SWIM_KV_TAKEN) {
         return err_set(err, ERR_LIMIT, "the swarm holds too many records to spread another one");
     }

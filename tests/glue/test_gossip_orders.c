@@ -159,6 +159,26 @@ static void a_key_is_changed_while_the_swarm_runs(void **state)
     }
 }
 
+static void a_key_whose_order_was_written_over_is_told(void **state)
+{
+    char text[CLUSTER_KEY_TEXT_MAX];
+    uint8_t until[8] = {0, 0, 0, 0, 0, 0, 0, 0x7f};
+    struct swim_kv kv = {
+        .version = UINT64_MAX, .flags = SWIM_KV_DELETED, .value = until, .n_value = sizeof until};
+    struct err err = {0};
+
+    (void)state;
+    start_some(1, "127.0.0.1:0");
+    struct gossip *g = swarm.nodes[0].node.gossip;
+    gossip_key_order_place(make_next_key(text), kv.key);
+    assert_int_equal(gossip_kv_put(g, &kv, &err), 0);
+    assert_int_equal(
+        gossip_ring_do(g, &(struct gossip_ring_action){.what = GOSSIP_RING_ADD, .text = text},
+                       &err),
+        ERR_IN_USE);
+    assert_non_null(strstr(err.text, "written over"));
+}
+
 static void a_key_of_another_cluster_is_not_added(void **state)
 {
     char text[CLUSTER_KEY_TEXT_MAX];
@@ -384,6 +404,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_key_is_changed_while_the_swarm_runs),
         TEST(a_key_of_another_cluster_is_not_added),
+        TEST(a_key_whose_order_was_written_over_is_told),
         TEST(who_is_gone_can_be_forgotten_and_who_lives_banned),
         TEST(who_is_banned_is_dead_to_all_until_it_is_lifted),
         TEST(the_clock_of_a_neighbour_is_known_within_a_bound),

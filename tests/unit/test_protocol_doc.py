@@ -82,7 +82,6 @@ def rules_rows(text):
         cells = {
             "probe interval": field["probe_interval_ms"],
             "a probe goes with a pong, so early at most": field.get("probe_early_ms", "0"),
-            "a probe goes with a pong, so early at most": field.get("probe_early_ms", "0"),
             "suspicion, least / most": told[bounds] if bounds in told else
             f"{field['min_ms']} / {field['max_ms']}",
             "confirmations K": field["confirmations"],

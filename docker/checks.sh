@@ -58,6 +58,40 @@ same_on_all() {
 }
 check "all began at the same datagram, or its neighbour" same_on_all
 
+# --- what they recorded, as one file
+pulls_together() { manage node3 download-pcap --capture-id together -o /tmp/together.pcapng; }
+check "what all recorded comes home through any of them, as one file" pulls_together
+check "other tools read it" read_merged /tmp/together.pcapng
+check "its packets are in order of time" is_in_order /tmp/together.pcapng
+has_what_they_have() {
+    local node
+    for node in "${NODES[@]}"; do
+        numbers_from "$1" "$node" >"$SCRATCH/merged.$node"
+        numbers "$node" "$2" | cmp - "$SCRATCH/merged.$node" && no_gap "$SCRATCH/merged.$node" "$3" || return 1
+    done
+}
+check "each node's packets are all there, each once" has_what_they_have /tmp/together.pcapng together 20
+manifest_agrees() {
+    [ "$(docker exec "${id[cli]}" cat /tmp/together.pcapng.json |
+        field '[.nodes[] | "\(.node) \([.sessions[].packets] | add)"] | sort | join(", ")')" = \
+        "$(for node in "${NODES[@]}"; do echo "$node $(packets_of "$node" together)"; done | sort | paste -sd, | sed 's/,/, /g')" ]
+}
+check "the manifest beside it says from whom" manifest_agrees
+
+# --- all of them live, as one stream
+watches() { manage node2 watch --all -i 'eth*' -f "udp port $PORT" -t 6s -w /tmp/watched.pcapng; }
+check "all are watched live through one of them" watches
+check "it is a whole file" read_merged /tmp/watched.pcapng
+check "in order of time" is_in_order /tmp/watched.pcapng
+has_all_live() {
+    local node
+    for node in "${NODES[@]}"; do
+        numbers_from /tmp/watched.pcapng "$node" >"$SCRATCH/live.$node"
+        no_gap "$SCRATCH/live.$node" 15 || return 1
+    done
+}
+check "with every datagram of each node's network" has_all_live
+
 # --- a node is killed while it records: what it had stored stays
 starts_long() { manage node3 start-capture -i "${lan[node3]}" --name killed -t 10m -- udp port "$PORT"; }
 check "a long capture starts" starts_long
@@ -90,6 +124,12 @@ check "the network heals" docker network connect --alias node2 "$backbone" "${id
 check "all see all again" wait_for 40 all_see_all
 check "the capture is stopped over it" manage node2 stop-capture cut
 check "it has no gap" has_all_numbers node2 cut 15
+
+pulls_cut() {
+    manage node1 download-pcap -s cut --nodes node2 -o /tmp/cut.pcapng && read_merged /tmp/cut.pcapng &&
+        numbers_of_data <"$SCRATCH/cut.pcapng.lines" | cmp - <(numbers node2 cut)
+}
+check "and comes home whole through another" pulls_cut
 
 # --- rolling restart
 counts() {

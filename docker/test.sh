@@ -103,14 +103,30 @@ lan_of() {
         field --arg address "$address/" '.[] | select(any(.addresses[]; startswith($address))).name'
 }
 
-# The numbers of traffic.sh's datagrams in a session of a node, one a line.
-numbers() {
-    manage "$1" query -s "$2" -l 0 --json --show-data -f "udp port $PORT" | field .data | sed 's/../& /g' |
+# Of JSON lines of query --show-data: the numbers of traffic.sh's datagrams, one a line.
+numbers_of_data() {
+    field .data | sed 's/../& /g' |
         while read -r -a bytes; do
             # Ethernet, IPv4 and UDP without options: 42 bytes.
             printf '%b' "$(printf '\\x%s' "${bytes[@]:42}")"
         done | sed -n 's/^packet \([0-9]*\) .*/\1/p'
 }
+# Those in a session of a node.
+numbers() { manage "$1" query -s "$2" -l 0 --json --show-data -f "udp port $PORT" | numbers_of_data; }
+
+# FILE.lines gets the packets of a capture file of the command line's container, in its order.
+read_merged() {
+    local db=/tmp/$RANDOM$RANDOM.db
+    docker exec "${id[cli]}" packetrecorder capture -r "$1" -d "$db" --quiet >/dev/null || return 1
+    docker exec "${id[cli]}" packetrecorder query -d "$db" -l 0 --json --show-data -f "udp port $PORT" \
+        >"$SCRATCH/$(basename "$1").lines"
+}
+# FILE NODE: the numbers that came from the node's own network.
+numbers_from() {
+    field --arg iface "$2/${lan[$2]}" 'select(.interface == $iface)' -c <"$SCRATCH/$(basename "$1").lines" | numbers_of_data
+}
+is_in_order() { field -s 'map(.time) | . == sort' <"$SCRATCH/$(basename "$1").lines" | grep -qx true; }
+
 # FILE FROM: every number from the first on, without a gap or a double; FROM more than so many.
 no_gap() {
     awk -v least="$2" 'NR == 1 { next_one = $1 } $1 != next_one { print "after " next_one - 1 " came " $1; bad = 1; exit }

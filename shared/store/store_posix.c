@@ -269,6 +269,21 @@ static int open_catalogue(struct store *store, const struct store_options *o,
     return r;
 }
 
+/* A program that was killed while it made the catalogue has left a database without tables, perhaps
+ * an empty file. Only who holds the lock makes it, so a reader takes it then. */
+static int open_for_reading(struct store *store, const struct store_options *o,
+                            const struct store_descriptor *d, struct err *err)
+{
+    struct err why = {0};
+    int r = open_catalogue(store, o, d, &why);
+
+    if (r == ERR_DAMAGED && o->mode == STORE_READ && store->lock_fd < 0) {
+        (void)store_lock(store, NULL); /* where another has it, it has made it meanwhile */
+        r = open_catalogue(store, o, d, NULL) == 0 ? 0 : r;
+    }
+    return r < 0 ? err_set(err, r, "%s", why.text) : 0;
+}
+
 static int check_key(const struct store *store, const struct store_options *o, struct err *err)
 {
     if (store->encrypted || o->key == NULL || o->mode == STORE_READ) {
@@ -316,7 +331,7 @@ static int open_parts(struct store *store, const struct store_options *o, struct
     store->encrypted = d.encrypted;
     r = check_key(store, o, err);
     bool rebuild = !exists(store->path);
-    r = r < 0 ? r : open_catalogue(store, o, &d, err);
+    r = r < 0 ? r : open_for_reading(store, o, &d, err);
     if (r == 0 && store->encrypted && store->lock_fd >= 0) {
         r = store_rekey_finish(store, store->by_new_key, err);
     }

@@ -184,12 +184,46 @@ static void a_catalogue_without_its_tables_is_damaged(void **state)
     }
 }
 
+/* Who was killed while it made the catalogue has left an empty file with a journal, or a database
+ * without tables: a reader that comes next makes it, as a node does that starts again. */
+static void a_catalogue_that_was_never_finished_is_made_by_who_comes_next(void **state)
+{
+    static const char *const never[] = {
+        "DROP TABLE session", "DROP TABLE interface",  "DROP TABLE segment",     "DROP TABLE frame",
+        "DROP TABLE doomed",  "PRAGMA user_version=0", "PRAGMA application_id=0"};
+    char journal[160];
+    struct err err = {0};
+
+    (void)state;
+    for (int empty = 0; empty < 2; empty++) {
+        struct place p;
+        place_init(&p, NULL);
+        struct store *store = open_store(&p, STORE_CREATE);
+        for (size_t i = 0; i < ARRAY_LEN(never) && !empty; i++) {
+            assert_int_equal(catalogue_run(&store->catalogue, &err, never[i], ""), 0);
+        }
+        store_close(store);
+        if (empty) {
+            snprintf(journal, sizeof journal, "%s-journal", p.db);
+            assert_int_equal(truncate(p.db, 0), 0);
+            int fd = open(journal, O_WRONLY | O_CREAT, 0600);
+            assert_int_equal(ftruncate(fd, 512), 0);
+            close(fd);
+        }
+        assert_int_equal(try_open(&p, STORE_READ, &err), 0);
+        assert_int_equal(try_open(&p, STORE_WRITE, &err), 0);
+        assert_int_equal(err.code, 0);
+        place_deinit(&p);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(two_that_make_the_same_store_make_one),
         cmocka_unit_test(a_directory_of_something_else_stays_as_it_is),
         cmocka_unit_test(a_catalogue_without_its_tables_is_damaged),
+        cmocka_unit_test(a_catalogue_that_was_never_finished_is_made_by_who_comes_next),
         cmocka_unit_test(a_log_is_never_overlooked),
     };
 

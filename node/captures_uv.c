@@ -13,6 +13,7 @@
 #include "node/events.h"
 #include "node/node.h"
 #include "node/relay.h"
+#include "node/remote_name.h"
 #include "node/uplinks.h"
 #include "node/work.h"
 #include "shared/base/clock_posix.h"
@@ -292,6 +293,16 @@ static void refuse(struct captures *c, struct capture *capture)
     uv_async_send(&c->wake);
 }
 
+static bool has_far(const struct recording *rec)
+{
+    bool has = false;
+
+    for (size_t i = 0; i < rec->n_interfaces; i++) {
+        has = has || remote_name_is(rec->interfaces[i]);
+    }
+    return has;
+}
+
 void captures_start(struct captures *c, const struct capture_request *request,
                     void (*done)(void *arg, const char *id, const struct err *err), void *arg)
 {
@@ -310,7 +321,9 @@ void captures_start(struct captures *c, const struct capture_request *request,
         return;
     }
     append(c, capture);
-    if (!work_run(c->node, run_start, on_started, capture)) {
+    if (has_far(capture->rec)) {
+        work_run_apart(c->node, run_start, on_started, capture);
+    } else if (!work_run(c->node, run_start, on_started, capture)) {
         capture->refs++;
         take_out(capture);
         err_set(&capture->failed, ERR_LIMIT, "the node has too much to do: try again later");

@@ -16,6 +16,7 @@
 #include "node/captures.h"
 #include "node/devices_uv.h"
 #include "node/gauges.h"
+#include "node/remote_name.h"
 #include "node/sources.h"
 #include "node/work.h"
 #include "shared/base/mem.h"
@@ -195,10 +196,22 @@ static void on_checked(void *arg, bool cancelled)
     let_go(chosen);
 }
 
+static bool has_far(const struct chosen *chosen)
+{
+    bool has = false;
+
+    for (size_t i = 0; i < chosen->n; i++) {
+        has = has || remote_name_is(chosen->names[i]);
+    }
+    return has;
+}
+
 static void check(struct chosen *chosen)
 {
     if (check_chosen(chosen) < 0 || check_store(chosen) < 0) {
         on_checked(chosen, false);
+    } else if (has_far(chosen)) {
+        work_run_apart(chosen->node, run_check, on_checked, chosen);
     } else if (!work_run(chosen->node, run_check, on_checked, chosen)) {
         err_set(&chosen->err, ERR_LIMIT, "the node has too much to do: try again later");
         on_checked(chosen, false);

@@ -15,6 +15,7 @@
 #include <jansson.h>
 
 #include "node/events.h"
+#include "node/remote_name.h"
 #include "node/sources.h"
 #include "node/viewer_uv.h"
 #include "node/work.h"
@@ -331,7 +332,9 @@ static void on_opened(void *arg, bool cancelled)
     struct job *job = arg;
     struct relay_stream *stream = job->stream;
 
-    REQUIRE(!cancelled);
+    if (cancelled) {
+        job->code = err_set(&job->err, ERR_LIMIT, "the node has too much to do: try again later");
+    }
     if (job->code == 0) {
         stream->state = STREAM_RUNNING;
         stream->down = (struct err){0};
@@ -367,7 +370,11 @@ static void on_opened(void *arg, bool cancelled)
 static void begin_open(struct relay_stream *stream)
 {
     stream->state = STREAM_OPENING;
-    run_directly(job_new(stream), run_open, on_opened);
+    if (remote_name_is(stream->interface)) {
+        work_run_apart(stream->relay->node, run_open, on_opened, job_new(stream));
+    } else {
+        run_directly(job_new(stream), run_open, on_opened);
+    }
 }
 
 static void on_retry(uv_timer_t *timer)

@@ -7,6 +7,11 @@
 
 #define PREFIX "swarm:"
 
+bool remote_name_is(const char *name)
+{
+    return strchr(name, '/') != NULL;
+}
+
 const char *remote_name_plain(const char *name)
 {
     size_t n = sizeof PREFIX - 1;

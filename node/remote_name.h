@@ -5,10 +5,13 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "shared/base/err.h"
 
+/* No interface of a host has a slash in its name: who opens this one waits for another node. */
+bool remote_name_is(const char *name);
 /* Without "swarm:"; a part of name. */
 const char *remote_name_plain(const char *name);
 /* The parts of a name, owned by the caller (mem_free). ERR_NOT_FOUND: it has none; ERR_USAGE: it

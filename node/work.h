@@ -9,14 +9,22 @@
 
 struct node;
 
-#define WORK_MAX 256
+#define WORK_MAX       256
+#define WORK_APART_MAX 64
 
 /* run(arg) on a worker thread, then done(arg) on the loop, also when the node is ending (then
  * run may have been left out: cancelled is true). False: too much waits; nothing is called. */
 bool work_run(struct node *node, void (*run)(void *arg), void (*done)(void *arg, bool cancelled),
               void *arg);
 
-/* It would be taken now. */
+/* The same on a thread of its own, for what waits for another node: a few of these on libuv's few
+ * threads, and no file would be read any more. WORK_APART_MAX run at a time, the others when it is
+ * their turn; the caller has a bound for how many there are. Cancelled also where no thread can be
+ * made. */
+void work_run_apart(struct node *node, void (*run)(void *arg),
+                    void (*done)(void *arg, bool cancelled), void *arg);
+
+/* It would be taken now by work_run. */
 bool work_has_room(const struct node *node);
 
 /* Before anything else of the node; sets node->work. */

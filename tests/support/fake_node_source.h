@@ -28,6 +28,8 @@ struct fake_interface {
 };
 
 static struct fake_interface fake_interface;
+/* While a test holds it no interface of another node opens. */
+static pthread_mutex_t fake_far = PTHREAD_MUTEX_INITIALIZER;
 
 struct fake_live {
     struct source source;
@@ -108,6 +110,10 @@ int node_source_open(struct node *node, const struct source_request *request, st
     int code = node_source_find(node, request->interface, err);
 
     atomic_fetch_add(&fake_interface.opens, 1);
+    if (strchr(request->interface, '/') != NULL) {
+        pthread_mutex_lock(&fake_far);
+        pthread_mutex_unlock(&fake_far);
+    }
     if (code == 0 && atomic_load(&fake_interface.broken)) {
         code = err_set(err, ERR_CAPTURE, "the fake interface is down");
     }

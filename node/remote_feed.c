@@ -72,6 +72,9 @@ int remote_feed_next(struct remote_feed *feed, struct remote_bytes *bytes,
             if (block_next(&cursor, packet) != 1 || packet->iface != 0) {
                 return damaged(err, "a packet that is none");
             }
+            if (packet->options_len > PACKET_MAX_OPTIONS) {
+                return damaged(err, "a packet with more options than there may be");
+            }
             return 1;
         }
         int rc = take_other(feed, block, n, err);

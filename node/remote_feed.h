@@ -23,6 +23,7 @@ struct remote_bytes {
     size_t left;
 };
 
-/* 1 with *packet, borrowed; 0 at the end; ERR_DAMAGED: no such blocks, or of another link type. */
+/* 1 with *packet, borrowed and such as block_append takes; 0 at the end; ERR_DAMAGED: no such
+ * blocks, or of another link type. */
 int remote_feed_next(struct remote_feed *feed, struct remote_bytes *bytes,
                      struct packet_view *packet, struct err *err);

@@ -116,6 +116,28 @@ static void damage_is_told(void **state)
     buf_deinit(&stream);
 }
 
+/* A block of a capture, and the store's reader, have no room for them. */
+static void a_packet_has_no_more_options_than_a_block_takes(void **state)
+{
+    static const uint8_t options[PACKET_MAX_OPTIONS + 4];
+    static const uint8_t bytes[60] = {1, 2, 3};
+    struct remote_feed feed = ethernet();
+    struct packet_view packet = {.caplen = sizeof bytes,
+                                 .len = sizeof bytes,
+                                 .data = bytes,
+                                 .options = options,
+                                 .options_len = PACKET_MAX_OPTIONS};
+
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        struct block *block = block_new(BLOCK_BYTES_MIN);
+        assert_true(block_append(block, &packet));
+        assert_int_equal(read_all(block->data, block->len, &feed), i == 0 ? 1 : ERR_DAMAGED);
+        block_unref(block);
+        packet.options_len += 4;
+    }
+}
+
 static void put_answer(struct buf *out)
 {
     rpc_put_map(out, 8);
@@ -167,6 +189,26 @@ static void an_answer_is_read(void **state)
     buf_deinit(&packed);
 }
 
+/* An answer is not taken that is larger than what was asked for and one packet. */
+static void an_answer_has_no_more_packets_than_were_asked(void **state)
+{
+    char *bytes = x_alloc(RPC_LIVE_ANSWER_MAX + 1);
+    struct rpc_live_answer answer;
+
+    (void)state;
+    for (uint32_t i = 0; i < 2; i++) {
+        struct buf packed = {0};
+        rpc_put_map(&packed, 1);
+        rpc_put_text(&packed, "data");
+        rpc_put_bin(&packed, bytes, RPC_LIVE_ANSWER_MAX + i);
+        assert_int_equal(
+            rpc_live_read_answer((struct rpc_span){packed.data, packed.len}, &answer, NULL),
+            i == 0 ? 0 : ERR_DAMAGED);
+        buf_deinit(&packed);
+    }
+    mem_free(bytes);
+}
+
 static void an_opening_has_a_stream(void **state)
 {
     struct rpc_live_opened opened;
@@ -216,8 +258,10 @@ int main(void)
         cmocka_unit_test(packets_and_counters_come_out),
         cmocka_unit_test(another_link_type_is_refused),
         cmocka_unit_test(damage_is_told),
+        cmocka_unit_test(a_packet_has_no_more_options_than_a_block_takes),
         cmocka_unit_test(a_name_has_one_node),
         cmocka_unit_test(an_answer_is_read),
+        cmocka_unit_test(an_answer_has_no_more_packets_than_were_asked),
         cmocka_unit_test(an_opening_has_a_stream),
     };
 

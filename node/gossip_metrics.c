@@ -152,7 +152,8 @@ static void put_member(const struct gossip_member *member, void *arg)
     buf_put_str(&with_state, (const char *)labels.data);
     metrics_label(&with_state, "state", gossip_state_words[member->state]);
     put_sample_of(all, 1, names_of_members[1], &with_state, 1);
-    put_sample_of(all, 2, names_of_members[2], &labels, (double)(member->since_ns / 1000000) / 1e3);
+    uint64_t since_ms = member->since_ns / 1000000; /* a double does not hold more */
+    put_sample_of(all, 2, names_of_members[2], &labels, (double)since_ms / 1e3);
     put_sample_of(all, 3, names_of_members[3], &labels, member->load);
     if (member->has_offset) {
         put_sample_of(all, 4, names_of_members[4], &labels, (double)member->offset_ns / 1e9);

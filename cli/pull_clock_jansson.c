@@ -10,6 +10,7 @@
 #include "cli/answer_fields.h"
 #include "cli/pull_plan.h"
 #include "shared/base/mem.h"
+#include "shared/merge/merge_smooth.h"
 
 static const json_t *samples_of(const struct pull_source *source)
 {
@@ -126,6 +127,7 @@ static void set_clock(struct pull_source *source, const char *reference, const c
             add_sample(source, sample, sample);
         }
     }
+    merge_smooth(source->clock, source->n_clock);
 }
 
 void pull_plan_set_clocks(struct pull_plan *plan)

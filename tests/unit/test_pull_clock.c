@@ -26,6 +26,7 @@ struct sample {
     bool is_step;
     const char *reference; /* NULL: null */
     int64_t reference_ns;
+    int64_t bound_ns; /* 0: 1000 */
 };
 
 static json_t *sample_json(const struct sample *s)
@@ -38,8 +39,9 @@ static json_t *sample_json(const struct sample *s)
 
     snprintf(time, sizeof time, "2026-11-26T00:00:%02d.000000000Z", s->second);
     return json_pack("{s:s, s:I, s:I, s:s, s:b, s:o}", "time", time, "offset_ns",
-                     (json_int_t)s->offset_ns, "bound_ns", (json_int_t)1000, "root", s->root,
-                     "step", (int)s->is_step, "reference", reference);
+                     (json_int_t)s->offset_ns, "bound_ns",
+                     (json_int_t)(s->bound_ns > 0 ? s->bound_ns : 1000), "root", s->root, "step",
+                     (int)s->is_step, "reference", reference);
 }
 
 /* A session of a node whose id begins so. */
@@ -146,6 +148,20 @@ static void what_is_no_sample_is_none(void **state)
     }
 }
 
+/* A sample of a busy moment says little beside one that is known well. */
+static void each_sample_counts_by_its_bound(void **state)
+{
+    struct pull_plan plan = {0};
+
+    (void)state;
+    ADD(&plan, N1, {1, 0, ROOT_A, .bound_ns = 50000}, {5, 400000, ROOT_A, .bound_ns = 1000000});
+    pull_plan_set_clocks(&plan);
+    assert_int_equal(plan.sources[0].n_clock, 2);
+    assert_true(plan.sources[0].clock[1].offset_ns < 40000);
+    assert_true(plan.sources[0].clock[1].bound_ns > 1360000);
+    pull_plan_deinit(&plan);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -153,6 +169,7 @@ int main(void)
         cmocka_unit_test(a_step_that_was_not_measured_makes_it_the_time_of_the_swarm),
         cmocka_unit_test(samples_of_another_timeline_are_left_out),
         cmocka_unit_test(what_is_no_sample_is_none),
+        cmocka_unit_test(each_sample_counts_by_its_bound),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "node/gossip_internal_uv.h"
@@ -21,6 +22,11 @@
 #define LATE_NS        (4 * SWIM_MS)    /* more than a timer is late by rounding */
 #define COARSE_MS      20               /* waits from here on may be a ms longer */
 #define ALL_SOCKETS    (~0u)
+/* A flood of what does not open: from so much on in a while the thread lets it gather for a moment,
+ * since waking for each of them costs more than they do. What is ours comes that much later. */
+#define FLOOD_LOOK_NS (10 * SWIM_MS)
+#define FLOOD_GAP_NS  (50 * 1000u) /* 20,000 a second */
+#define FLOOD_WAIT_NS SWIM_MS
 
 struct swim_now gossip_now(void)
 {
@@ -312,6 +318,28 @@ static bool take_all(struct gossip *g, unsigned sockets)
     return done;
 }
 
+static void look_for_flood(struct gossip *g)
+{
+    const struct swim_counters *c = swim_get_counters(g->swim);
+    uint64_t n = c->foreign_key + c->forged + c->malformed + c->replayed;
+    uint64_t now_ns = clock_boot_ns();
+
+    if (now_ns - g->flood_looked_ns >= FLOOD_LOOK_NS) {
+        g->is_flooded = n - g->n_useless >= (now_ns - g->flood_looked_ns) / FLOOD_GAP_NS;
+        g->flood_looked_ns = now_ns;
+        g->n_useless = n;
+    }
+}
+
+static void let_gather(const struct gossip *g)
+{
+    const struct timespec wait = {.tv_nsec = FLOOD_WAIT_NS};
+
+    if (g->is_flooded && g->n_full_turns == 0) {
+        (void)nanosleep(&wait, NULL);
+    }
+}
+
 /* Told in what goes out anyway; nobody wakes for it. */
 static void look_at_load(struct gossip *g)
 {
@@ -335,6 +363,7 @@ static void turn(struct gossip *g, unsigned sockets)
     gossip_lock(g);
     if (!g->has_left && !g->is_closing) {
         bool done = take_all(g, sockets);
+        look_for_flood(g);
         g->n_full_turns = done ? 0 : g->n_full_turns + 1;
         if (done || g->n_full_turns % FULL_TURNS_MAX == 0) {
             if (swim_deadline(g->swim) <= clock_boot_ns()) {
@@ -372,6 +401,7 @@ static void on_readable(uv_poll_t *poll, int status, int events)
     if (status < 0) { /* libuv has ended it */
         watch(poll);
     }
+    let_gather(g);
     /* Late for a timer: others may have come to the other sockets before it was due. */
     bool is_late = g->timer_ns != SWIM_NEVER && clock_boot_ns() >= g->timer_ns;
     turn(g, is_late ? ALL_SOCKETS : 1u << (poll - g->polls));

@@ -234,13 +234,12 @@ static void on_opened(struct gossip_stream *s)
     struct gossip *g = s->gossip;
 
     forget_stranger(s);
-    if (is_of_banned(s)) {
-        g->counters.streams_refused++;
-        end(s);
-        return;
-    }
-    if (s->id == 0) {
-        gossip_seed_answered(g, &s->peer, NULL);
+    bool banned = is_of_banned(s);
+    g->counters.streams_refused += banned ? 1 : 0;
+    if (banned || s->id == 0) {
+        if (!banned && memcmp(channel_peer(s->channel), g->state.public_key, 32) != 0) {
+            gossip_seed_answered(g, &s->peer, NULL); /* and not ourselves */
+        }
         end(s);
         return;
     }

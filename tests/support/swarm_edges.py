@@ -278,6 +278,35 @@ def dropped(lab, a):
     tap.check("and nobody else", a.metric("packetrecorder_swarm_deaths_total") == 0)
 
 
+def wakings(node):
+    """Of the thread of the swarm, that it waited for."""
+    for task in os.listdir(f"/proc/{node.pid}/task"):
+        with open(f"/proc/{node.pid}/task/{task}/status", encoding="ascii") as file:
+            found = dict(line.split(":", 1) for line in file)
+        if found["Name"].strip() == "gossip":
+            return int(found["voluntary_ctxt_switches"])
+    return 0
+
+
+def gathered(lab, a):
+    """As many as one process can send, twice as fast as the node has to begin to let them gather."""
+    def flood(seconds):
+        n, until = 0, time.monotonic() + seconds
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+            while time.monotonic() < until:
+                for _ in range(50):
+                    s.sendto(b"\xd7" + bytes(127), (lab.places[0].ip, PORT))
+                n += 50
+        return n
+    lab.places[9].inside(flood, 0.2)
+    began, woke = time.monotonic(), wakings(a)
+    n, took = lab.places[9].inside(flood, 1.5), 0
+    woke, took = wakings(a) - woke, time.monotonic() - began
+    print(f"# {n / took:.0f} datagrams a second, {woke / took:.0f} wakings")
+    tap.check("a flood wakes the node a thousand times a second, not for each", 0 < woke < 1500 * took or n < 40000 * took,
+              n, woke, took)
+
+
 # ---- keys that not all have ----
 
 def lacking(lab, a, b):
@@ -320,6 +349,7 @@ def names(lab):
         tap.check("a name that is not found at the start is told, and the node goes on",
                   wait_for(10, lambda: "cannot find 'late.test'" in a.said()) and wait_for(10, a.is_up), a.said())
         tap.check("its own address is nobody to join", a.n_alive() == 1)
+        own = a.said().count("answers by TCP")
         code = Manage(a)("join", "several.test")  # not known yet
         with open(f"{folder}/hosts", "a", encoding="ascii") as file:  # in place: it is mounted
             file.write(f"{lab.places[6].ip} several.test\n10.88.222.2 several.test\n{seed.ip} several.test\n")
@@ -328,6 +358,8 @@ def names(lab):
         tap.check("a name of several addresses, joined at run time, is tried until one of them is there",
                   code == 0 and all_alive((a, b), seconds=25), a.said())
         tap.check("and nobody of them is a member", len(a.members()) == 2, a.members())
+        wait_for(3.5 - (time.time() - a.started), lambda: False)  # when who is alone asks by TCP
+        tap.check("nor is it told that it answers itself", own == 0 and "answers by TCP" not in a.said(), a.said())
         end((a, b))
     finally:
         shutil.rmtree(folder)
@@ -365,6 +397,7 @@ def main():
         long_datagrams(lab, *narrow(lab, "IPv4", lab.places[0].ip), "IPv4")
         a, b = silent(lab)
         lacking(lab, a, b)
+        gathered(lab, a)
         dropped(lab, a)
         end((a, b))
         names(lab)

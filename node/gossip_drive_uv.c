@@ -22,8 +22,10 @@
 #define LATE_NS        (4 * SWIM_MS)    /* more than a timer is late by rounding */
 #define COARSE_MS      20               /* waits from here on may be a ms longer */
 #define ALL_SOCKETS    (~0u)
-/* A flood of what does not open: from so much on in a while the thread lets it gather for a moment,
- * since waking for each of them costs more than they do. What is ours comes that much later. */
+/* A flood of what does not open: from so much on in a while turns of reading are a moment apart,
+ * since waking for each datagram costs more than they do. What is ours comes later by that moment
+ * at most, its stamp being the kernel's. Where the kernel has no room for what comes meanwhile, all
+ * is read at once as before. */
 #define FLOOD_LOOK_NS (10 * SWIM_MS)
 #define FLOOD_GAP_NS  (50 * 1000u) /* 20,000 a second */
 #define FLOOD_WAIT_NS SWIM_MS
@@ -267,7 +269,7 @@ void gossip_drain_core(struct gossip *g)
 static void take_datagram(struct gossip *g, const struct gossip_datagram *datagram)
 {
     const struct swim_counters *counters = swim_get_counters(g->swim);
-    uint64_t foreign = counters->foreign_key;
+    uint64_t foreign = counters->foreign_key, opened = counters->datagrams_received;
     uint32_t key_id = 0;
 
     if (datagram->n >= 8) {
@@ -281,7 +283,9 @@ static void take_datagram(struct gossip *g, const struct gossip_datagram *datagr
         g->foreign.from = datagram->from;
         g->foreign.last_ns = now.mono_ns;
     }
-    gossip_do_actions(g);
+    if (counters->datagrams_received != opened) { /* else nothing follows before the turn's end */
+        gossip_do_actions(g);
+    }
 }
 
 /* At most `room` of what waits at a socket; how many. */
@@ -321,21 +325,26 @@ static bool take_all(struct gossip *g, unsigned sockets)
 static void look_for_flood(struct gossip *g)
 {
     const struct swim_counters *c = swim_get_counters(g->swim);
-    uint64_t n = c->foreign_key + c->forged + c->malformed + c->replayed;
+    uint64_t n = c->foreign_key + c->forged + c->malformed + c->replayed + c->reflected;
     uint64_t now_ns = clock_boot_ns();
 
     if (now_ns - g->flood_looked_ns >= FLOOD_LOOK_NS) {
-        g->is_flooded = n - g->n_useless >= (now_ns - g->flood_looked_ns) / FLOOD_GAP_NS;
+        g->is_flooded = n - g->n_useless >= (now_ns - g->flood_looked_ns) / FLOOD_GAP_NS &&
+                        c->kernel_drops == g->n_dropped;
         g->flood_looked_ns = now_ns;
         g->n_useless = n;
+        g->n_dropped = c->kernel_drops;
     }
 }
 
+/* Since the last turn ended; who has been waiting for longer, as at the end of a flood, goes on at
+ * once. */
 static void let_gather(const struct gossip *g)
 {
-    const struct timespec wait = {.tv_nsec = FLOOD_WAIT_NS};
+    uint64_t past_ns = clock_boot_ns() - g->turned_ns;
 
-    if (g->is_flooded && g->n_full_turns == 0) {
+    if (g->is_flooded && g->n_full_turns == 0 && past_ns < FLOOD_WAIT_NS) {
+        const struct timespec wait = {.tv_nsec = (long)(FLOOD_WAIT_NS - past_ns)};
         (void)nanosleep(&wait, NULL);
     }
 }
@@ -374,6 +383,7 @@ static void turn(struct gossip *g, unsigned sockets)
             gossip_interfaces_go_on(g);
         }
         gossip_drain_core(g);
+        g->turned_ns = clock_boot_ns();
     }
     gossip_unlock(g);
 }
@@ -403,7 +413,7 @@ static void on_readable(uv_poll_t *poll, int status, int events)
     }
     let_gather(g);
     /* Late for a timer: others may have come to the other sockets before it was due. */
-    bool is_late = g->timer_ns != SWIM_NEVER && clock_boot_ns() >= g->timer_ns;
+    bool is_late = g->is_flooded || (g->timer_ns != SWIM_NEVER && clock_boot_ns() >= g->timer_ns);
     turn(g, is_late ? ALL_SOCKETS : 1u << (poll - g->polls));
 }
 

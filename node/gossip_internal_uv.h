@@ -88,8 +88,10 @@ struct gossip {
     struct swim_addr addrs[SWIM_ADDRS_MAX]; /* as the others are told */
     uint64_t timer_ns;                      /* what it is armed for; gossip thread */
     unsigned n_full_turns;                  /* in a row, that ended with more to read */
-    uint64_t flood_looked_ns, n_useless;    /* when, and how many datagrams had not opened then */
-    bool is_flooded;                        /* with such; gossip thread */
+    uint64_t turned_ns;                     /* when the last turn was over */
+    uint64_t flood_looked_ns;               /* when, and what had come to nothing then: */
+    uint64_t n_useless, n_dropped;          /* not opened; dropped by the kernel */
+    bool is_flooded;                        /* with what does not open; gossip thread */
 
     struct gossip_socket sockets[GOSSIP_SOCKETS_MAX];
     size_t n_sockets;

@@ -299,11 +299,11 @@ uint32_t swim_kv_n_rumors(const struct swim *swim)
 void swim_kv_fill(struct swim *swim, struct pack *pack)
 {
     const struct swim_kv *kv;
-    uint32_t most = swim->rules->transmissions(swim->table.n_live);
 
     if (swim_kv_n_rumors(swim) == 0) {
         return;
     }
+    uint32_t most = swim->rules->transmissions(swim->table.n_live);
     swim_kv_store_begin_message(swim->kv->store);
     while (pack_room(pack) >= FRAME_BYTES &&
            (kv = swim_kv_store_rumor(swim->kv->store, pack_room(pack) - FRAME_BYTES, most)) !=

@@ -131,11 +131,14 @@ static uint32_t fill_tier(struct swim *swim, struct pack *pack, enum rumor_kind 
 
 uint32_t swim_rumors_fill(struct swim *swim, struct pack *pack)
 {
-    uint32_t most = transmissions(swim);
     struct swim_member *sent = NULL;
     uint32_t misses = 0;
     uint32_t n = 0;
 
+    if (swim->rumors.n == 0) {
+        return 0; /* as nearly always; what follows costs a logarithm */
+    }
+    uint32_t most = transmissions(swim);
     for (uint32_t tier = 0; tier < RUMOR_TIERS && swim->rumors.n > 0 && misses < MISSES_MOST;
          tier++) {
         n += fill_tier(swim, pack, RUMOR_FATE, tier, &sent, &misses);
@@ -157,8 +160,11 @@ uint32_t swim_rumors_fill(struct swim *swim, struct pack *pack)
 void swim_rumors_known(struct swim *swim)
 {
     struct swim_member **tiers = swim->rumors.tiers[RUMOR_RECORD];
-    uint32_t most = transmissions(swim);
 
+    if (swim->rumors.n == 0) {
+        return;
+    }
+    uint32_t most = transmissions(swim);
     while (tiers[most - 1] != NULL) {
         unlink_rumor(&swim->rumors, tiers[most - 1]);
     }

@@ -3,6 +3,8 @@
 Prints a line a row: median, 99th percentile, least and most. swarm_rows.sh sets PR_SWARM_NODES (50),
 PR_SWARM_KILLS (10), PR_SWARM_RUNS (5) and PR_SWARM_ROWS (cold,rest,offset,kill,heal,garbage; those of
 swarm_calls.py and swarm_watch.py are measured when they are named)."""
+import base64
+import hashlib
 import os
 import random
 import socket
@@ -48,8 +50,8 @@ def cold(lab):
 
 def rest(lab):
     """Who is asked for metrics looks at its store for a while, and at its connection: twenty seconds later
-    it is at rest again."""
-    seconds, some = 30, lab.nodes[:N:5]
+    it is at rest again. What a node does by itself it does once a minute at least: a minute has it all."""
+    seconds, some = 60, lab.nodes[:N:5]
     time.sleep(20)
     asked = time.monotonic()
     sent = [n.metric("packetrecorder_swarm_bytes_sent_total") for n in some]
@@ -127,26 +129,45 @@ def heal(lab):
           f"{last - healed:.2f} s", flush=True)
 
 
-def garbage(lab):
-    """About 100 Mbit/s of datagrams of 128 bytes with a foreign key."""
-    target, since = lab.nodes[2], time.time()
-    cpu, until, packet = target.cpu_ns(), time.time() + 10, bytes([0xD7, 1, 0, 0]) + b"x" * 124
+def ring_id(path):
+    """The key's id, which is on the wire in clear (swim_key_id)."""
+    with open(path, encoding="ascii") as file:
+        key = base64.urlsafe_b64decode(file.read().strip().rsplit("_", 1)[1] + "=")
+    return hashlib.blake2b(b"ring key id", key=key, digest_size=32).digest()[:4]
 
-    def flood():
-        s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        n = 0
-        while time.time() < until:
-            for _ in range(100):
-                s.sendto(packet, (target.place.ip, 7946))
-                n += 1
-        return n
-    sent = lab.places[N].inside(flood)
-    cpu = target.cpu_ns() - cpu
-    false = [d for n in lab.nodes[:N] for when, kind, d in n.events()
-             if when > since and kind in ("member.suspect", "member.dead")]
-    print(f"garbage: {sent * 128 * 8 / 10e6:.0f} Mbit/s against one of {N}: {len(false)} suspicions,"
-          f" {cpu / 1e10 * 100:.0f} % of a core, kernel dropped "
-          f"{target.metric('packetrecorder_swarm_kernel_drops_total'):.0f}", flush=True)
+
+def garbage(lab):
+    """100 Mbit/s of datagrams of 128 bytes, paced without pauses: under a key that is not of this swarm; and
+    under the one that is, with a tag that is wrong, so that each has to be opened."""
+    target = lab.nodes[2]
+    head = bytes([0xD7, 1, 0, 0])
+    kinds = {"a foreign key": head + b"x" * 124, "a wrong tag": head + ring_id(lab.key) + b"x" * 120}
+
+    def flood(packet, seconds=10):
+        began, n = time.monotonic(), 0
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+            while (now := time.monotonic() - began) < seconds:
+                while n < now * 100e6 / 8 / len(packet):
+                    s.sendto(packet, (target.place.ip, 7946))
+                    n += 1
+                    if n % 50 == 0:
+                        break
+        return n * len(packet) * 8 / seconds / 1e6
+    for kind, packet in kinds.items():
+        since, cores, rates = time.time(), [], []
+        dropped = target.metric("packetrecorder_swarm_kernel_drops_total")
+        for _ in range(int(os.environ.get("PR_SWARM_RUNS", "5"))):
+            cpu, began = target.cpu_ns(), time.monotonic()
+            rates.append(lab.places[N].inside(flood, packet))
+            cores.append((target.cpu_ns() - cpu) / (time.monotonic() - began) / 1e7)
+            time.sleep(1)
+        false = [d for n in lab.nodes[:N] for when, kind, d in n.events()
+                 if when > since and kind in ("member.suspect", "member.dead")]
+        name = f"garbage with {kind} against one of {N}"
+        row(f"{name}: sent", rates, "Mbit/s", 0)
+        row(f"{name}: CPU", cores, "% of a core", 1)
+        print(f"{name}: {len(false)} suspicions, kernel dropped "
+              f"{target.metric('packetrecorder_swarm_kernel_drops_total') - dropped:.0f}", flush=True)
 
 
 ALL = {"cold": cold, "rest": rest, "offset": offset, "kill": kill, "heal": heal, "garbage": garbage}

@@ -67,6 +67,22 @@ def by_http(lab):
               answer)
 
 
+def own_name(lab):
+    """Whoever is asked, NODE/IFACE is the same interface: also where NODE is who is asked."""
+    path = f"{SCRATCH}/own.pcapng"
+    for name in ("swarm:n0/eth0", "n0/eth0"):
+        code, out, err = done(view(lab.nodes[0], name, path, "-c", "20"))
+        tap.check(f"view of {name} at n0 is of its eth0", code == 0 and len(numbers(path)) == 20,
+                  code, out, err)
+    answer = lab.nodes[0].get("/connections/n0/eth0")
+    tap.check("so is its address of HTTP",
+              answer.replace("n0/", "") == lab.nodes[0].get("/connections/eth0"), answer)
+    with client(lab.nodes[0]) as c:
+        session = c.call("capture.start", interface="n0/eth0", filter=FILTER, max_packets=20)
+        tap.check("so is a capture", wait_for(
+            15, lambda: c.call("capture.stats", session_id=session["id"])["packets"] == 20))
+
+
 def listed(lab):
     found = {i["name"]: i["node"]
              for i in json.loads(lab.nodes[0].get("/api/v1/interfaces?nodes=all"))}
@@ -134,7 +150,7 @@ with Lab(SCRATCH, 3) as lab_:
     tap.check("three nodes see each other", lab_.start(3))
     sender = lab_.places[2].broadcast()
     try:
-        for part in (listed, by_rpc, by_http, recorded, away_and_back):
+        for part in (listed, by_rpc, by_http, own_name, recorded, away_and_back):
             part(lab_)
     finally:
         sender.kill()

@@ -260,22 +260,39 @@ def replays(lab, a, b, heard, stranger):
 
 # ---- a kernel that drops ----
 
-def dropped(lab, a):
-    """More than a receive buffer of 4 MiB holds, while the node stands still for a moment."""
-    a.kill(signal.SIGSTOP)
+def overflow(lab, node):
+    """More than a receive buffer of 4 MiB holds, while the node stands still for a moment. The kernel tells what it
+    dropped with what comes behind that."""
+    before = node.metric("packetrecorder_swarm_kernel_drops_total")
+    node.kill(signal.SIGSTOP)
 
-    def flood():
+    def flood(n):
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
-            for _ in range(40000):
+            for _ in range(n):
                 s.sendto(b"\xd7" + bytes(200), (lab.places[0].ip, PORT))
         return True
-    lab.places[9].inside(flood)
-    a.kill(signal.SIGCONT)
-    tap.check("what the kernel dropped is counted", wait_for(
-        5, lambda: a.metric("packetrecorder_swarm_kernel_drops_total") > 1000))
-    tap.check("and makes the node doubt itself", wait_for(
-        2, lambda: a.metric("packetrecorder_swarm_local_health") > 0))
-    tap.check("and nobody else", a.metric("packetrecorder_swarm_deaths_total") == 0)
+    lab.places[9].inside(flood, 40000)
+    node.kill(signal.SIGCONT)
+
+    def counted():
+        lab.places[9].inside(flood, 1)
+        return node.metric("packetrecorder_swarm_kernel_drops_total") - before > 1000
+    return wait_for(5, counted)
+
+
+def dropped(lab, a):
+    tap.check("what the kernel dropped is counted", overflow(lab, a))
+    tap.check("and makes nobody else doubted", a.metric("packetrecorder_swarm_deaths_total") == 0)
+
+
+def doubtful(lab):
+    """Who has no others to probe keeps its doubt; an answered probe takes it away, perhaps before anybody looks."""
+    a = lab.node(0, state=f"{SCRATCH}/doubtful").start()
+    tap.check("one starts alone, in health", wait_for(10, a.is_up) and
+              a.metric("packetrecorder_swarm_local_health") == 0)
+    tap.check("and doubts itself for what its kernel dropped", overflow(lab, a) and
+              a.metric("packetrecorder_swarm_local_health") > 0)
+    end((a,))
 
 
 def wakings(node):
@@ -289,7 +306,7 @@ def wakings(node):
 
 
 def gathered(lab, a):
-    """As many as one process can send, twice as fast as the node has to begin to let them gather."""
+    """As many as one process can send: more than the node needs to begin to let them gather."""
     def flood(seconds):
         n, until = 0, time.monotonic() + seconds
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
@@ -303,8 +320,9 @@ def gathered(lab, a):
     n, took = lab.places[9].inside(flood, 1.5), 0
     woke, took = wakings(a) - woke, time.monotonic() - began
     print(f"# {n / took:.0f} datagrams a second, {woke / took:.0f} wakings")
-    tap.check("a flood wakes the node a thousand times a second, not for each", 0 < woke < 1500 * took or n < 40000 * took,
-              n, woke, took)
+    tap.check("a flood wakes the node a thousand times a second, not for each",
+              0 < woke < 1500 * took or n < 40000 * took, n, woke, took)
+    tap.check("and makes nobody dead", a.metric("packetrecorder_swarm_deaths_total") == 0)
 
 
 # ---- keys that not all have ----
@@ -397,9 +415,10 @@ def main():
         long_datagrams(lab, *narrow(lab, "IPv4", lab.places[0].ip), "IPv4")
         a, b = silent(lab)
         lacking(lab, a, b)
-        gathered(lab, a)
         dropped(lab, a)
+        gathered(lab, a)
         end((a, b))
+        doubtful(lab)
         names(lab)
         farewells(lab)
 

@@ -2,7 +2,7 @@
 """swarm_rows.py SCRATCH: figures of real nodes, each in its own network namespace on this machine.
 Prints a line a row: median, 99th percentile, least and most. swarm_rows.sh sets PR_SWARM_NODES (50),
 PR_SWARM_KILLS (10), PR_SWARM_RUNS (5) and PR_SWARM_ROWS (cold,rest,offset,kill,heal,garbage; those of
-swarm_calls.py and swarm_watch.py are measured when they are named)."""
+swarm_calls.py, swarm_jobs.py and swarm_watch.py are measured when they are named)."""
 import base64
 import hashlib
 import os
@@ -14,6 +14,7 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 import swarm_calls  # noqa: E402
+import swarm_jobs  # noqa: E402
 import swarm_watch  # noqa: E402
 from swarm_lab import Lab, wait_for  # noqa: E402
 
@@ -171,7 +172,7 @@ def garbage(lab):
 
 
 ALL = {"cold": cold, "rest": rest, "offset": offset, "kill": kill, "heal": heal, "garbage": garbage}
-MORE = {**swarm_calls.ALL, "watch": swarm_watch.watch}
+MORE = {**swarm_calls.ALL, "watch": swarm_watch.watch, "cut": swarm_jobs.cut}
 UNKNOWN = [name for name in ROWS if name not in ALL and name not in MORE]
 if UNKNOWN:
     sys.exit(f"--rows: there is no row '{UNKNOWN[0]}'")

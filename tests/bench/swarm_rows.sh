@@ -19,6 +19,7 @@ usage: tests/bench/swarm_rows.sh [--nodes N] [--kills N] [--runs N] [--rows ROW,
              live     packets of a node to a viewer of another, 10 and 100 kpps
              pull     1 GiB of three nodes through a fourth, while they record
              flood    a member records 1 Mpps
+             cut      a job is parted half and half while it runs, then pulled from one node
              watch    manage watch of three nodes, 100 kpps each, through a fourth
 END
 }

@@ -2,6 +2,7 @@
 """swarm_edges.py SCRATCH: nodes at the edges of the network: narrow paths, datagrams that prove nothing, a kernel that
 drops, keys that not all have, names that come late, farewells of who knows nobody. Driven by
 tests/system/swarm_edges.sh."""
+import base64
 import json
 import os
 import shutil
@@ -21,6 +22,8 @@ PORT = 7946
 ETH_P_ALL = 3
 ETHER = 14
 TAGS = 15
+TAG = "word=said-in-silence"
+WORDS = ["--tag", TAG]
 
 
 class Manage:
@@ -168,15 +171,16 @@ class Wire:
             except TimeoutError:
                 pass
 
-    def datagrams(self, seconds, source, to):
-        """UDP of IPv4 to the port of the swarm, without heads."""
-        head = socket.inet_aton(source) + socket.inet_aton(to)
-        return [f[ETHER + 28:] for f in self.frames(seconds)
-                if f[12:14] == b"\x08\x00" and f[ETHER + 9] == 17 and f[ETHER + 12:ETHER + 20] == head and
-                f[ETHER + 22:ETHER + 24] == PORT.to_bytes(2, "big")]
-
     def close(self):
         self.socket.close()
+
+
+def datagrams(frames, source, to):
+    """UDP of IPv4 to the port of the swarm, without heads."""
+    head = socket.inet_aton(source) + socket.inet_aton(to)
+    return [f[ETHER + 28:] for f in frames
+            if f[12:14] == b"\x08\x00" and f[ETHER + 9] == 17 and f[ETHER + 12:ETHER + 20] == head and
+            f[ETHER + 22:ETHER + 24] == PORT.to_bytes(2, "big")]
 
 
 def answers(frames, place):
@@ -214,15 +218,17 @@ def send_all(datagrams, target):
 
 
 def silent(lab):
-    """n1's clock is half a minute ahead. Place 9 is a stranger's."""
-    a, b = lab.node(0, state=f"{SCRATCH}/silent-0").start(), lab.node(4, state=f"{SCRATCH}/silent-4")
+    """n4's clock is half a minute ahead. Place 9 is a stranger's."""
+    a, b = lab.node(0, state=f"{SCRATCH}/silent-0").start(*WORDS), lab.node(4, state=f"{SCRATCH}/silent-4")
     wire = Wire(lab.places[0])
-    lab.binary, real = os.environ["PR_FAKED"], lab.binary
-    b.start(join=[lab.places[0].ip], env={"PACKETRECORDER_TEST_CLOCK_OFFSET": "30s"})
-    lab.binary = real
+    start_ahead(lab, b)
     tap.check("two nodes whose clocks are 30 s apart meet", all_alive((a, b)))
-    heard = wire.datagrams(3, lab.places[4].ip, lab.places[0].ip)
+    tap.check("each finds the other by its tag", wait_for(
+        10, lambda: all(len(Manage(n).json("info", "--select", TAG) or []) == 2 for n in (a, b))))
+    frames = list(wire.frames(3))
+    heard, said = (datagrams(frames, lab.places[i].ip, lab.places[j].ip) for i, j in ((4, 0), (0, 4)))
     wire.close()
+    unreadable(lab, frames, heard)
     stranger = Wire(lab.places[9])
     count = [a.metric(f"packetrecorder_swarm_{name}_total") for name in ("forged", "foreign_key", "malformed")]
     lab.places[9].inside(send_all, forgeries(heard), lab.places[0])
@@ -232,9 +238,30 @@ def silent(lab):
     more = [a.metric(f"packetrecorder_swarm_{name}_total") - n
             for name, n in zip(("forged", "foreign_key", "malformed"), count)]
     tap.check("each kind is counted", min(more) >= 2, more)
+    reflected = a.metric("packetrecorder_swarm_reflected_total")
+    lab.places[9].inside(send_all, said, lab.places[0])
+    came = answers(stranger.frames(1), lab.places[0])
+    tap.check("nor for its own that come back, which are told as such", len(said) > 3 and not came and
+              a.metric("packetrecorder_swarm_reflected_total") - reflected == 2 * len(said), len(said), came[:3])
     replays(lab, a, b, heard, stranger)
     stranger.close()
     return a, b
+
+
+def start_ahead(lab, node):
+    lab.binary, real = os.environ["PR_FAKED"], lab.binary
+    node.start(*WORDS, join=[lab.places[0].ip], env={"PACKETRECORDER_TEST_CLOCK_OFFSET": "30s"})
+    lab.binary = real
+
+
+def unreadable(lab, frames, heard):
+    """UDP and TCP of two nodes that have told each other names, tags and keys."""
+    with open(lab.key, encoding="ascii") as file:
+        key = base64.urlsafe_b64decode(file.read().strip().rsplit("_", 1)[1] + "=")
+    both = b"".join(frames)
+    streams = sum(f[12:14] == b"\x08\x00" and f[ETHER + 9] == 6 for f in frames)
+    tap.check("nothing of it can be read on the way", streams > 3 and len(heard) > 3 and
+              not any(word in both for word in (b"said-in-silence", b"packetrecorder", b"eth0", key)), streams, len(heard))
 
 
 def replays(lab, a, b, heard, stranger):
@@ -256,6 +283,16 @@ def replays(lab, a, b, heard, stranger):
     tap.check("what was for its life before is not answered in this one", not came, [f.hex() for f in came[:3]])
     tap.check("and the two see each other as before", a.members()["n4"]["address"] == address and
               all(n.n_alive() == 2 for n in (a, b)) and doubts((a, b)) == 0)
+    b.kill()
+    start_ahead(lab, b)
+    tap.check("the other, too", all_alive((a, b)))
+    doubted, replayed = doubts((a, b)), a.metric("packetrecorder_swarm_replayed_total")
+    lab.places[9].inside(send_all, heard, lab.places[0])
+    came = answers(stranger.frames(1), lab.places[0])
+    tap.check("a whole life that is over is not answered", not came, [f.hex() for f in came[:3]])
+    tap.check("is counted", a.metric("packetrecorder_swarm_replayed_total") - replayed >= 2 * len(heard))
+    tap.check("and takes nothing from the present one", a.members()["n4"]["address"] == address and
+              all(n.n_alive() == 2 for n in (a, b)) and doubts((a, b)) == doubted)
 
 
 # ---- a kernel that drops ----

@@ -151,6 +151,10 @@ struct gossip_clock {
     uint64_t worst;          /* of the members asked about, whose clock is known least; 0: none */
     uint64_t worst_bound_ns; /* of its wall clock against ours; UINT64_MAX: not known at all */
 };
+/* Swarm time is known: it was agreed on with another member in this life, or not long ago in the
+ * last one; or nobody is to be joined, so that the own clock is as good as any. When it becomes
+ * known, who watches records (gossip_kv_watch) is called. */
+bool gossip_knows_time(struct gossip *gossip);
 /* sids: members whose bounds count for the worst. False: this node has left, so that the bound
  * grows from now on. */
 bool gossip_clock_get(struct gossip *gossip, const uint64_t *sids, size_t n,

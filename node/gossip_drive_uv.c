@@ -379,6 +379,7 @@ static void turn(struct gossip *g, unsigned sockets)
                 swim_on_time(g->swim, gossip_now());
             }
             look_at_load(g);
+            gossip_time_look(g);
             gossip_tell_foreign(g, clock_monotonic_ns());
             gossip_interfaces_go_on(g);
         }

@@ -112,6 +112,12 @@ struct gossip {
     struct log_limit member_lines, foreign_lines, send_lines;
     struct processors processors;
     uint64_t load_due_ns; /* monotonic: how busy they are is looked at */
+    uint64_t time_due_ns; /* since boot: what swarm time is, is looked at */
+    struct gossip_kept_time kept_time;
+    bool has_kept_time;   /* the last life's, or what was agreed on in this one */
+    bool is_keeping_time; /* a worker writes it */
+    bool knows_time;
+    bool is_awaited;      /* somebody asked whether it does, and it did not */
     uint64_t isolated_ns; /* monotonic; 0: it is not */
     uint64_t cloned_ns;   /* monotonic: it was told */
     bool is_cloned;
@@ -195,6 +201,11 @@ void gossip_ring_start(struct gossip *g); /* before the thread */
 void gossip_ring_take_changes(struct gossip *g);
 /* Our record says anew what we are. */
 void gossip_set_meta(struct gossip *g);
+
+/* ---- gossip_time_uv.c ---- */
+/* Before the core is made: what it is to begin with (swim_config.time_ahead_ns). */
+int64_t gossip_time_load(struct gossip *g, bool is_kept);
+void gossip_time_look(struct gossip *g); /* gossip thread, locked: once a turn */
 
 /* ---- gossip_orders_uv.c ---- */
 int gossip_orders_load(struct gossip *g, struct err *err); /* before the thread */

@@ -263,6 +263,30 @@ int gossip_state_put_orders(const struct gossip_state *state, const char *text, 
     return write_file(state, "orders", text, err);
 }
 
+/* ---- swarm time ---- */
+
+bool gossip_state_get_time(const struct gossip_state *state, struct gossip_kept_time *out)
+{
+    char text[FILE_MAX];
+    struct err err = {0};
+    int n = 0;
+
+    return read_file(state, "time", text, sizeof text, &err) == 0 &&
+           sscanf(text, "%36s %" SCNd64 " %" SCNu64 "\n%n", out->kernel, &out->ahead_ns,
+                  &out->kept_ns, &n) == 3 &&
+           (size_t)n == strlen(text);
+}
+
+int gossip_state_put_time(const struct gossip_state *state, const struct gossip_kept_time *kept,
+                          struct err *err)
+{
+    char text[GOSSIP_KERNEL_TEXT + 64];
+
+    snprintf(text, sizeof text, "%s %" PRId64 " %" PRIu64 "\n", kept->kernel, kept->ahead_ns,
+             kept->kept_ns);
+    return write_file(state, "time", text, err);
+}
+
 /* ---- the directory ---- */
 
 static int make_directory(const char *path, struct err *err)

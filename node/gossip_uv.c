@@ -13,7 +13,6 @@
 #include <sys/random.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
-#include <sys/timex.h>
 #include <unistd.h>
 
 #include "node/gossip_internal_uv.h"
@@ -182,14 +181,6 @@ static int open_state(struct gossip *g, struct err *err)
     return rc < 0 ? rc : load_keys(g, err);
 }
 
-/* A clock that something outside keeps is one that others may go by. */
-static bool clock_is_kept(void)
-{
-    struct timex now = {0};
-
-    return adjtimex(&now) >= 0 && (now.status & STA_UNSYNC) == 0;
-}
-
 /* The address which the others are told leads to it. */
 static bool is_reached(const char *listener, bool by_loopback)
 {
@@ -258,9 +249,10 @@ static int make_core(struct gossip *g, struct err *err)
         .keyring = g->state.ring.keys,
         .persisted_boot = g->state.boot,
         .meta = meta,
-        .clock_is_anchor = clock_is_kept(),
+        .clock_is_anchor = clock_is_kept(), /* one that others may go by */
     };
 
+    config.time_ahead_ns = gossip_time_load(g, config.clock_is_anchor);
     config.n_addrs =
         gossip_own_addrs(options, g->sockets, g->n_sockets, gossip_first_seed(g), config.addrs);
     if (config.n_addrs == 0) {

@@ -10,12 +10,14 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/queue.h>
 
 #include "node/node.h"
 #include "shared/base/buf.h"
 #include "shared/jobs/job_status.h"
 
-#define JOBS_MAX 256 /* that are known at a time; more are refused and counted */
+#define JOBS_UNTIMED_NS (10ull * 1000000000)
+#define JOBS_MAX        256 /* that are known at a time; more are refused and counted */
 
 struct jobs;
 struct json_t;
@@ -27,6 +29,14 @@ void jobs_drain(struct node *node, uint64_t deadline_ns, void (*done)(struct nod
 /* node->jobs is NULL when closed is called. */
 void jobs_close(struct node *node, void (*closed)(struct node *node));
 
+/* Somebody who has to know what time it is. */
+struct jobs_later {
+    TAILQ_ENTRY(jobs_later) next;
+    void (*go_on)(struct jobs_later *later);
+};
+/* True: swarm time is not known yet, and go_on is called, once, when it is, or will not be: a node
+ * that nobody answers goes by its own clock after JOBS_UNTIMED_NS. */
+bool jobs_wait_for_time(struct jobs *jobs, struct jobs_later *later);
 int64_t jobs_now_ns(struct jobs *jobs);
 /* This host's wall clock minus swarm time, now. */
 int64_t jobs_offset_ns(struct jobs *jobs);

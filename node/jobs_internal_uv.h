@@ -2,7 +2,7 @@
  *
  * What the parts of node/jobs share: jobs_uv.c has the table, the time and the journal;
  * jobs_capture.c checks and captures; jobs_spread.c talks with the swarm; jobs_clock.c measures the
- * clocks of its members. Private to them.
+ * clocks of its members; jobs_time.c waits until there is a time to go by. Private to them.
  */
 #pragma once
 
@@ -42,6 +42,9 @@ struct jobs {
     bool is_ending;
     unsigned n_busy; /* workers and captures that will call back */
     void (*closed)(struct node *node);
+    bool is_timed;       /* swarm time is known: before, nothing is decided */
+    uint64_t untimed_ns; /* since boot: until then it is waited for */
+    TAILQ_HEAD(, jobs_later) later;
     int64_t offset_ns;      /* our wall clock minus swarm time, as last known */
     uint64_t clocks_due_ns; /* since boot: the members' are measured again; 0: at once */
     size_t clocks_at;       /* those that are next, where they are many */
@@ -51,6 +54,8 @@ struct jobs {
 #define JOBS_CLOCKS_EVERY_NS (10ull * 1000000000)
 
 /* jobs_uv.c */
+/* What the journal has goes on, now that the time is known. */
+void jobs_begin_again(struct jobs *jobs);
 struct job_entry *jobs_entry(const struct jobs *jobs, const struct id *id);
 /* Does what its machine wants done; afterwards the timer is right. */
 void jobs_drive(struct job_entry *entry);
@@ -66,6 +71,12 @@ struct job_entry *jobs_add(struct jobs *jobs, const struct job_spec *spec, struc
 void jobs_check(struct job_entry *entry);
 void jobs_start(struct job_entry *entry);
 void jobs_end(struct job_entry *entry);
+
+/* jobs_time.c */
+/* False: nothing is to be decided yet. */
+bool jobs_look_at_time(struct jobs *jobs);
+/* Those that wait go on, to be told that the node ends. */
+void jobs_end_waiting(struct jobs *jobs);
 
 /* jobs_spread.c */
 void jobs_spread_open(struct jobs *jobs);

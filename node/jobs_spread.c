@@ -127,7 +127,7 @@ static void on_changed(void *arg)
 {
     struct jobs *jobs = arg;
 
-    if (jobs->node->jobs != jobs || jobs->is_ending) {
+    if (jobs->node->jobs != jobs || jobs->is_ending || !jobs_look_at_time(jobs)) {
         return;
     }
     gossip_kv_each(jobs->node->gossip, on_spec, jobs);

@@ -91,7 +91,8 @@ void jobs_take_flag(struct jobs *jobs, const struct id *id, unsigned flags)
 {
     struct job_entry *entry = jobs_entry(jobs, id);
 
-    if (entry != NULL && (entry->job.flags | flags) != entry->job.flags) {
+    /* As long as the time is not known, the swarm's record of the flag is all. */
+    if (jobs->is_timed && entry != NULL && (entry->job.flags | flags) != entry->job.flags) {
         job_on_flags(&entry->job, flags, jobs_now_ns(jobs));
         jobs_drive(entry);
     }

@@ -215,9 +215,8 @@ static void tell_decided(struct job_entry *entry)
 
 static void on_timer(uv_timer_t *timer);
 
-static uint64_t clocks_wait_ms(struct jobs *jobs)
+static uint64_t ms_until(uint64_t due_ns)
 {
-    uint64_t due_ns = jobs_clocks_due_ns(jobs);
     uint64_t now_ns = clock_boot_ns();
 
     return due_ns <= now_ns ? 0 : (due_ns - now_ns) / 1000000u + 1;
@@ -233,12 +232,17 @@ static void arm_timer(struct jobs *jobs)
         uv_timer_stop(&jobs->timer);
         return;
     }
+    if (!jobs->is_timed) {
+        uv_update_time(jobs->node->loop);
+        uv_timer_start(&jobs->timer, on_timer, ms_until(jobs->untimed_ns), 0);
+        return;
+    }
     TAILQ_FOREACH (entry, &jobs->all, next) {
         int64_t one = job_wake_ns(&entry->job);
         at = one < at ? one : at;
     }
     uint64_t wait_ms = at <= now_ns ? 0 : (uint64_t)(at - now_ns) / 1000000u + 1;
-    uint64_t clocks_ms = clocks_wait_ms(jobs);
+    uint64_t clocks_ms = ms_until(jobs_clocks_due_ns(jobs));
     wait_ms = clocks_ms < wait_ms ? clocks_ms : wait_ms;
     if (TAILQ_EMPTY(&jobs->all)) {
         uv_timer_stop(&jobs->timer);
@@ -313,6 +317,10 @@ static void on_timer(uv_timer_t *timer)
     struct jobs *jobs = container_of(timer, struct jobs, timer);
     struct job_entry *entry = TAILQ_FIRST(&jobs->all);
 
+    if (!jobs_look_at_time(jobs)) {
+        arm_timer(jobs);
+        return;
+    }
     while (entry != NULL) {
         struct job_entry *next = TAILQ_NEXT(entry, next);
         job_on_time(&entry->job, jobs_now_ns(jobs));
@@ -390,7 +398,7 @@ static void restore(struct jobs *jobs, const struct buf *bytes)
     }
 }
 
-static void begin_again(struct jobs *jobs)
+void jobs_begin_again(struct jobs *jobs)
 {
     make_room(jobs, jobs_now_ns(jobs));
     struct job_entry *entry = TAILQ_FIRST(&jobs->all);
@@ -408,8 +416,9 @@ int jobs_open(struct node *node, struct err *err)
     struct jobs *jobs = x_alloc(sizeof *jobs);
     struct buf bytes = {0};
 
-    *jobs = (struct jobs){.node = node};
+    *jobs = (struct jobs){.node = node, .untimed_ns = clock_boot_ns() + JOBS_UNTIMED_NS};
     TAILQ_INIT(&jobs->all);
+    TAILQ_INIT(&jobs->later);
     jobs->dir = options->state_dir != NULL ? x_strdup(options->state_dir)
                                            : x_sprintf("%s.d/node", options->database);
     int rc = job_file_read(jobs->dir, &bytes, err);
@@ -423,8 +432,10 @@ int jobs_open(struct node *node, struct err *err)
     node->jobs = jobs;
     restore(jobs, &bytes);
     buf_deinit(&bytes);
-    begin_again(jobs);
     jobs_spread_open(jobs);
+    if (!jobs_look_at_time(jobs)) {
+        arm_timer(jobs);
+    }
     return 0;
 }
 
@@ -453,6 +464,7 @@ void jobs_drain(struct node *node, uint64_t deadline_ns, void (*done)(struct nod
     (void)deadline_ns;
     jobs->is_ending = true;
     uv_timer_stop(&jobs->timer);
+    jobs_end_waiting(jobs);
     TAILQ_FOREACH (entry, &jobs->all, next) {
         while (entry->waiters != NULL) { /* who asked is told that it is not armed */
             struct job_waiter *waiter = entry->waiters;

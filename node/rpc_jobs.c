@@ -88,12 +88,56 @@ static struct job_caller caller_of(const struct rpc_call *call, char who[RPC_ASK
                                .deadline_ns = rpc_call_deadline_ns(call)};
 }
 
+/* A call that what time it is matters to, of a node that does not know it yet. */
+struct untimed {
+    struct jobs_later later;
+    struct rpc_call *call;
+    struct node *node;
+    void (*answer)(struct rpc_call *call, struct node *node);
+    bool is_gone;
+};
+
+static void on_untimed_gone(void *arg)
+{
+    struct untimed *u = arg;
+
+    u->is_gone = true;
+}
+
+static void on_time_known(struct jobs_later *later)
+{
+    struct untimed *u = container_of(later, struct untimed, later);
+
+    if (u->is_gone) {
+        rpc_call_fail(u->call, err_name(ERR_INTERRUPTED), "who asked for it has gone");
+    } else {
+        rpc_call_on_gone(u->call, NULL, NULL);
+        u->answer(u->call, u->node);
+    }
+    mem_free(u);
+}
+
+static void when_time_is_known(struct rpc_call *call, struct node *node,
+                               void (*answer)(struct rpc_call *call, struct node *node))
+{
+    struct untimed *u = x_alloc(sizeof *u);
+
+    *u = (struct untimed){
+        .later = {.go_on = on_time_known}, .call = call, .node = node, .answer = answer};
+    if (jobs_wait_for_time(node->jobs, &u->later)) {
+        rpc_call_on_gone(call, on_untimed_gone, u);
+    } else {
+        mem_free(u);
+        answer(call, node);
+    }
+}
+
 static void on_gone(void *arg)
 {
     job_asking_gone(arg);
 }
 
-static void start(struct rpc_call *call, struct node *node)
+static void start_now(struct rpc_call *call, struct node *node)
 {
     struct job_wish wish = {0};
     struct err err = {0};
@@ -111,9 +155,14 @@ static void start(struct rpc_call *call, struct node *node)
     }
 }
 
+static void start(struct rpc_call *call, struct node *node)
+{
+    when_time_is_known(call, node, start_now);
+}
+
 /* ---- the others ---- */
 
-static void arm(struct rpc_call *call, struct node *node)
+static void arm_now(struct rpc_call *call, struct node *node)
 {
     const char *text = rpc_arg_text(rpc_call_args(call), "spec");
     struct job_spec spec;
@@ -127,6 +176,11 @@ static void arm(struct rpc_call *call, struct node *node)
     rpc_call_set_target(call, id);
     struct asker asker = rpc_asker(call);
     job_ask_arm(node, &spec, &asker);
+}
+
+static void arm(struct rpc_call *call, struct node *node)
+{
+    when_time_is_known(call, node, arm_now);
 }
 
 static void stop(struct rpc_call *call, struct node *node)

@@ -8,6 +8,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 #endif
+#include <sys/timex.h>
 #include <time.h>
 
 #ifdef PR_TEST_CLOCK
@@ -38,6 +39,15 @@ uint64_t clock_monotonic_ns(void)
 uint64_t clock_boot_ns(void)
 {
     return read_clock(CLOCK_BOOTTIME);
+}
+
+bool clock_is_kept(void)
+{
+    struct timex now = {0};
+    uint64_t true_ns = read_clock(CLOCK_REALTIME);
+
+    return clock_test_offset_ns(true_ns) == 0 && adjtimex(&now) >= 0 &&
+           (now.status & STA_UNSYNC) == 0;
 }
 
 #ifdef PR_TEST_CLOCK

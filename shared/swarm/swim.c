@@ -92,7 +92,7 @@ struct swim *swim_new(const struct swim_config *config, struct swim_now now)
     choose_boot(swim, config);
     make_self(swim);
     swim_clock_init(&swim->clock, swim->self->sid, swim->own.incarnation.boot,
-                    config->clock_is_anchor, now);
+                    config->clock_is_anchor, config->time_ahead_ns, now);
     start_timers(swim);
     swim->looked_ns = now.mono_ns;
     return swim;

@@ -37,7 +37,8 @@ struct swim_config {
     struct swim_addr addrs[SWIM_ADDRS_MAX]; /* what others reach it by */
     const void *meta;                       /* copied */
     uint16_t n_meta;
-    bool clock_is_anchor; /* its wall clock is synchronised by something outside */
+    bool clock_is_anchor;  /* its wall clock is synchronised by something outside */
+    int64_t time_ahead_ns; /* swarm time minus the wall clock, of the last life; 0: not known */
 };
 
 /* The first action is SWIM_PERSIST: do it durably before anything is sent. NULL: persisted_boot is
@@ -243,6 +244,8 @@ int64_t swim_time_correction(const struct swim *swim, struct swim_now now, uint6
 /* The timeline that this is. Two nodes' swarm times are one clock, within the sum of their bounds,
  * while they follow the same; swim_time_keeper is the member that founded it, 0: not live. */
 uint64_t swim_time_root(const struct swim *swim);
+/* Another member has told its own in this life; before, this one has nothing but its own clock. */
+bool swim_time_is_agreed(const struct swim *swim);
 uint64_t swim_time_keeper(const struct swim *swim);
 
 /* Everything that was dropped, refused or lost, by cause; X-macro of names in swim_limits.h. */

@@ -31,7 +31,7 @@ static void found(struct swim_clock *clock, int64_t x_ns, enum swim_rank rank, u
 }
 
 void swim_clock_init(struct swim_clock *clock, uint64_t self, uint64_t boot, bool anchor,
-                     struct swim_now now)
+                     int64_t ahead_ns, struct swim_now now)
 {
     /* A wall clock of nonsense gives a steady clock that counts from nothing. */
     int64_t wall = now.wall_ns >= 0 && now.wall_ns < SWIM_STAMP_MAX / 2 ? now.wall_ns : 0;
@@ -43,7 +43,9 @@ void swim_clock_init(struct swim_clock *clock, uint64_t self, uint64_t boot, boo
                                  .start_steady_ns = wall,
                                  .step_ns = SWIM_NEVER,
                                  .since_ns = SWIM_NEVER};
-    found(clock, 0, anchor ? SWIM_RANK_ANCHOR_NEW : SWIM_RANK_FREE_NEW, now.mono_ns);
+    bool has_sense = ahead_ns >= -wall && ahead_ns < SWIM_STAMP_MAX / 2;
+    found(clock, has_sense ? ahead_ns : 0, anchor ? SWIM_RANK_ANCHOR_NEW : SWIM_RANK_FREE_NEW,
+          now.mono_ns);
     (void)swim_clock_look(clock, now);
 }
 

@@ -67,8 +67,10 @@ struct swim_clock {
     uint8_t doubts;
 };
 
+/* ahead_ns: swarm time minus the wall clock, as the node's last life knew it; the timeline that it
+ * founds goes on from there. 0: it knew none. */
 void swim_clock_init(struct swim_clock *clock, uint64_t self, uint64_t boot, bool anchor,
-                     struct swim_now now);
+                     int64_t ahead_ns, struct swim_now now);
 /* Call with every input and before stamps are made: true when the wall clock has stepped since the
  * last call. Nothing needs to be done then; clock->wall_ns is what the others should be told. */
 bool swim_clock_look(struct swim_clock *clock, struct swim_now now);

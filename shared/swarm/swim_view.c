@@ -86,6 +86,11 @@ int64_t swim_time_correction(const struct swim *swim, struct swim_now now, uint6
     return swim_clock_correction(&swim->clock, now, bound_ns);
 }
 
+bool swim_time_is_agreed(const struct swim *swim)
+{
+    return swim->clock.since_ns != SWIM_NEVER;
+}
+
 uint64_t swim_time_root(const struct swim *swim)
 {
     return swim->clock.view.root;

@@ -20,6 +20,7 @@
 #include <jansson.h>
 
 #include "node/gossip_internal_uv.h"
+#include "shared/base/clock_posix.h"
 #include "shared/base/mem.h"
 #include "tests/glue/swarm_fixture.h"
 
@@ -458,6 +459,39 @@ static void a_port_that_tcp_does_not_get_ends_the_start(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
+static bool has_time(struct swarm *s, void *arg)
+{
+    return access(arg, R_OK) == 0 && s != NULL;
+}
+
+/* What a killed node had agreed on holds when it is back and alone, unless its clock is kept right
+ * by something outside. As if its clock were half a minute ahead of the swarm's. */
+static void swarm_time_outlives_a_kill(void **state)
+{
+    int64_t wanted_ns = clock_is_kept() ? 0 : 30 * INT64_C(1000000000);
+    struct gossip_state kept;
+    struct gossip_kept_time time;
+    struct gossip_clock clock;
+    struct err err = {0};
+    char path[256];
+
+    (void)state;
+    start_some(2, "127.0.0.1:0");
+    snprintf(path, sizeof path, "%s/time", swarm.nodes[1].state_dir);
+    assert_true(swarm_pump(&swarm, has_time, path));
+    swarm_stop(&swarm, 1, false);
+    swarm_stop(&swarm, 0, false);
+    assert_int_equal(gossip_state_open(swarm.nodes[1].state_dir, &kept, &err), 0);
+    assert_true(gossip_state_get_time(&kept, &time));
+    time.ahead_ns -= wanted_ns;
+    assert_int_equal(gossip_state_put_time(&kept, &time, &err), 0);
+    gossip_state_close(&kept);
+    swarm_start(&swarm, 1);
+    assert_int_equal(gossip_knows_time(swarm.nodes[1].node.gossip), !clock_is_kept());
+    assert_true(gossip_clock_get(swarm.nodes[1].node.gossip, NULL, 0, &clock));
+    assert_true(llabs(clock.offset_ns - wanted_ns) < 100000000);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -480,6 +514,7 @@ int main(void)
         TEST(a_newcomer_is_told_all_on_a_stream),
         TEST(a_port_that_tcp_does_not_get_ends_the_start),
         TEST(without_a_key_there_is_no_swarm),
+        cmocka_unit_test_setup_teardown(swarm_time_outlives_a_kill, set_up, tear_down),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -459,6 +459,63 @@ static void more_jobs_than_may_be_are_refused_and_counted(void **state)
     buf_deinit(&out);
 }
 
+struct waiting {
+    struct jobs_later later;
+    unsigned n;
+};
+
+static void on_time(struct jobs_later *later)
+{
+    container_of(later, struct waiting, later)->n++;
+}
+
+static bool went_on(struct swarm *s, void *arg)
+{
+    (void)s;
+    return ((const struct waiting *)arg)->n > 0;
+}
+
+/* Its only seed is a port where nobody is. */
+static void start_alone(void)
+{
+    struct swarm_node *node = &swarm.nodes[0];
+
+    swarm_prepare(&swarm, 0, "127.0.0.1:0", "a", -1);
+    node->joins[0] = "127.0.0.1:9";
+    node->options.join = (struct option_list){.items = node->joins, .n = 1};
+    swarm_start(&swarm, 0);
+    open_jobs(0);
+}
+
+static void nothing_is_decided_before_the_time_is_known(void **state)
+{
+    struct waiting one = {.later = {.go_on = on_time}};
+    struct waiting other = one;
+
+    (void)state;
+    start_alone();
+    assert_true(jobs_wait_for_time(jobs_of(0), &one.later));
+    swarm_turns(&swarm, 300);
+    assert_int_equal(one.n, 0);
+    swarm_prepare(&swarm, 1, "127.0.0.1:0", "a", 0);
+    swarm_start(&swarm, 1);
+    assert_true(swarm_pump(&swarm, went_on, &one));
+    assert_int_equal(one.n, 1);
+    assert_false(jobs_wait_for_time(jobs_of(0), &other.later));
+    assert_int_equal(other.n, 0);
+}
+
+static void who_waits_for_the_time_is_told_of_the_end(void **state)
+{
+    struct waiting one = {.later = {.go_on = on_time}};
+
+    (void)state;
+    start_alone();
+    assert_true(jobs_wait_for_time(jobs_of(0), &one.later));
+    close_jobs(0);
+    assert_int_equal(one.n, 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -473,6 +530,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_damaged_journal_begins_nothing_of_before, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(more_jobs_than_may_be_are_refused_and_counted, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(nothing_is_decided_before_the_time_is_known, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(who_waits_for_the_time_is_told_of_the_end, set_up,
                                         tear_down),
     };
 

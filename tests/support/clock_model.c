@@ -52,7 +52,7 @@ static void begin_life(struct clock_model *model, uint32_t at)
 
     node->boot += 1 + draw(model, 100000);
     node->mono_ns = draw(model, 1000 * SECOND);
-    swim_clock_init(&node->clock, sid_of(at), node->boot, at % 3 == 2, now_of(node));
+    swim_clock_init(&node->clock, sid_of(at), node->boot, at % 3 == 2, 0, now_of(node));
     for (uint32_t i = 0; i < MODEL_NODES; i++) {
         node->offsets[i] = (struct swim_offset){0};
         node->boots[i] = model->nodes[i].boot;

@@ -337,6 +337,28 @@ static void a_retired_key_goes_when_its_time_is_over(void **state)
 
 #define IN_PLACE(name) cmocka_unit_test_setup_teardown(name, make_place, drop_place)
 
+static void how_swarm_time_stands_is_kept(void **state)
+{
+    static const char *const bad[] = {"", "x", "k 5\n", "k 5 6\nmore", "k five 6\n"};
+    const struct gossip_kept_time kept = {
+        .kernel = "01234567-89ab-cdef-0123-456789abcdef", .ahead_ns = INT64_MIN, .kept_ns = 7};
+    struct gossip_kept_time out = {0};
+    struct err err = {0};
+
+    (void)state;
+    open_in(&first, "timed");
+    assert_false(gossip_state_get_time(&first, &out));
+    assert_int_equal(gossip_state_put_time(&first, &kept, &err), 0);
+    assert_true(gossip_state_get_time(&first, &out));
+    assert_string_equal(out.kernel, kept.kernel);
+    assert_true(out.ahead_ns == INT64_MIN && out.kept_ns == 7);
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        put("timed/time", bad[i], 0600);
+        assert_false(gossip_state_get_time(&first, &out));
+    }
+    gossip_state_close(&first);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -344,6 +366,7 @@ int main(void)
         IN_PLACE(two_processes_do_not_share_one),
         IN_PLACE(what_others_can_read_is_no_secret),
         IN_PLACE(damage_is_told_with_the_way_out),
+        IN_PLACE(how_swarm_time_stands_is_kept),
         cmocka_unit_test(a_new_key_in_the_file_becomes_the_active_one),
         cmocka_unit_test(what_a_rotation_did_is_not_undone_by_the_file),
         cmocka_unit_test(another_cluster_begins_anew),

@@ -27,7 +27,7 @@ static struct swim_clock start(uint64_t self, bool anchor)
 {
     struct swim_clock clock;
 
-    swim_clock_init(&clock, self, BOOT, anchor, at(MONO));
+    swim_clock_init(&clock, self, BOOT, anchor, 0, at(MONO));
     return clock;
 }
 
@@ -140,7 +140,7 @@ static void nonsense_of_a_wall_clock_is_survived(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof walls / sizeof walls[0]; i++) {
         struct swim_now now = {.mono_ns = 9, .wall_ns = walls[i]};
-        swim_clock_init(&clock, LOW, BOOT, false, now);
+        swim_clock_init(&clock, LOW, BOOT, false, 0, now);
         assert_int_equal(swim_clock_steady(&clock, 9), 0);
         now.wall_ns = walls[sizeof walls / sizeof walls[0] - 1 - i];
         (void)swim_clock_look(&clock, now);
@@ -372,6 +372,26 @@ static void extremes_of_a_peer_are_harmless(void **state)
     assert_true(clock.n_founded > 10);
 }
 
+static void what_the_last_life_knew_goes_on(void **state)
+{
+    static const int64_t nonsense[] = {INT64_MIN, INT64_MAX, -WALL - 1, SWIM_STAMP_MAX / 2};
+    struct swim_clock clock;
+    uint64_t bound;
+
+    (void)state;
+    swim_clock_init(&clock, LOW, BOOT, false, -30 * (int64_t)SECOND, at(MONO));
+    assert_int_equal(swim_clock_swarm_ns(&clock, MONO), WALL - 30 * (int64_t)SECOND);
+    assert_int_equal(swim_clock_correction(&clock, at(MONO + SECOND), &bound),
+                     -30 * (int64_t)SECOND);
+    struct swim_clock_view view = swim_clock_get(&clock, MONO + SECOND);
+    assert_int_equal(view.x_ns, -30 * (int64_t)SECOND);
+    assert_int_equal(view.rank, SWIM_RANK_FREE_NEW); /* it moves nobody's time all the same */
+    for (size_t i = 0; i < sizeof nonsense / sizeof nonsense[0]; i++) {
+        swim_clock_init(&clock, LOW, BOOT, false, nonsense[i], at(MONO));
+        assert_int_equal(swim_clock_swarm_ns(&clock, MONO), WALL);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -393,6 +413,7 @@ int main(void)
         cmocka_unit_test(a_contradiction_is_believed_when_it_insists),
         cmocka_unit_test(bounds_travel_rounded_up_with_their_rank),
         cmocka_unit_test(extremes_of_a_peer_are_harmless),
+        cmocka_unit_test(what_the_last_life_knew_goes_on),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -21,7 +21,8 @@ static const struct command_option options[] = {
     {.name = "nodes",
      .kind = OPT_LIST,
      .placeholder = "NODE,…",
-     .help = "For these nodes of the swarm, by name or id, which the node asked asks in turn; "
+     .help = "For these nodes of the swarm, by name, NAME@ID8 or id, which the node asked asks in "
+             "turn; "
              "'all' is all. May be repeated.",
      .note = "the node asked",
      .offset = offsetof(struct manage_args, nodes)},

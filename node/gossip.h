@@ -33,7 +33,8 @@ void gossip_drain(struct node *node, uint64_t deadline_ns, void (*done)(struct n
 /* node->gossip is NULL when closed is called. */
 void gossip_close(struct node *node, void (*closed)(struct node *node));
 
-#define GOSSIP_ID_TEXT 33 /* 32 hex digits */
+#define GOSSIP_ID_TEXT    33                           /* 32 hex digits */
+#define GOSSIP_LABEL_TEXT (SWIM_META_NAME_MAX + 1 + 9) /* NAME@ID8 */
 
 enum gossip_state_word {
     GOSSIP_ALIVE,
@@ -49,6 +50,9 @@ extern const char *const gossip_state_words[N_GOSSIP_STATES];
 
 struct gossip_member {
     char id[GOSSIP_ID_TEXT];
+    /* What it is called: its name, NAME@ID8 where others have that, its id where it has none.
+     * gossip_members and what finds some set it. */
+    char label[GOSSIP_LABEL_TEXT];
     uint64_t sid;
     bool is_self;
     bool has_meta; /* else its words could not be read */
@@ -66,8 +70,8 @@ typedef void (*gossip_member_cb)(const struct gossip_member *member, void *arg);
 
 /* All that are known, oneself too, by id; as they were at one moment. */
 void gossip_members(struct gossip *gossip, gossip_member_cb member, void *arg);
-/* By its name, its id or at least 8 digits of the beginning of one. ERR_NOT_FOUND, ERR_AMBIGUOUS.
- */
+/* By its name, NAME@ID8, its id or at least 8 digits of the beginning of one. ERR_NOT_FOUND,
+ * ERR_AMBIGUOUS. */
 int gossip_find(struct gossip *gossip, const char *text, struct gossip_member *out,
                 struct err *err);
 /* For looking up many of them: the members of one moment. */
@@ -76,6 +80,8 @@ struct gossip_roll *gossip_roll_new(struct gossip *gossip);
 void gossip_roll_free(struct gossip_roll *roll);
 int gossip_roll_find(const struct gossip_roll *roll, const char *text, struct gossip_member *out,
                      struct err *err);
+/* NULL: it is not known. */
+const char *gossip_roll_label(const struct gossip_roll *roll, uint64_t sid);
 
 /* What it was started with by --tag; none while the record that says so has not come, or when it
  * is not the one that the member has signed for. */

@@ -71,114 +71,12 @@ void gossip_show(struct gossip *g, struct swim_now now, const struct swim_view *
     }
 }
 
-/* What is made of them takes longer than the core may wait. */
-static struct gossip_member *copy_all(struct gossip *g, size_t *n)
-{
-    struct swim_view view;
-
-    *n = 0;
-    gossip_lock(g);
-    struct swim_now now = gossip_now();
-    struct gossip_member *all = x_alloc((swim_n_members(g->swim) + 1) * sizeof *all);
-    while (*n <= swim_n_members(g->swim) && swim_member_at(g->swim, (uint32_t)*n, &view)) {
-        gossip_show(g, now, &view, &all[(*n)++]);
-    }
-    gossip_unlock(g);
-    return all;
-}
-
-void gossip_members(struct gossip *g, gossip_member_cb member, void *arg)
-{
-    size_t n;
-    struct gossip_member *all = copy_all(g, &n);
-
-    for (size_t i = 0; i < n; i++) {
-        member(&all[i], arg);
-    }
-    mem_free(all);
-}
-
 bool gossip_has_left(struct gossip *g)
 {
     gossip_lock(g);
     bool has_left = g->has_left;
     gossip_unlock(g);
     return has_left;
-}
-
-/* ---- finding some ---- */
-
-/* What they are called lies close together: a caller may look for thousands. */
-struct gossip_roll {
-    struct gossip_member *all;
-    struct called {
-        char id[GOSSIP_ID_TEXT];
-        char name[SWIM_META_NAME_MAX + 1];
-    } * called;
-    size_t n;
-};
-
-struct gossip_roll *gossip_roll_new(struct gossip *g)
-{
-    struct gossip_roll *roll = x_alloc(sizeof *roll);
-
-    roll->all = copy_all(g, &roll->n);
-    roll->called = x_alloc((roll->n + 1) * sizeof *roll->called);
-    for (size_t i = 0; i < roll->n; i++) {
-        memcpy(roll->called[i].id, roll->all[i].id, sizeof roll->called[i].id);
-        memcpy(roll->called[i].name, roll->all[i].meta.name, sizeof roll->called[i].name);
-    }
-    return roll;
-}
-
-void gossip_roll_free(struct gossip_roll *roll)
-{
-    if (roll != NULL) {
-        mem_free(roll->called);
-        mem_free(roll->all);
-        mem_free(roll);
-    }
-}
-
-/* By its whole id no other can be meant. */
-int gossip_roll_find(const struct gossip_roll *roll, const char *text, struct gossip_member *out,
-                     struct err *err)
-{
-    size_t length = strlen(text);
-    bool is_whole = false;
-    size_t n_found = 0;
-    size_t found = 0;
-
-    for (size_t i = 0; i < roll->n && !is_whole; i++) {
-        const struct called *one = &roll->called[i];
-        is_whole = strcmp(one->id, text) == 0;
-        if (is_whole || strcmp(one->name, text) == 0 ||
-            (length >= 8 && strncmp(one->id, text, length) == 0)) {
-            n_found = is_whole ? 1 : n_found + 1;
-            found = i;
-        }
-    }
-    if (n_found == 0) {
-        return err_set(err, ERR_NOT_FOUND,
-                       "no member '%.64s': give its name, its id, or 8 digits of it ('manage "
-                       "members')",
-                       text);
-    }
-    if (n_found > 1) {
-        return err_set(err, ERR_AMBIGUOUS, "%zu members are called '%.64s': give the id", n_found,
-                       text);
-    }
-    *out = roll->all[found];
-    return 0;
-}
-
-int gossip_find(struct gossip *g, const char *text, struct gossip_member *out, struct err *err)
-{
-    struct gossip_roll *roll = gossip_roll_new(g);
-    int rc = gossip_roll_find(roll, text, out, err);
-
-    gossip_roll_free(roll);
-    return rc;
 }
 
 /* ---- JSON ---- */

@@ -99,6 +99,7 @@ static void on_polled(struct job_fan *fan)
             (void)job_rows_take(&p->heard, &own);
         }
         add_forgotten(p);
+        job_rows_label(p->node, &p->heard);
         tell(&p->asker, job_json(job, &p->heard, jobs_offset_ns(jobs)), NULL);
     }
     job_targets_deinit(&p->targets);
@@ -251,6 +252,7 @@ static void add_job(const struct job *job, void *arg)
     if (jobs_own_row(l->node->jobs, &job->spec.id, &own)) {
         (void)job_rows_take(&rows, &own);
     }
+    job_rows_label(l->node, &rows);
     json_array_append_new(l->list, job_json(job, &rows, jobs_offset_ns(l->node->jobs)));
     job_rows_deinit(&rows);
 }

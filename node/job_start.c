@@ -126,6 +126,7 @@ static void answer(struct job_fan *fan)
     if (jobs_own_row(jobs, &a->spec.id, &own)) {
         (void)job_rows_take(&a->rows, &own);
     }
+    job_rows_label(a->node, &a->rows);
     json_t *json = job_json(&job, &a->rows, jobs_offset_ns(jobs));
     json_object_set_new(json, "limit_given", json_boolean(a->limit_given));
     json_object_set_new(json, "least_known_clock", least_known_clock(a));

@@ -41,7 +41,7 @@ static void take_member(const struct gossip_member *member, void *arg)
     }
     struct job_target *target = &g->out->list[g->out->n++];
     *target = (struct job_target){.sid = member->sid, .is_gone = member->state >= GOSSIP_DEAD};
-    snprintf(target->name, sizeof target->name, "%s", member->meta.name);
+    snprintf(target->name, sizeof target->name, "%s", member->label);
 }
 
 void job_targets_of(struct node *node, const struct job_selector *selector, struct job_targets *out)
@@ -60,6 +60,19 @@ void job_targets_deinit(struct job_targets *targets)
 {
     mem_free(targets->list);
     *targets = (struct job_targets){0};
+}
+
+void job_rows_label(struct node *node, struct job_rows *rows)
+{
+    struct gossip_roll *roll = node->gossip == NULL ? NULL : gossip_roll_new(node->gossip);
+
+    for (uint32_t i = 0; roll != NULL && i < rows->n; i++) {
+        const char *label = gossip_roll_label(roll, rows->rows[i].sid);
+        if (label != NULL) {
+            snprintf(rows->rows[i].node, sizeof rows->rows[i].node, "%s", label);
+        }
+    }
+    gossip_roll_free(roll);
 }
 
 /* ---- words ---- */

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "node/job_fan.h"
+#include "shared/jobs/job_status.h"
 
 struct job_targets {
     struct job_target *list; /* owned, without this node */
@@ -16,6 +17,8 @@ struct job_targets {
 void job_targets_of(struct node *node, const struct job_selector *selector,
                     struct job_targets *out);
 void job_targets_deinit(struct job_targets *targets);
+/* The nodes of the rows are called as all others are shown (gossip_member.label). */
+void job_rows_label(struct node *node, struct job_rows *rows);
 
 /* From the words of who asks: "all", or names and ids; or tags. NULL and NULL: this node alone.
  * ERR_NOT_FOUND, ERR_AMBIGUOUS, ERR_USAGE. */

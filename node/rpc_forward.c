@@ -30,7 +30,7 @@ struct target {
     struct forward *forward;
     uint64_t sid;
     char id[GOSSIP_ID_TEXT];
-    char name[SWIM_META_NAME_MAX + 1];
+    char name[GOSSIP_LABEL_TEXT];
     bool is_self;
     bool is_gone;          /* dead: not asked */
     uint64_t number;       /* of peers_call; 0: none */
@@ -253,8 +253,7 @@ static void add_target(struct forward *f, const struct gossip_member *member)
                          .is_self = member->is_self,
                          .is_gone = member->state == GOSSIP_DEAD};
     snprintf(t->id, sizeof t->id, "%s", member->id);
-    snprintf(t->name, sizeof t->name, "%s",
-             member->has_meta && member->meta.name[0] != '\0' ? member->meta.name : member->id);
+    snprintf(t->name, sizeof t->name, "%s", member->label);
 }
 
 static void add_all(const struct gossip_member *member, void *arg)
@@ -290,9 +289,7 @@ static void add_self(struct forward *f)
 {
     struct gossip_member self = {.is_self = true, .state = GOSSIP_ALIVE};
 
-    snprintf(self.meta.name, sizeof self.meta.name, "%.*s", SWIM_META_NAME_MAX,
-             f->call->node->name);
-    self.has_meta = true;
+    snprintf(self.label, sizeof self.label, "%.*s", SWIM_META_NAME_MAX, f->call->node->name);
     add_target(f, &self);
 }
 

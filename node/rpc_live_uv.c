@@ -336,7 +336,7 @@ static void find_owner(struct rpc_live *live, const char *interface)
     if (live->node->gossip != NULL && remote_name_split(interface, &node, &name, NULL) == 0) {
         if (gossip_find(live->node->gossip, node, &member, NULL) == 0) {
             live->sid = member.sid;
-            snprintf(live->of, sizeof live->of, "%s", member.has_meta ? member.meta.name : node);
+            snprintf(live->of, sizeof live->of, "%s", member.label);
         }
         mem_free(node);
         mem_free(name);

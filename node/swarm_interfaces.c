@@ -21,7 +21,7 @@
 struct member {
     struct gathering *gathering;
     uint64_t sid;
-    char name[SWIM_META_NAME_MAX + 1];
+    char label[GOSSIP_LABEL_TEXT];
 };
 
 struct gathering {
@@ -54,9 +54,9 @@ static void add_one(const struct member *m, const json_t *one)
         return;
     }
     json_t *copy = json_copy((json_t *)(uintptr_t)one);
-    char *full = x_sprintf("%s/%s", m->name, name);
+    char *full = x_sprintf("%s/%s", m->label, name);
     json_object_set_new(copy, "name", to_json_text(full));
-    json_object_set_new(copy, "node", to_json_text(m->name));
+    json_object_set_new(copy, "node", to_json_text(m->label));
     json_array_append_new(m->gathering->all, copy);
     mem_free(full);
 }
@@ -78,7 +78,7 @@ static void on_answer(void *arg, struct rpc_span result, const struct rpc_error 
         add_one(m, json_array_get(list, i));
     }
     if (!json_is_array(list) || n > most) {
-        buf_printf(&g->missing, "%s%s", g->missing.len > 0 ? "," : "", m->name);
+        buf_printf(&g->missing, "%s%s", g->missing.len > 0 ? "," : "", m->label);
     }
     json_decref(list);
     end_one(g);
@@ -94,7 +94,10 @@ static void add_member(const struct gossip_member *member, void *arg)
         struct member *m = &g->members[g->n_members++];
         m->gathering = g;
         m->sid = member->sid;
-        memcpy(m->name, member->meta.name, sizeof m->name);
+        memcpy(m->label, member->label, sizeof m->label);
+    }
+    for (size_t i = 0; member->is_self && i < json_array_size(g->all); i++) {
+        json_object_set_new(json_array_get(g->all, i), "node", to_json_text(member->label));
     }
 }
 

@@ -9,7 +9,7 @@
 
 #include "shared/jobs/job.h"
 
-#define JOB_NODE_NAME_MAX 32
+#define JOB_NODE_NAME_MAX 41 /* NAME@ID8 */
 #define JOB_ROWS_MAX      16384
 
 struct job_row {

@@ -86,7 +86,11 @@ int swarm_try_start(struct swarm *swarm, unsigned i, struct err *err)
     n->drained = n->closed = false;
     n->node.loop = &swarm->loop;
     n->node.options = &n->options;
-    snprintf(n->node.name, sizeof n->node.name, "n%u", i);
+    if (n->options.node_name != NULL) {
+        snprintf(n->node.name, sizeof n->node.name, "%s", n->options.node_name);
+    } else {
+        snprintf(n->node.name, sizeof n->node.name, "n%u", i);
+    }
     for (size_t t = 0; t < n->options.tags.n; t++) {
         assert_int_equal(tags_add(&n->node.tags, n->options.tags.items[t], err), 0);
     }

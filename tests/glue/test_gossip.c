@@ -4,6 +4,7 @@
  * what an operator should know.
  */
 #include <errno.h>
+#include <inttypes.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -258,6 +259,76 @@ static void a_member_is_found_by_name_id_or_its_beginning(void **state)
     assert_int_equal(gossip_find(gossip, found.id, &found, &err), 0);
 }
 
+static bool has_members(struct swarm *s, void *arg)
+{
+    struct gossip_roll *roll = gossip_roll_new(s->nodes[0].node.gossip);
+    unsigned n = 0;
+
+    for (unsigned i = 0; i < *(const unsigned *)arg; i++) {
+        n += gossip_roll_label(roll, gossip_self(s->nodes[i].node.gossip)) != NULL;
+    }
+    gossip_roll_free(roll);
+    return n == *(const unsigned *)arg;
+}
+
+static bool is_found(struct swarm *s, void *arg)
+{
+    struct gossip_member found;
+
+    return gossip_find(s->nodes[0].node.gossip, arg, &found, NULL) == 0;
+}
+
+/* As node 0 has node i. */
+static void member_at(unsigned i, struct gossip_member *out)
+{
+    char sid[17];
+
+    snprintf(sid, sizeof sid, "%016" PRIx64, gossip_self(swarm.nodes[i].node.gossip));
+    assert_int_equal(gossip_find(swarm.nodes[0].node.gossip, sid, out, NULL), 0);
+}
+
+/* Nodes 1 and 2 are both called "b". */
+static void two_of_one_name_are_told_apart(void **state)
+{
+    struct gossip_member one, other, found;
+    struct err err = {0};
+    char text[64];
+
+    (void)state;
+    for (unsigned i = 0; i < 3; i++) {
+        swarm_prepare(&swarm, i, "127.0.0.1:0", "a", i == 0 ? -1 : 0);
+        swarm.nodes[i].options.node_name = i == 0 ? "a" : "b";
+        swarm_start(&swarm, i);
+    }
+    struct gossip *gossip = swarm.nodes[0].node.gossip;
+    assert_true(swarm_pump(&swarm, has_members, &(unsigned){3}));
+    assert_int_equal(gossip_find(gossip, "a", &found, &err), 0);
+    assert_string_equal(found.label, "a");
+    snprintf(text, sizeof text, "a@%.8s", found.id); /* good for a name of its own, too */
+    assert_int_equal(gossip_find(gossip, text, &found, &err), 0);
+    assert_int_equal(gossip_find(gossip, "b", &found, &err), ERR_AMBIGUOUS);
+    assert_non_null(strstr(err.text, "say 'b@"));
+    member_at(1, &one);
+    member_at(2, &other);
+    assert_string_not_equal(one.label, other.label);
+    assert_int_equal(gossip_find(gossip, one.label, &found, &err), 0);
+    assert_true(found.sid == one.sid);
+    snprintf(text, sizeof text, "b@%s", other.id);
+    assert_int_equal(gossip_find(gossip, text, &found, &err), 0);
+    assert_true(found.sid == other.sid);
+    snprintf(text, sizeof text, "a@%.8s", other.id);
+    assert_int_equal(gossip_find(gossip, text, &found, &err), ERR_NOT_FOUND);
+
+    swarm_stop(&swarm, 2, true); /* who alone lives of a name has it */
+    assert_true(swarm_pump(&swarm, is_found, (char[]){"b"}));
+    assert_int_equal(gossip_find(gossip, "b", &found, &err), 0);
+    assert_true(found.sid == one.sid);
+    assert_string_equal(found.label, "b");
+    assert_int_equal(gossip_find(gossip, other.id, &found, &err), 0);
+    snprintf(text, sizeof text, "b@%.8s", other.id);
+    assert_string_equal(found.label, text);
+}
+
 static void a_node_joins_later_when_told_to(void **state)
 {
     struct err err = {0};
@@ -506,6 +577,7 @@ int main(void)
         TEST(a_key_file_that_others_read_is_refused),
         TEST(members_are_the_json_of_the_contract),
         TEST(a_member_is_found_by_name_id_or_its_beginning),
+        TEST(two_of_one_name_are_told_apart),
         TEST(a_node_joins_later_when_told_to),
         TEST(a_change_of_interfaces_is_told_and_many_are_told_once),
         TEST(a_name_is_looked_up_off_the_thread),

@@ -9,5 +9,7 @@ node_place live_swarm
 { find_python && "$PR_PYTHON" -c 'import msgpack, nacl' 2>/dev/null; } ||
     skip_all "no python3-msgpack or python3-nacl: ./setup.sh test installs them"
 command -v tshark >/dev/null || skip_all "no tshark: ./setup.sh test installs it"
-"$PR_PYTHON" "$PR_SUPPORT/live_checks.py" "$SCRATCH" || tap_failures=$((tap_failures + 1))
+for part in live_checks one_name_checks; do
+    "$PR_PYTHON" "$PR_SUPPORT/$part.py" "$SCRATCH" || tap_failures=$((tap_failures + 1))
+done
 tap_done

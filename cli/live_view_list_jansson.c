@@ -48,7 +48,7 @@ static void tell_one(const json_t *value,
                      void (*each)(const struct live_view_interface *interface, void *arg),
                      void *arg)
 {
-    struct live_view_interface one = {.description = "", .link_type = ""};
+    struct live_view_interface one = {.node = "", .description = "", .link_type = ""};
 
     one.name = json_is_string(value) ? json_string_value(value) : text_of(value, "name");
     if (one.name[0] == '\0') {
@@ -58,6 +58,7 @@ static void tell_one(const json_t *value,
         const json_t *types = json_object_get(value, "link_types");
         const char *type = json_string_value(json_array_get(types, 0));
 
+        one.node = text_of(value, "node");
         one.description = text_of(value, "description");
         one.link_type = type == NULL ? "" : type;
         one.loopback = has_flag(value, "loopback");

@@ -83,6 +83,7 @@ void live_view_free(struct live_view *view); /* takes NULL; finished */
  * http_call. */
 struct live_view_interface {
     const char *name;
+    const char *node;        /* whose it is; "" = not said */
     const char *description; /* "" = none */
     const char *link_type;   /* "" = unknown */
     bool up;

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -27,6 +28,7 @@ struct swarm_view {
     const char *interfaces[LIVE_VIEW_LINKS_MAX];
     size_t n;
     size_t n_all;
+    char own[SWARM_NAME_MAX]; /* what the node asked is called among the others */
     struct consumer *consumer;
     pthread_t thread;
     bool has_thread;
@@ -79,7 +81,8 @@ static void take_members(struct swarm_view *swarm, const json_t *members,
 {
     for (size_t i = 0; i < json_array_size(members); i++) {
         const json_t *one = json_array_get(members, i);
-        const char *name = field_text(one, "name");
+        const char *label = field_text(one, "label");
+        const char *name = label == NULL ? field_text(one, "name") : label;
         const char *id = field_text(one, "id");
         struct merge_clock_sample clock;
         bool is_known =
@@ -156,6 +159,9 @@ static void add(const struct live_view_interface *interface, void *arg)
 {
     struct swarm_view *swarm = arg;
 
+    if (strchr(interface->name, '/') == NULL && strlen(interface->node) < SWARM_NAME_MAX) {
+        snprintf(swarm->own, sizeof swarm->own, "%s", interface->node);
+    }
     if (!interface->up || interface->loopback || strlen(interface->name) >= SWARM_NAME_MAX) {
         return;
     }
@@ -192,7 +198,6 @@ int swarm_view_open(const struct live_view_spec *spec, const char *application,
                     struct swarm_sink *sink, struct swarm_view **out, struct err *err)
 {
     struct swarm_view *swarm = x_alloc(sizeof *swarm);
-    json_t *stats = NULL;
 
     swarm->spec = *spec;
     swarm->spec.all_nodes = true;
@@ -200,19 +205,16 @@ int swarm_view_open(const struct live_view_spec *spec, const char *application,
     swarm->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     int code = swarm->stop_fd < 0 ? err_errno(err, errno, "cannot make an eventfd")
                                   : find_interfaces(swarm, err);
-    code = code < 0 ? code : get(swarm, "/api/v1/stats", &stats, err);
     if (code < 0) {
         sink->free(sink);
         swarm_view_close(swarm);
         return code;
     }
-    const char *node = field_text(stats, "node");
     const struct swarm_merge_opts opts = {.application = application,
-                                          .node = node == NULL ? "node" : node,
+                                          .node = swarm->own[0] == '\0' ? "node" : swarm->own,
                                           .hold_ns = SWARM_HOLD_NS,
                                           .sink = sink};
     swarm->consumer = swarm_merge_new(&opts);
-    json_decref(stats);
     code = ask_clocks(swarm, err);
     if (code == 0) {
         int failed = pthread_create(&swarm->thread, NULL, follow_clocks, swarm);

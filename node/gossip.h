@@ -50,8 +50,9 @@ extern const char *const gossip_state_words[N_GOSSIP_STATES];
 
 struct gossip_member {
     char id[GOSSIP_ID_TEXT];
-    /* What it is called: its name, NAME@ID8 where others have that, its id where it has none.
-     * gossip_members and what finds some set it. */
+    /* What it is called, unlike any other: its name; NAME@ID8 where others have that, or where it
+     * reads like a label or an id itself; its id where it has none. gossip_members and what finds
+     * some set it. */
     char label[GOSSIP_LABEL_TEXT];
     uint64_t sid;
     bool is_self;
@@ -77,9 +78,13 @@ int gossip_find(struct gossip *gossip, const char *text, struct gossip_member *o
 /* For looking up many of them: the members of one moment. */
 struct gossip_roll;
 struct gossip_roll *gossip_roll_new(struct gossip *gossip);
+/* all is moved; its labels are set already. */
+struct gossip_roll *gossip_roll_of(struct gossip_member *all, size_t n);
 void gossip_roll_free(struct gossip_roll *roll);
 int gossip_roll_find(const struct gossip_roll *roll, const char *text, struct gossip_member *out,
                      struct err *err);
+/* Sets the labels. */
+void gossip_label_all(struct gossip_member *all, size_t n);
 /* NULL: it is not known. */
 const char *gossip_roll_label(const struct gossip_roll *roll, uint64_t sid);
 

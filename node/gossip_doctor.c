@@ -74,7 +74,7 @@ static void count(const struct gossip_member *member, void *arg)
         has = has || member->meta.key_ids[i] == active->id;
     }
     if (!has && member->state < GOSSIP_DEAD && look->n_lacking++ < NAMES_SHOWN) {
-        buf_printf(&look->lacking, "%s%s", look->lacking.len > 0 ? ", " : "", member->meta.name);
+        buf_printf(&look->lacking, "%s%s", look->lacking.len > 0 ? ", " : "", member->label);
     }
 }
 

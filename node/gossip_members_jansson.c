@@ -71,6 +71,51 @@ void gossip_show(struct gossip *g, struct swim_now now, const struct swim_view *
     }
 }
 
+/* What is made of them takes longer than the core may wait. */
+static struct gossip_member *copy_all(struct gossip *g, size_t *n)
+{
+    struct swim_view view;
+
+    *n = 0;
+    gossip_lock(g);
+    struct swim_now now = gossip_now();
+    struct gossip_member *all = x_alloc((swim_n_members(g->swim) + 1) * sizeof *all);
+    while (*n <= swim_n_members(g->swim) && swim_member_at(g->swim, (uint32_t)*n, &view)) {
+        gossip_show(g, now, &view, &all[(*n)++]);
+    }
+    gossip_unlock(g);
+    gossip_label_all(all, *n);
+    return all;
+}
+
+void gossip_members(struct gossip *g, gossip_member_cb member, void *arg)
+{
+    size_t n;
+    struct gossip_member *all = copy_all(g, &n);
+
+    for (size_t i = 0; i < n; i++) {
+        member(&all[i], arg);
+    }
+    mem_free(all);
+}
+
+struct gossip_roll *gossip_roll_new(struct gossip *g)
+{
+    size_t n;
+    struct gossip_member *all = copy_all(g, &n);
+
+    return gossip_roll_of(all, n);
+}
+
+int gossip_find(struct gossip *g, const char *text, struct gossip_member *out, struct err *err)
+{
+    struct gossip_roll *roll = gossip_roll_new(g);
+    int rc = gossip_roll_find(roll, text, out, err);
+
+    gossip_roll_free(roll);
+    return rc;
+}
+
 bool gossip_has_left(struct gossip *g)
 {
     gossip_lock(g);
@@ -127,6 +172,7 @@ static json_t *to_json(struct gossip *g, const struct gossip_member *member)
 
     gossip_addr_text(&member->addr, text);
     json_object_set_new(object, "name", to_json_text(member->meta.name));
+    json_object_set_new(object, "label", to_json_text(member->label));
     json_object_set_new(object, "id", json_string(member->id));
     json_object_set_new(object, "address", json_string(text));
     json_object_set_new(object, "http_address", port_at(member, member->meta.http_port));
@@ -168,6 +214,7 @@ static json_t *alone(struct node *node)
     bool http = node->http != NULL && http_server_listeners(node->http) > 0;
 
     json_object_set_new(object, "name", to_json_text(node->name));
+    json_object_set_new(object, "label", to_json_text(node->name));
     json_object_set_new(object, "id", json_null());
     json_object_set_new(object, "address", json_null());
     json_object_set_new(object, "http_address",

@@ -2,16 +2,17 @@
  *
  * What members are called. Names are those of hosts, and nobody hands them out: two may have the
  * same. Where that is so each is shown as NAME@ID8, with the first digits of its id, and can be
- * asked for so; a member that calls itself like another's label makes that ambiguous, and not his.
+ * asked for so. No two labels are the same, whatever members call themselves.
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "node/gossip_internal_uv.h"
+#include "node/gossip.h"
 #include "shared/base/mem.h"
 
 #define ID_DIGITS 8
+#define ID_WHOLE  (GOSSIP_ID_TEXT - 1)
 
 static bool is_gone(const struct gossip_member *member)
 {
@@ -20,30 +21,67 @@ static bool is_gone(const struct gossip_member *member)
 
 /* ---- labels ---- */
 
-/* Those of one name lie together, who lives before who is gone. */
+/* Those of one name lie together, by id. */
 static int by_name(const void *a, const void *b)
 {
     const struct gossip_member *one = *(const struct gossip_member *const *)a;
     const struct gossip_member *other = *(const struct gossip_member *const *)b;
     int order = strcmp(one->meta.name, other->meta.name);
 
-    return order != 0 ? order : (int)is_gone(one) - (int)is_gone(other);
+    return order != 0 ? order : strcmp(one->id, other->id);
 }
 
-static void label_one(struct gossip_member *member, bool is_alone)
+static bool is_digits(const char *text)
 {
-    if (!member->has_meta || member->meta.name[0] == '\0') {
+    return strlen(text) >= ID_DIGITS && text[strspn(text, "0123456789abcdef")] == '\0';
+}
+
+/* A name may be anything that a host is called. One that reads like another's label, or like a
+ * whole id, is never shown without the id of who has it, so that no two labels are the same. */
+static bool is_misleading(const char *name)
+{
+    const char *at = strrchr(name, '@');
+
+    return at != NULL ? is_digits(at + 1) : is_digits(name) && strlen(name) == ID_WHOLE;
+}
+
+/* Whether another of its name begins with the same digits: chance does that to nobody. */
+static bool is_tied(struct gossip_member *const *sorted, size_t i, size_t first, size_t end)
+{
+    return (i > first && strncmp(sorted[i]->id, sorted[i - 1]->id, ID_DIGITS) == 0) ||
+           (i + 1 < end && strncmp(sorted[i]->id, sorted[i + 1]->id, ID_DIGITS) == 0);
+}
+
+static void label_one(struct gossip_member *member, bool has_name, bool is_tied)
+{
+    const char *name = member->meta.name;
+    bool is_nameless = !member->has_meta || name[0] == '\0';
+
+    has_name = has_name && !is_misleading(name);
+    if (is_nameless || (!has_name && is_tied)) {
         (void)snprintf(member->label, sizeof member->label, "%s", member->id);
-    } else if (is_alone) {
-        (void)snprintf(member->label, sizeof member->label, "%s", member->meta.name);
+    } else if (has_name) {
+        (void)snprintf(member->label, sizeof member->label, "%s", name);
     } else {
-        (void)snprintf(member->label, sizeof member->label, "%s@%.*s", member->meta.name, ID_DIGITS,
-                       member->id);
+        (void)snprintf(member->label, sizeof member->label, "%s@%.*s", name, ID_DIGITS, member->id);
     }
 }
 
 /* Who alone lives of a name has it; who had it before, on a host that was set up anew, does not. */
-static void label_all(struct gossip_member *all, size_t n)
+static void label_some(struct gossip_member *const *sorted, size_t first, size_t end)
+{
+    size_t n_live = 0;
+
+    for (size_t i = first; i < end; i++) {
+        n_live += !is_gone(sorted[i]);
+    }
+    for (size_t i = first; i < end; i++) {
+        bool has_name = end == first + 1 || (n_live == 1 && !is_gone(sorted[i]));
+        label_one(sorted[i], has_name, is_tied(sorted, i, first, end));
+    }
+}
+
+void gossip_label_all(struct gossip_member *all, size_t n)
 {
     struct gossip_member **sorted = x_alloc((n + 1) * sizeof(struct gossip_member *));
     size_t end;
@@ -56,41 +94,9 @@ static void label_all(struct gossip_member *all, size_t n)
         for (end = first + 1;
              end < n && strcmp(sorted[end]->meta.name, sorted[first]->meta.name) == 0; end++) {
         }
-        bool first_has_it =
-            end == first + 1 || (!is_gone(sorted[first]) && is_gone(sorted[first + 1]));
-        for (size_t i = first; i < end; i++) {
-            label_one(sorted[i], i == first && first_has_it);
-        }
+        label_some(sorted, first, end);
     }
     mem_free(sorted);
-}
-
-/* What is made of them takes longer than the core may wait. */
-static struct gossip_member *copy_all(struct gossip *g, size_t *n)
-{
-    struct swim_view view;
-
-    *n = 0;
-    gossip_lock(g);
-    struct swim_now now = gossip_now();
-    struct gossip_member *all = x_alloc((swim_n_members(g->swim) + 1) * sizeof *all);
-    while (*n <= swim_n_members(g->swim) && swim_member_at(g->swim, (uint32_t)*n, &view)) {
-        gossip_show(g, now, &view, &all[(*n)++]);
-    }
-    gossip_unlock(g);
-    label_all(all, *n);
-    return all;
-}
-
-void gossip_members(struct gossip *g, gossip_member_cb member, void *arg)
-{
-    size_t n;
-    struct gossip_member *all = copy_all(g, &n);
-
-    for (size_t i = 0; i < n; i++) {
-        member(&all[i], arg);
-    }
-    mem_free(all);
 }
 
 /* ---- finding some ---- */
@@ -107,11 +113,12 @@ struct gossip_roll {
     size_t n;
 };
 
-struct gossip_roll *gossip_roll_new(struct gossip *g)
+struct gossip_roll *gossip_roll_of(struct gossip_member *all, size_t n)
 {
     struct gossip_roll *roll = x_alloc(sizeof *roll);
 
-    roll->all = copy_all(g, &roll->n);
+    roll->all = all;
+    roll->n = n;
     roll->called = x_alloc((roll->n + 1) * sizeof *roll->called);
     for (size_t i = 0; i < roll->n; i++) {
         memcpy(roll->called[i].id, roll->all[i].id, sizeof roll->called[i].id);
@@ -131,11 +138,6 @@ void gossip_roll_free(struct gossip_roll *roll)
     }
 }
 
-static bool is_digits(const char *text)
-{
-    return strlen(text) >= ID_DIGITS && text[strspn(text, "0123456789abcdef")] == '\0';
-}
-
 /* NAME@ID8, or more digits, which is good for a name that nobody else has, too. */
 static bool is_label(const struct called *one, const char *text)
 {
@@ -146,29 +148,45 @@ static bool is_label(const struct called *one, const char *text)
            strlen(one->name) == length && strncmp(one->name, text, length) == 0;
 }
 
-static bool is_meant(const struct called *one, const char *text)
+/* What names one surely comes before what others may have chosen for themselves. */
+enum fit { FITS_NOT, FITS_NAME_OR_DIGITS, FITS_NAME_AND_DIGITS, FITS_LABEL, FITS_ID };
+
+static enum fit fit_of(const struct called *one, const char *text)
 {
-    return strcmp(one->name, text) == 0 || is_label(one, text) ||
-           (is_digits(text) && strncmp(one->id, text, strlen(text)) == 0);
+    if (strcmp(one->id, text) == 0) {
+        return FITS_ID;
+    }
+    if (strcmp(one->label, text) == 0) {
+        return FITS_LABEL;
+    }
+    if (is_label(one, text)) {
+        return FITS_NAME_AND_DIGITS;
+    }
+    return strcmp(one->name, text) == 0 ||
+                   (is_digits(text) && strncmp(one->id, text, strlen(text)) == 0)
+               ? FITS_NAME_OR_DIGITS
+               : FITS_NOT;
 }
 
-/* By its whole id no other can be meant. Of one name, who lives is meant and not who had it before.
- */
+/* Of several that fit alike, who lives is meant and not who was called so before. */
 int gossip_roll_find(const struct gossip_roll *roll, const char *text, struct gossip_member *out,
                      struct err *err)
 {
     const struct called *found = NULL;
+    enum fit best = FITS_NOT;
     size_t n[2] = {0}; /* that live, that are gone */
 
     for (size_t i = 0; i < roll->n; i++) {
         const struct called *one = &roll->called[i];
-        if (strcmp(one->id, text) == 0) {
-            *out = roll->all[i];
-            return 0;
+        enum fit fit = fit_of(one, text);
+        if (fit == FITS_NOT || fit < best) {
+            continue;
         }
-        if (is_meant(one, text)) {
-            found = n[one->is_gone]++ == 0 && (!one->is_gone || n[0] == 0) ? one : found;
+        if (fit > best) {
+            best = fit;
+            n[0] = n[1] = 0;
         }
+        found = n[one->is_gone]++ == 0 && (!one->is_gone || n[0] == 0) ? one : found;
     }
     if (found == NULL) {
         return err_set(err, ERR_NOT_FOUND,
@@ -194,13 +212,4 @@ const char *gossip_roll_label(const struct gossip_roll *roll, uint64_t sid)
         }
     }
     return NULL;
-}
-
-int gossip_find(struct gossip *g, const char *text, struct gossip_member *out, struct err *err)
-{
-    struct gossip_roll *roll = gossip_roll_new(g);
-    int rc = gossip_roll_find(roll, text, out, err);
-
-    gossip_roll_free(roll);
-    return rc;
 }

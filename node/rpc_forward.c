@@ -166,8 +166,7 @@ static void on_peer(void *arg, struct rpc_span result, const struct rpc_error *e
     if (!rpc_call_is_gone(f->call)) {
         rpc_call_on_gone(f->call, NULL, NULL);
         if (error != NULL) {
-            rpc_call_fail_of(f->call, error->node[0] == '\0' ? f->targets[0].name : error->node,
-                             error->code, error->message);
+            rpc_call_fail_of(f->call, f->targets[0].name, error->code, error->message);
         } else {
             rpc_call_reply_span(f->call, result);
         }

@@ -199,7 +199,7 @@ static void count_member(const struct gossip_member *member, void *arg)
         if (has || member->is_self) { /* whose own record may be a moment behind */
             tally->held[i]++;
         } else {
-            json_array_append_new(tally->lacking[i], json_string(member->meta.name));
+            json_array_append_new(tally->lacking[i], json_string(member->label));
         }
     }
 }

@@ -543,7 +543,9 @@ const struct rpc_method rpc_methods[] = {
      .fans_out = true,
      .right = RIGHT_VIEW,
      .what = "The members of the swarm, this node among them.",
-     .result = "An array, as `members --json` prints it."},
+     .result =
+         "An array, as `members --json` prints it; `label` is what the `node` of other answers "
+         "has: the name, or NAME@ID8 where others have that."},
     {.name = "swarm.join",
      .right = RIGHT_ADMIN,
      .changes = true,

@@ -212,10 +212,10 @@ static void a_key_file_that_others_read_is_refused(void **state)
 
 static void members_are_the_json_of_the_contract(void **state)
 {
-    static const char *const names[] = {"name",  "id",        "address",  "http_address",
-                                        "state", "since",     "version",  "rpc_address",
-                                        "load",  "offset_ns", "bound_ns", "tags",
-                                        "keys",  "banned",    "site",     "interfaces"};
+    static const char *const names[] = {
+        "name",    "id",          "address", "http_address", "state",    "since",
+        "version", "rpc_address", "load",    "offset_ns",    "bound_ns", "tags",
+        "keys",    "banned",      "site",    "interfaces",   "label"};
     struct node lonely = {.name = "alone"};
 
     (void)state;

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""one_name_checks.py SCRATCH: two of three real nodes have the same name. Driven by tests/system/live_swarm.sh."""
+"""one_name_checks.py SCRATCH: two of three real nodes have the same name, and clocks that differ, so that who takes one
+for the other puts packets seconds off. Driven by tests/system/live_swarm.sh."""
 import json
 import os
 import subprocess
@@ -12,6 +13,7 @@ from swarm_lab import Lab, wait_for
 
 tap = Tap()
 SCRATCH = f"{sys.argv[1]}/one_name"
+SHIFTS = ["0s", "-5s", "3s"]
 os.makedirs(SCRATCH)
 
 
@@ -42,6 +44,65 @@ def listed(lab, called):
     code, _, err = done(manage(lab.nodes[0], "list-interfaces", "--nodes", "b"))
     tap.check("who says the name alone is told what to say", code != 0 and "2 members are called 'b': say 'b@" in err,
               code, err)
+
+
+def offered(lab, called):
+    """By a, and by one of those that share a name, whose own interfaces have none before them."""
+    for asked in (0, 1):
+        out = subprocess.run(["ip", "netns", "exec", lab.places[asked].ns, f"{BIN}-extcap", "--extcap-interfaces"],
+                             capture_output=True, text=True,
+                             env=dict(os.environ, PACKETRECORDER_ENDPOINT="http://127.0.0.1:8080")).stdout
+        others = [name for i, name in enumerate(called) if i != asked]
+        tap.check(f"Wireshark is offered them by {called[asked]}", "{value=packetrecorder:eth0}" in out and
+                  all(out.count(f"{{value=packetrecorder:swarm:{name}/eth0}}") == 1 for name in others), out)
+    for name in called:
+        answer = lab.nodes[0].get(f"/connections/{name}/eth0")
+        tap.check(f"/connections/{name}/eth0 is there", "WebSocket" in answer or "upgrade" in answer.lower(), answer)
+    known = {m["label"] for m in json.loads(lab.nodes[1].get("/api/v1/members"))}
+    tap.check("members say what each is called", known == set(called), known)
+
+
+def spread_ns(path):
+    """({names}, how far apart at most the times are of what two nodes saw at once; None: nothing was)"""
+    stream, times = Stream(), {}
+    with open(path, "rb") as file:
+        stream.feed(file.read())
+    for packet in stream.packets:
+        times.setdefault(packet.data[42:50], []).append(packet.time_ns)
+    return ({stream.interfaces[p.interface]["name"] for p in stream.packets},
+            max((max(t) - min(t) for t in times.values() if len(t) > 1), default=None))
+
+
+def together(lab, called):
+    for asked in (0, 1):
+        path = f"{SCRATCH}/all{asked}.pcapng"
+        code, _, err = done(subprocess.Popen(
+            ["ip", "netns", "exec", lab.places[asked].ns, BIN, "view", "http://127.0.0.1:8080", "-i", "swarm:all",
+             "-f", "udp port 9", "-c", "600", "-w", path], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True))
+        names, apart = spread_ns(path) if code == 0 else (set(), None)
+        tap.check(f"swarm:all of {called[asked]} tells them apart", names == {f"{n}/eth0" for n in called}, code, err, names)
+        tap.check("and takes nobody's clock for another's", apart is not None and apart < 1e9, apart)
+
+
+def named_in_errors(lab, called):
+    """Last: one of them dies."""
+    lab.nodes[2].kill()
+    gone = called[2]
+
+    def state():
+        return {m["id"][:8]: m["state"] for m in json.loads(lab.nodes[0].get("/api/v1/members"))}[gone[-8:]]
+    tap.check("one of them dies", wait_for(30, lambda: state() == "dead"), state())
+    code, _, err = done(manage(lab.nodes[0], "list-interfaces", "--nodes", gone))
+    tap.check("what fails is told of it", code != 0 and gone in err, code, err)
+    code, _, err = done(manage(lab.nodes[0], "download-pcap", "--nodes", gone, "-s", "last", "-o",
+                              f"{SCRATCH}/gone.pcapng"))
+    tap.check("also where it alone is asked", code != 0 and f"{gone}: " in err, code, err)
+    code, out, err = done(manage(lab.nodes[0], "list-interfaces", "--nodes", "b", "--json"))
+    tap.check("who alone lives of a name has it", code == 0 and {r["node"] for r in json.loads(out)} == {"b"}, code, err)
+    code, _, err = done(manage(lab.nodes[0], "members", "forget", gone))
+    left = {m["id"][:8] for m in json.loads(lab.nodes[0].get("/api/v1/members"))}
+    tap.check("and the other is forgotten by what it is called", code == 0 and gone[-8:] not in left and
+              called[1][-8:] in left, code, err, left)
 
 
 def viewed(lab, called):
@@ -81,19 +142,23 @@ def watched(lab, called):
               code == 0 and names_in(path))
 
 
-with Lab(SCRATCH, 3) as lab_:
+with Lab(SCRATCH, 3, os.environ["PR_NODE_FAKED"]) as lab_:
     for i in range(3):
         lab_.node(i)
     for node in lab_.nodes:
         node.name = "a" if node.number == 0 else "b"
-        node.start(join=[] if node.number == 0 else [lab_.places[0].ip])
+        node.start(join=[] if node.number == 0 else [lab_.places[0].ip],
+                   env={"PACKETRECORDER_TEST_CLOCK_OFFSET": SHIFTS[node.number]})
         wait_for(10, node.is_up)
     tap.check("three nodes, two of one name, see each other", wait_for(15, lambda: all(
         len(json.loads(n.get("/api/v1/members"))) == 3 for n in lab_.nodes)))
     sender = lab_.places[0].broadcast()
     try:
         called_ = labels(lab_)
-        for part in (listed, viewed, recorded, watched):
+        # A swarm that is a second old has not agreed on the time yet.
+        wait_for(20, lambda: all(m["bound_ns"] is not None and m["bound_ns"] < 50e6 for n in lab_.nodes
+                                 for m in json.loads(n.get("/api/v1/members"))))
+        for part in (listed, offered, viewed, together, recorded, watched, named_in_errors):
             part(lab_, called_)
     finally:
         sender.kill()

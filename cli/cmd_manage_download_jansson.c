@@ -303,7 +303,12 @@ static int tell_part(struct download *d, int rc)
 static int check(struct command_context *ctx, const struct download_args *args)
 {
     if ((args->sessions.n > 0) == (args->capture_id != NULL)) {
-        return err_set(&ctx->err, ERR_USAGE, "name what to download: --session-id or --capture-id");
+        return err_set(
+            &ctx->err, ERR_USAGE,
+            args->capture_id != NULL
+                ? "--session-id and --capture-id exclude each other: a capture is all its "
+                  "sessions"
+                : "name what to download: --session-id or --capture-id");
     }
     if (args->range.from_ns > args->range.to_ns) {
         return err_set(&ctx->err, ERR_USAGE, "--from is later than --to");

@@ -122,7 +122,7 @@ static void print_members(const json_t *members, bool with_node)
             field_text(member, "node"),
             field_text(member, "name"),
             field_text(member, "id"),
-            field_text(member, "state"),
+            field_is_true(member, "banned") ? "banned" : field_text(member, "state"),
             field_text(member, "since"),
             field_text(member, "address"),
             field_text(member, "site"),

@@ -273,10 +273,10 @@ static int check_holders(struct gossip *g, uint32_t id, const char *what, struct
     count_lacking(g, &lack);
     return lack.n == 0 ? 0
                        : err_set(err, ERR_IN_USE,
-                                 "%u live members do not hold the key %08" PRIx32
+                                 "%u live member%s not hold the key %08" PRIx32
                                  " yet ('%s' for one), and could not be talked to %s: wait, or "
                                  "--force it",
-                                 lack.n, id, lack.name, what);
+                                 lack.n, lack.n == 1 ? " does" : "s do", id, lack.name, what);
 }
 
 static int use(struct gossip *g, uint32_t id, bool force, struct err *err)

@@ -166,6 +166,9 @@ struct gossip_clock {
  * last one; or nobody is to be joined, so that the own clock is as good as any. When it becomes
  * known, who watches records (gossip_kv_watch) is called. */
 bool gossip_knows_time(struct gossip *gossip);
+/* Since boot: until then it may step, by as much as the clocks of the hosts of a new swarm differ;
+ * not after now: it is settled. */
+uint64_t gossip_time_settles_ns(struct gossip *gossip);
 /* sids: members whose bounds count for the worst. False: this node has left, so that the bound
  * grows from now on. */
 bool gossip_clock_get(struct gossip *gossip, const uint64_t *sids, size_t n,

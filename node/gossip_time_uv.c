@@ -17,12 +17,13 @@
 #include "shared/base/mem.h"
 #include "shared/swarm/swim_offset.h"
 
-#define S_NS      UINT64_C(1000000000)
-#define LOOK_NS   S_NS    /* between two looks, where nothing was agreed on yet: each turn */
-#define MOVED_NS  5000000 /* so much later it is written again; a clock drifts that in minutes */
-#define AGAIN_NS  (3600 * S_NS) /* at least so often */
-#define OLD_NS    (24 * 3600 * S_NS)
-#define KERNEL_ID "/proc/sys/kernel/random/boot_id"
+#define S_NS         UINT64_C(1000000000)
+#define LOOK_NS      S_NS    /* between two looks, where nothing was agreed on yet: each turn */
+#define MOVED_NS     5000000 /* so much later it is written again; a clock drifts that in minutes */
+#define AGAIN_NS     (3600 * S_NS) /* at least so often */
+#define OLD_NS       (24 * 3600 * S_NS)
+#define FOUNDERS_MAX 16 /* are asked at each look */
+#define KERNEL_ID    "/proc/sys/kernel/random/boot_id"
 
 struct keep {
     uv_work_t request;
@@ -114,6 +115,18 @@ static void tell_once(struct gossip *g)
     g->knows_time = true;
 }
 
+/* Probes take their time to tell a new swarm's nodes of the one timeline that they will all follow;
+ * so each asks some of those that are not known to, until it is settled. */
+static void found_together(struct gossip *g, struct swim_now now)
+{
+    uint64_t sids[FOUNDERS_MAX];
+
+    if (swim_time_settles_ns(g->swim) > now.mono_ns) {
+        uint32_t n = swim_time_others(g->swim, &g->time_at, sids, FOUNDERS_MAX);
+        (void)swim_burst(g->swim, now, sids, n);
+    }
+}
+
 void gossip_time_look(struct gossip *g)
 {
     struct gossip_kept_time *kept = &g->kept_time;
@@ -127,6 +140,7 @@ void gossip_time_look(struct gossip *g)
     }
     tell_once(g);
     struct swim_now now = gossip_now();
+    found_together(g, now);
     int64_t ahead_ns =
         swim_time_correction(g->swim, now, &bound_ns) + (now.wall_ns - (int64_t)now.mono_ns);
     g->time_due_ns = now.mono_ns + LOOK_NS;
@@ -148,4 +162,12 @@ bool gossip_knows_time(struct gossip *g)
     g->is_awaited = !knows;
     gossip_unlock(g);
     return knows;
+}
+
+uint64_t gossip_time_settles_ns(struct gossip *g)
+{
+    gossip_lock(g);
+    uint64_t settles_ns = g->has_left ? 0 : swim_time_settles_ns(g->swim);
+    gossip_unlock(g);
+    return settles_ns;
 }

@@ -32,10 +32,12 @@ void jobs_close(struct node *node, void (*closed)(struct node *node));
 /* Somebody who has to know what time it is. */
 struct jobs_later {
     TAILQ_ENTRY(jobs_later) next;
+    bool wants_settled; /* also, that it will not step: whoever says when something begins */
     void (*go_on)(struct jobs_later *later);
 };
-/* True: swarm time is not known yet, and go_on is called, once, when it is, or will not be: a node
- * that nobody answers goes by its own clock after JOBS_UNTIMED_NS. */
+/* True: swarm time is not known yet, or not settled (for SWIM_CLOCK_SETTLE after a swarm was
+ * founded), and go_on is called, once, when it is, or will not be: a node that nobody answers goes
+ * by its own clock after JOBS_UNTIMED_NS. */
 bool jobs_wait_for_time(struct jobs *jobs, struct jobs_later *later);
 int64_t jobs_now_ns(struct jobs *jobs);
 /* This host's wall clock minus swarm time, now. */

@@ -57,6 +57,8 @@ struct jobs {
 /* What the journal has goes on, now that the time is known. */
 void jobs_begin_again(struct jobs *jobs);
 struct job_entry *jobs_entry(const struct jobs *jobs, const struct id *id);
+/* For what is due next. */
+void jobs_arm_timer(struct jobs *jobs);
 /* Does what its machine wants done; afterwards the timer is right. */
 void jobs_drive(struct job_entry *entry);
 struct job_entry *job_entry_ref(struct job_entry *entry);
@@ -75,8 +77,10 @@ void jobs_end(struct job_entry *entry);
 /* jobs_time.c */
 /* False: nothing is to be decided yet. */
 bool jobs_look_at_time(struct jobs *jobs);
-/* Those that wait go on, to be told that the node ends. */
-void jobs_end_waiting(struct jobs *jobs);
+/* Those that wait go on where they may; all, to be told so, where the node ends. */
+void jobs_let_go_on(struct jobs *jobs);
+/* Since boot, when somebody who waits may go on; UINT64_MAX: nobody waits. */
+uint64_t jobs_later_due_ns(struct jobs *jobs);
 
 /* jobs_spread.c */
 void jobs_spread_open(struct jobs *jobs);

@@ -3,21 +3,41 @@
  * A node that has just started and does not know swarm time yet decides nothing by its own clock,
  * which may be far off: what the journal has, what the swarm tells and what is asked wait for the
  * first word of another member, mostly some milliseconds. A node that nobody answers goes by its
- * own clock in the end: it may be all that is left of the swarm.
+ * own clock in the end: it may be all that is left of the swarm. And who is to say when a job
+ * begins waits for some seconds more in a swarm that is just being founded: its time may still
+ * step.
  */
 #include "node/gossip.h"
 #include "node/jobs_internal_uv.h"
 #include "shared/base/clock_posix.h"
 #include "shared/base/log.h"
 
-static void let_go_on(struct jobs *jobs)
+/* Since boot; not after now: swarm time is settled. */
+static uint64_t settles_ns(const struct jobs *jobs)
 {
-    struct jobs_later *later;
+    struct gossip *gossip = jobs->node->gossip;
 
-    while ((later = TAILQ_FIRST(&jobs->later)) != NULL) {
-        TAILQ_REMOVE(&jobs->later, later, next);
-        later->go_on(later);
+    return gossip == NULL ? 0 : gossip_time_settles_ns(gossip);
+}
+
+void jobs_let_go_on(struct jobs *jobs)
+{
+    bool is_settled = settles_ns(jobs) <= clock_boot_ns();
+    struct jobs_later *later = TAILQ_FIRST(&jobs->later);
+
+    while (later != NULL) {
+        struct jobs_later *next = TAILQ_NEXT(later, next);
+        if (jobs->is_ending || is_settled || !later->wants_settled) {
+            TAILQ_REMOVE(&jobs->later, later, next);
+            later->go_on(later);
+        }
+        later = next;
     }
+}
+
+uint64_t jobs_later_due_ns(struct jobs *jobs)
+{
+    return TAILQ_EMPTY(&jobs->later) ? UINT64_MAX : settles_ns(jobs);
 }
 
 bool jobs_look_at_time(struct jobs *jobs)
@@ -36,20 +56,21 @@ bool jobs_look_at_time(struct jobs *jobs)
     }
     jobs->is_timed = true;
     jobs_begin_again(jobs);
-    let_go_on(jobs);
+    jobs_let_go_on(jobs);
+    jobs_arm_timer(jobs);
     return true;
 }
 
 bool jobs_wait_for_time(struct jobs *jobs, struct jobs_later *later)
 {
-    if (jobs->is_ending || jobs_look_at_time(jobs)) {
+    if (jobs->is_ending) {
+        return false;
+    }
+    bool is_known = jobs_look_at_time(jobs);
+    if (is_known && !(later->wants_settled && settles_ns(jobs) > clock_boot_ns())) {
         return false;
     }
     TAILQ_INSERT_TAIL(&jobs->later, later, next);
+    jobs_arm_timer(jobs);
     return true;
-}
-
-void jobs_end_waiting(struct jobs *jobs)
-{
-    let_go_on(jobs);
 }

@@ -222,7 +222,7 @@ static uint64_t ms_until(uint64_t due_ns)
     return due_ns <= now_ns ? 0 : (due_ns - now_ns) / 1000000u + 1;
 }
 
-static void arm_timer(struct jobs *jobs)
+void jobs_arm_timer(struct jobs *jobs)
 {
     struct job_entry *entry;
     int64_t now_ns = jobs_now_ns(jobs);
@@ -244,7 +244,9 @@ static void arm_timer(struct jobs *jobs)
     uint64_t wait_ms = at <= now_ns ? 0 : (uint64_t)(at - now_ns) / 1000000u + 1;
     uint64_t clocks_ms = ms_until(jobs_clocks_due_ns(jobs));
     wait_ms = clocks_ms < wait_ms ? clocks_ms : wait_ms;
-    if (TAILQ_EMPTY(&jobs->all)) {
+    uint64_t later_ms = ms_until(jobs_later_due_ns(jobs));
+    wait_ms = later_ms < wait_ms ? later_ms : wait_ms;
+    if (TAILQ_EMPTY(&jobs->all) && TAILQ_EMPTY(&jobs->later)) {
         uv_timer_stop(&jobs->timer);
         return;
     }
@@ -309,7 +311,7 @@ void jobs_drive(struct job_entry *entry)
     tell_decided(entry);
     job_entry_unref(entry);
     flush(jobs);
-    arm_timer(jobs);
+    jobs_arm_timer(jobs);
 }
 
 static void on_timer(uv_timer_t *timer)
@@ -318,7 +320,7 @@ static void on_timer(uv_timer_t *timer)
     struct job_entry *entry = TAILQ_FIRST(&jobs->all);
 
     if (!jobs_look_at_time(jobs)) {
-        arm_timer(jobs);
+        jobs_arm_timer(jobs);
         return;
     }
     while (entry != NULL) {
@@ -327,10 +329,11 @@ static void on_timer(uv_timer_t *timer)
         jobs_drive(entry);
         entry = next;
     }
+    jobs_let_go_on(jobs);
     jobs_clocks_look(jobs);
     make_room(jobs, jobs_now_ns(jobs));
     flush(jobs);
-    arm_timer(jobs);
+    jobs_arm_timer(jobs);
 }
 
 struct job_entry *jobs_add(struct jobs *jobs, const struct job_spec *spec, struct err *err)
@@ -434,7 +437,7 @@ int jobs_open(struct node *node, struct err *err)
     buf_deinit(&bytes);
     jobs_spread_open(jobs);
     if (!jobs_look_at_time(jobs)) {
-        arm_timer(jobs);
+        jobs_arm_timer(jobs);
     }
     return 0;
 }
@@ -464,7 +467,7 @@ void jobs_drain(struct node *node, uint64_t deadline_ns, void (*done)(struct nod
     (void)deadline_ns;
     jobs->is_ending = true;
     uv_timer_stop(&jobs->timer);
-    jobs_end_waiting(jobs);
+    jobs_let_go_on(jobs);
     TAILQ_FOREACH (entry, &jobs->all, next) {
         while (entry->waiters != NULL) { /* who asked is told that it is not armed */
             struct job_waiter *waiter = entry->waiters;

@@ -117,13 +117,17 @@ static void on_time_known(struct jobs_later *later)
     mem_free(u);
 }
 
-static void when_time_is_known(struct rpc_call *call, struct node *node,
+static void when_time_is_known(struct rpc_call *call, struct node *node, bool settled,
                                void (*answer)(struct rpc_call *call, struct node *node))
 {
     struct untimed *u = x_alloc(sizeof *u);
 
     *u = (struct untimed){
-        .later = {.go_on = on_time_known}, .call = call, .node = node, .answer = answer};
+        .later = {.wants_settled = settled, .go_on = on_time_known},
+        .call = call,
+        .node = node,
+        .answer = answer,
+    };
     if (jobs_wait_for_time(node->jobs, &u->later)) {
         rpc_call_on_gone(call, on_untimed_gone, u);
     } else {
@@ -157,7 +161,7 @@ static void start_now(struct rpc_call *call, struct node *node)
 
 static void start(struct rpc_call *call, struct node *node)
 {
-    when_time_is_known(call, node, start_now);
+    when_time_is_known(call, node, true, start_now);
 }
 
 /* ---- the others ---- */
@@ -180,7 +184,7 @@ static void arm_now(struct rpc_call *call, struct node *node)
 
 static void arm(struct rpc_call *call, struct node *node)
 {
-    when_time_is_known(call, node, arm_now);
+    when_time_is_known(call, node, false, arm_now);
 }
 
 static void stop(struct rpc_call *call, struct node *node)

@@ -247,6 +247,12 @@ uint64_t swim_time_root(const struct swim *swim);
 /* Another member has told its own in this life; before, this one has nothing but its own clock. */
 bool swim_time_is_agreed(const struct swim *swim);
 uint64_t swim_time_keeper(const struct swim *swim);
+/* Monotonic: a swarm whose clocks nothing outside keeps has just been founded, and until then its
+ * time may still become that of another of the founders. Not after now: it is settled. */
+uint64_t swim_time_settles_ns(const struct swim *swim);
+/* Up to max live members that are not known to follow our timeline, in a round of which *at is the
+ * place. Gives how many. */
+uint32_t swim_time_others(const struct swim *swim, uint32_t *at, uint64_t *sids, uint32_t max);
 
 /* Everything that was dropped, refused or lost, by cause; X-macro of names in swim_limits.h. */
 struct swim_counters {

@@ -91,6 +91,32 @@ bool swim_time_is_agreed(const struct swim *swim)
     return swim->clock.since_ns != SWIM_NEVER;
 }
 
+uint64_t swim_time_settles_ns(const struct swim *swim)
+{
+    const struct swim_clock *clock = &swim->clock;
+
+    if (clock->since_ns == SWIM_NEVER || clock->view.rank != SWIM_RANK_FREE_NEW) {
+        return 0;
+    }
+    return clock->since_ns + SWIM_CLOCK_SETTLE;
+}
+
+uint32_t swim_time_others(const struct swim *swim, uint32_t *at, uint64_t *sids, uint32_t max)
+{
+    uint32_t members = swim->table.n;
+    uint32_t n = 0;
+
+    for (uint32_t i = 0; i < members && n < max; i++) {
+        const struct swim_member *member = swim->table.members[*at % members];
+        (*at)++;
+        if (member != swim->self && swim_is_live(member) &&
+            member->peer.root != swim->clock.view.root) {
+            sids[n++] = member->sid;
+        }
+    }
+    return n;
+}
+
 uint64_t swim_time_root(const struct swim *swim)
 {
     return swim->clock.view.root;

@@ -133,7 +133,7 @@ def heal(lab):
 def ring_id(path):
     """The key's id, which is on the wire in clear (swim_key_id)."""
     with open(path, encoding="ascii") as file:
-        key = base64.urlsafe_b64decode(file.read().strip().rsplit("_", 1)[1] + "=")
+        key = base64.urlsafe_b64decode(file.read().strip().split("_", 2)[2] + "=")
     return hashlib.blake2b(b"ring key id", key=key, digest_size=32).digest()[:4]
 
 

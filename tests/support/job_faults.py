@@ -174,8 +174,8 @@ def clocks_apart(lab):
     """n1 is half a minute ahead, n2 half a minute behind; and both come back before they know swarm time."""
     nodes = lab.nodes
     n0, n1, n2 = nodes
-    job = start_job(n0, start_in="7s", duration="2s", policy="all")
     once = start_job(n1, start_in="2s", duration="2s", policy="all")
+    job = start_job(n0, start_in="7s", duration="2s", policy="all")
     tap.check("nodes with clocks 30 s apart are armed", rows_of(job) == all_in("armed") == rows_of(once), job, once)
     tap.check("all are done", wait_for(15, lambda: states(n2, once["id"]) == all_in("done")),
               states(n2, once["id"]))

@@ -257,7 +257,7 @@ def start_ahead(lab, node):
 def unreadable(lab, frames, heard):
     """UDP and TCP of two nodes that have told each other names, tags and keys."""
     with open(lab.key, encoding="ascii") as file:
-        key = base64.urlsafe_b64decode(file.read().strip().rsplit("_", 1)[1] + "=")
+        key = base64.urlsafe_b64decode(file.read().strip().split("_", 2)[2] + "=")
     both = b"".join(frames)
     streams = sum(f[12:14] == b"\x08\x00" and f[ETHER + 9] == 6 for f in frames)
     tap.check("nothing of it can be read on the way", streams > 3 and len(heard) > 3 and

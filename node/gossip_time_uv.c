@@ -117,11 +117,13 @@ static void tell_once(struct gossip *g)
 
 /* Probes take their time to tell a new swarm's nodes of the one timeline that they will all follow;
  * so each asks some of those that are not known to, until it is settled. */
-static void found_together(struct gossip *g, struct swim_now now)
+static void found_together(struct gossip *g)
 {
+    struct swim_now now = gossip_now();
     uint64_t sids[FOUNDERS_MAX];
 
-    if (swim_time_settles_ns(g->swim) > now.mono_ns) {
+    if (now.mono_ns >= g->found_due_ns && swim_time_settles_ns(g->swim) > now.mono_ns) {
+        g->found_due_ns = now.mono_ns + LOOK_NS;
         uint32_t n = swim_time_others(g->swim, &g->time_at, sids, FOUNDERS_MAX);
         (void)swim_burst(g->swim, now, sids, n);
     }
@@ -135,12 +137,12 @@ void gossip_time_look(struct gossip *g)
     if (g->time_due_ns != 0 && clock_boot_ns() < g->time_due_ns) {
         return;
     }
+    found_together(g);
     if (!swim_time_is_agreed(g->swim)) {
         return;
     }
     tell_once(g);
     struct swim_now now = gossip_now();
-    found_together(g, now);
     int64_t ahead_ns =
         swim_time_correction(g->swim, now, &bound_ns) + (now.wall_ns - (int64_t)now.mono_ns);
     g->time_due_ns = now.mono_ns + LOOK_NS;

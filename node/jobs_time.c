@@ -12,6 +12,8 @@
 #include "shared/base/clock_posix.h"
 #include "shared/base/log.h"
 
+#define LOOK_NS 100000000ull /* between two looks while somebody waits */
+
 /* Since boot; not after now: swarm time is settled. */
 static uint64_t settles_ns(const struct jobs *jobs)
 {
@@ -37,7 +39,11 @@ void jobs_let_go_on(struct jobs *jobs)
 
 uint64_t jobs_later_due_ns(struct jobs *jobs)
 {
-    return TAILQ_EMPTY(&jobs->later) ? UINT64_MAX : settles_ns(jobs);
+    uint64_t soon_ns = clock_boot_ns() + LOOK_NS;
+    uint64_t due_ns = TAILQ_EMPTY(&jobs->later) ? UINT64_MAX : settles_ns(jobs);
+
+    /* The first word of a swarm that is older settles it at once. */
+    return due_ns == UINT64_MAX || due_ns < soon_ns ? due_ns : soon_ns;
 }
 
 bool jobs_look_at_time(struct jobs *jobs)

@@ -95,10 +95,11 @@ uint64_t swim_time_settles_ns(const struct swim *swim)
 {
     const struct swim_clock *clock = &swim->clock;
 
-    if (clock->since_ns == SWIM_NEVER || clock->view.rank != SWIM_RANK_FREE_NEW) {
+    if (clock->view.rank != SWIM_RANK_FREE_NEW || swim->table.n_live <= 1) {
         return 0;
     }
-    return clock->since_ns + SWIM_CLOCK_SETTLE;
+    return (clock->since_ns == SWIM_NEVER ? swim->now.mono_ns : clock->since_ns) +
+           SWIM_CLOCK_SETTLE;
 }
 
 uint32_t swim_time_others(const struct swim *swim, uint32_t *at, uint64_t *sids, uint32_t max)

@@ -174,6 +174,9 @@ def clocks_apart(lab):
     """n1 is half a minute ahead, n2 half a minute behind; and both come back before they know swarm time."""
     nodes = lab.nodes
     n0, n1, n2 = nodes
+    first = start_job(n0, start_in="3s", duration="1s", policy="all", name="first")
+    tap.check("a job of a swarm that is just being founded waits until its time is settled, and is armed",
+              rows_of(first) == all_in("armed"), first)
     once = start_job(n1, start_in="2s", duration="2s", policy="all")
     job = start_job(n0, start_in="7s", duration="2s", policy="all")
     tap.check("nodes with clocks 30 s apart are armed", rows_of(job) == all_in("armed") == rows_of(once), job, once)

@@ -111,10 +111,10 @@ struct gossip {
     struct gossip_foreign foreign;
     struct log_limit member_lines, foreign_lines, send_lines;
     struct processors processors;
-    uint64_t load_due_ns; /* monotonic: how busy they are is looked at */
-    uint64_t time_due_ns; /* since boot: what swarm time is, is looked at */
+    uint64_t load_due_ns;  /* monotonic: how busy they are is looked at */
+    uint64_t time_due_ns;  /* since boot: what swarm time is, is looked at */
     uint64_t found_due_ns; /* since boot: others are asked, while the swarm is founded */
-    uint32_t time_at;     /* whose is looked at next, while the swarm is founded */
+    uint32_t time_at;      /* whose is looked at next, while the swarm is founded */
     struct gossip_kept_time kept_time;
     bool has_kept_time;   /* the last life's, or what was agreed on in this one */
     bool is_keeping_time; /* a worker writes it */

@@ -237,7 +237,8 @@ static void on_opened(struct gossip_stream *s)
     bool banned = is_of_banned(s);
     g->counters.streams_refused += banned ? 1 : 0;
     if (banned || s->id == 0) {
-        if (!banned && memcmp(channel_peer(s->channel), g->state.public_key, 32) != 0) {
+        if (!banned &&
+            memcmp(channel_peer(s->channel), g->state.public_key, SWIM_PUBLIC_BYTES) != 0) {
             gossip_seed_answered(g, &s->peer, NULL); /* and not ourselves */
         }
         end(s);

@@ -136,10 +136,11 @@ def long_datagrams(lab, a, b, family):
     nodes = [a, b, *more]
     for place in lab.places[3:8]:
         place.ip_command("route", "add", "10.89.0.0/24", "via", lab.places[2].ip)
-    tap.check("who has the key of before only is let in and given the new one, also over the narrow path",
-              all_alive(nodes, seconds=20) and
-              wait_for(5, lambda: all(len(n.members()[n.name]["keys"]) == 2 for n in more)),
+    tap.check("who has the key of before only is let in, also over the narrow path", all_alive(nodes, seconds=30),
               [n.states() for n in nodes], more[0].said()[-600:])
+    tap.check("and given the new one",
+              wait_for(20, lambda: all(len(n.members()[n.name]["keys"]) == 2 for n in more)),
+              [n.members()[n.name]["keys"] for n in more], more[0].said()[-600:])
     tap.check("and it knows the tags of all", wait_for(10, lambda: all(
         b.members()[n.name].get("tags") for n in more)))
     tap.check("some were too long for the path, and none ever fell apart",

@@ -122,6 +122,7 @@ def coordinator_dies(lab):
     """n2 while it tells, n3 when all are armed, n4 behind the start, n5 while it runs; n0 and n1 are left."""
     n0, n1, n2, n3, n4, n5 = lab.nodes
     three = {"late": "skip", "duration": "3s"}
+    start_job(n2, name="first", nodes=["n0", "n2"], start_in="1s", duration="500ms")  # waits until the swarm's time is settled
     n1.kill(signal.SIGSTOP)
     threads = [asking(n2, name="telling", nodes=["n0", "n1", "n2"], policy="all", start_in="5s", **three)]
     armed = await_own(n0, "telling", "armed")

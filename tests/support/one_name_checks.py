@@ -100,9 +100,11 @@ def named_in_errors(lab, called):
     code, out, err = done(manage(lab.nodes[0], "list-interfaces", "--nodes", "b", "--json"))
     tap.check("who alone lives of a name has it", code == 0 and {r["node"] for r in json.loads(out)} == {"b"}, code, err)
     code, _, err = done(manage(lab.nodes[0], "members", "forget", gone))
-    left = {m["id"][:8] for m in json.loads(lab.nodes[0].get("/api/v1/members"))}
-    tap.check("and the other is forgotten by what it is called", code == 0 and gone[-8:] not in left and
-              called[1][-8:] in left, code, err, left)
+
+    def left():
+        return {m["id"][:8] for m in json.loads(lab.nodes[0].get("/api/v1/members"))}
+    tap.check("and the other is forgotten by what it is called",
+              code == 0 and wait_for(10, lambda: gone[-8:] not in left()) and called[1][-8:] in left(), code, err, left())
 
 
 def viewed(lab, called):

@@ -19,6 +19,8 @@ struct fixture {
     uint32_t n_pings[N_PEERS + 1];
     uint64_t round_trip_ns; /* of answers; 0: none is given */
     int64_t offset_ns;      /* of the peers' clocks */
+    uint64_t root;          /* the timeline that they say they follow */
+    enum swim_rank rank;
     uint64_t sent_after_ns; /* a ping was made; 0: the core is not told */
 };
 
@@ -40,6 +42,8 @@ static void answer(struct fixture *f, struct swim_test_peer *peer, const struct 
     int64_t half = (int64_t)(f->sent_after_ns + f->round_trip_ns / 2);
     struct swim_frame ack = {.type = SWIM_ACK,
                              .seq = ping->seq,
+                             .root = f->root,
+                             .x_bound_ns = f->rank, /* packed: a bound of 0 */
                              .t2 = ping->t1 + half + f->offset_ns,
                              .t3 = ping->t1 + half + f->offset_ns};
 
@@ -211,6 +215,71 @@ static void neither_answers_nor_silence_say_who_is_well(void **state)
     swim_free(swim);
 }
 
+/* ---- who founds a swarm ---- */
+
+static void alone_time_is_settled(void **state)
+{
+    struct swim_test_net net = {0};
+
+    (void)state;
+    swim_test_net_init(&net, &swim_crypto_null, &swim_rules_lan);
+    assert_true(swim_time_settles_ns(net.swim) <= net.now.mono_ns);
+    swim_free(net.swim);
+}
+
+static void a_new_swarm_settles_some_seconds_after_the_first_word(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    begin(&f);
+    drain(&f);
+    assert_int_equal(swim_time_settles_ns(f.net.swim), f.net.swim->now.mono_ns + SWIM_CLOCK_SETTLE);
+    f.root = swim_time_root(f.net.swim);
+    f.rank = SWIM_RANK_FREE_NEW;
+    f.round_trip_ns = SWIM_MS;
+    assert_int_equal(swim_burst(f.net.swim, f.net.now, &f.peers[1].sid, 1), 1);
+    pass(&f, 30);
+    uint64_t settles_ns = swim_time_settles_ns(f.net.swim);
+    assert_true(settles_ns > f.net.now.mono_ns);
+    pass(&f, 100);
+    assert_int_equal(swim_time_settles_ns(f.net.swim), settles_ns); /* it comes nearer now */
+    f.rank = SWIM_RANK_FREE;
+    (void)swim_burst(f.net.swim, f.net.now, &f.peers[2].sid, 1);
+    pass(&f, 30);
+    assert_true(swim_time_settles_ns(f.net.swim) <=
+                f.net.now.mono_ns); /* others have long agreed */
+    swim_free(f.net.swim);
+}
+
+static void those_of_another_time_are_told_in_a_round(void **state)
+{
+    struct fixture f;
+    uint64_t sids[N_PEERS + 1];
+    uint32_t at = 0;
+
+    (void)state;
+    begin(&f);
+    drain(&f);
+    assert_int_equal(swim_time_others(f.net.swim, &at, sids, N_PEERS + 1), N_PEERS);
+    for (uint32_t i = 0; i < N_PEERS; i++) { /* one at a time: each once */
+        assert_int_equal(swim_time_others(f.net.swim, &at, &sids[i], 1), 1);
+        for (uint32_t k = 0; k < i; k++) {
+            assert_int_not_equal(sids[k], sids[i]);
+        }
+    }
+    f.root = swim_time_root(f.net.swim);
+    f.round_trip_ns = SWIM_MS;
+    (void)swim_burst(f.net.swim, f.net.now, &f.peers[2].sid, 1);
+    pass(&f, 30);
+    uint32_t n = swim_time_others(f.net.swim, &at, sids, N_PEERS + 1);
+    assert_int_equal(n, N_PEERS - 1);
+    for (uint32_t i = 0; i < n; i++) {
+        assert_int_not_equal(sids[i], f.peers[2].sid);
+    }
+    swim_free(f.net.swim);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -220,6 +289,9 @@ int main(void)
         cmocka_unit_test(the_quickest_answer_bounds_the_clock),
         cmocka_unit_test(what_a_ping_waited_before_it_went_out_does_not_count),
         cmocka_unit_test(neither_answers_nor_silence_say_who_is_well),
+        cmocka_unit_test(alone_time_is_settled),
+        cmocka_unit_test(a_new_swarm_settles_some_seconds_after_the_first_word),
+        cmocka_unit_test(those_of_another_time_are_told_in_a_round),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

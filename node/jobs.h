@@ -39,6 +39,8 @@ struct jobs_later {
  * founded), and go_on is called, once, when it is, or will not be: a node that nobody answers goes
  * by its own clock after JOBS_UNTIMED_NS. */
 bool jobs_wait_for_time(struct jobs *jobs, struct jobs_later *later);
+/* Of one that waits: go_on will not be called. */
+void jobs_wait_no_more(struct jobs *jobs, struct jobs_later *later);
 int64_t jobs_now_ns(struct jobs *jobs);
 /* This host's wall clock minus swarm time, now. */
 int64_t jobs_offset_ns(struct jobs *jobs);

@@ -22,28 +22,41 @@ static uint64_t settles_ns(const struct jobs *jobs)
     return gossip == NULL ? 0 : gossip_time_settles_ns(gossip);
 }
 
+static struct jobs_later *first_ready(struct jobs *jobs, bool is_settled)
+{
+    struct jobs_later *later;
+
+    TAILQ_FOREACH (later, &jobs->later, next) {
+        if (jobs->is_ending || is_settled || !later->wants_settled) {
+            return later;
+        }
+    }
+    return NULL;
+}
+
 void jobs_let_go_on(struct jobs *jobs)
 {
+    if (TAILQ_EMPTY(&jobs->later)) {
+        return;
+    }
     bool is_settled = settles_ns(jobs) <= clock_boot_ns();
-    struct jobs_later *later = TAILQ_FIRST(&jobs->later);
-
-    while (later != NULL) {
-        struct jobs_later *next = TAILQ_NEXT(later, next);
-        if (jobs->is_ending || is_settled || !later->wants_settled) {
-            TAILQ_REMOVE(&jobs->later, later, next);
-            later->go_on(later);
-        }
-        later = next;
+    struct jobs_later *later;
+    /* An answer may end a connection, and others' waiting with it: from the start. */
+    while ((later = first_ready(jobs, is_settled)) != NULL) {
+        jobs_wait_no_more(jobs, later);
+        later->go_on(later);
     }
 }
 
 uint64_t jobs_later_due_ns(struct jobs *jobs)
 {
-    uint64_t soon_ns = clock_boot_ns() + LOOK_NS;
-    uint64_t due_ns = TAILQ_EMPTY(&jobs->later) ? UINT64_MAX : settles_ns(jobs);
-
+    if (TAILQ_EMPTY(&jobs->later)) {
+        return UINT64_MAX;
+    }
     /* The first word of a swarm that is older settles it at once. */
-    return due_ns == UINT64_MAX || due_ns < soon_ns ? due_ns : soon_ns;
+    uint64_t soon_ns = clock_boot_ns() + LOOK_NS;
+    uint64_t due_ns = settles_ns(jobs);
+    return due_ns < soon_ns ? due_ns : soon_ns;
 }
 
 bool jobs_look_at_time(struct jobs *jobs)
@@ -79,4 +92,9 @@ bool jobs_wait_for_time(struct jobs *jobs, struct jobs_later *later)
     TAILQ_INSERT_TAIL(&jobs->later, later, next);
     jobs_arm_timer(jobs);
     return true;
+}
+
+void jobs_wait_no_more(struct jobs *jobs, struct jobs_later *later)
+{
+    TAILQ_REMOVE(&jobs->later, later, next);
 }

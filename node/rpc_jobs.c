@@ -94,26 +94,23 @@ struct untimed {
     struct rpc_call *call;
     struct node *node;
     void (*answer)(struct rpc_call *call, struct node *node);
-    bool is_gone;
 };
 
+/* It was answered, or nobody hears the answer: the call is no more. */
 static void on_untimed_gone(void *arg)
 {
     struct untimed *u = arg;
 
-    u->is_gone = true;
+    jobs_wait_no_more(u->node->jobs, &u->later);
+    mem_free(u);
 }
 
 static void on_time_known(struct jobs_later *later)
 {
     struct untimed *u = container_of(later, struct untimed, later);
 
-    if (u->is_gone) {
-        rpc_call_fail(u->call, err_name(ERR_INTERRUPTED), "who asked for it has gone");
-    } else {
-        rpc_call_on_gone(u->call, NULL, NULL);
-        u->answer(u->call, u->node);
-    }
+    rpc_call_on_gone(u->call, NULL, NULL);
+    u->answer(u->call, u->node);
     mem_free(u);
 }
 

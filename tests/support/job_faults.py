@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 
-from job_lab import all_in, call, done, manage, own, query, sessions_of, states
+from job_lab import all_in, call, client, done, manage, own, query, sessions_of, states
 from recorder import Tap
 from rpc_client import Failed
 from swarm_lab import Lab, seconds, wait_for
@@ -175,6 +175,7 @@ def clocks_apart(lab):
     """n1 is half a minute ahead, n2 half a minute behind; and both come back before they know swarm time."""
     nodes = lab.nodes
     n0, n1, n2 = nodes
+    given_up(n0)
     first = start_job(n0, start_in="3s", duration="1s", policy="all", name="first")
     tap.check("a job of a swarm that is just being founded waits until its time is settled, and is armed",
               rows_of(first) == all_in("armed"), first)
@@ -196,6 +197,27 @@ def clocks_apart(lab):
     tap.check("all end it", wait_for(20, lambda: states(n0, job["id"]) == all_in("done")),
               states(n0, job["id"]))
     check_one_instant("back without swarm time", nodes, job)
+
+
+def given_up(node):
+    """While a swarm is founded a start waits: one whose caller has no time for it, and one whose caller goes."""
+    job = {"interface": "eth0", "nodes": ["all"], "start_in": "2s", "duration": "1s"}
+    with client(node) as one:
+        codes = [refused(one, one.begin("job.start", dict(job, name=name), deadline_ms=200)) for name in ("late", "later")]
+    tap.check("who has no time for a start that waits is told so", codes == ["deadline", "deadline"], codes)
+    with client(node) as one:
+        one.begin("job.start", dict(job, name="left"))
+    settled = start_job(node, start_in="1s", duration="500ms", name="settled")
+    names = {j["name"] for j in call(node, "job.list")}
+    tap.check("none of these jobs has begun when the time is settled", names == {"settled"}, names, settled)
+
+
+def refused(one, call_id):
+    try:
+        one.end(call_id)
+    except Failed as failed:
+        return failed.code
+    return None
 
 
 def check_one_instant(name, nodes, job):
